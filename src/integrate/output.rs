@@ -1,0 +1,144 @@
+//! At which times a run reports.
+
+use crate::Scalar;
+
+/// When a run records its state.
+///
+/// Whatever is chosen, the state at which a run stops is recorded too.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Output<T = f64> {
+    /// At these times, increasing. A simulator rounds each to its nearest step and reports the time of that step.
+    Times(Vec<T>),
+    /// At the start and after every so many steps (of the integrator, or of SGD).
+    EverySteps(usize),
+    /// At `count` times, evenly spaced in log t from `first` to `last`.
+    LogSpaced {
+        /// The first time, positive.
+        first: T,
+        /// The last time, above the first.
+        last: T,
+        /// How many, at least 2.
+        count: usize,
+    },
+    /// Only where the run stops.
+    Stop,
+}
+
+/// Why output times are unusable.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// A time is NaN, infinite, or not above the one before.
+    #[error("output times must be finite and increasing, got {time} after {previous}")]
+    NotIncreasing {
+        /// The time before.
+        previous: f64,
+        /// The offending time.
+        time: f64,
+    },
+    /// A time lies outside the run.
+    #[error("output time {time} lies outside the run from {start} to {end}")]
+    OutsideRun {
+        /// The offending time.
+        time: f64,
+        /// Start of the run.
+        start: f64,
+        /// End of the run.
+        end: f64,
+    },
+    /// A number of steps or points is too small.
+    #[error("output needs {what} of at least {least}, got {value}")]
+    Count {
+        /// What is counted.
+        what: &'static str,
+        /// The smallest number allowed.
+        least: usize,
+        /// The number given.
+        value: usize,
+    },
+    /// The run ends before it starts, or an end is not finite.
+    #[error("a run must end after its start at finite times, got a run from {start} to {end}")]
+    EmptyRun {
+        /// Start of the run.
+        start: f64,
+        /// End of the run.
+        end: f64,
+    },
+}
+
+/// Output times, checked against the run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Schedule<T> {
+    Times(Vec<T>),
+    EverySteps(usize),
+}
+
+impl<T: Scalar> Output<T> {
+    /// Checks the times against the run from `start` to `end`.
+    pub(crate) fn schedule(&self, start: T, end: T) -> Result<Schedule<T>, OutputError> {
+        if !(start.is_finite() && end.is_finite() && end >= start) {
+            return Err(OutputError::EmptyRun { start: start.as_f64(), end: end.as_f64() });
+        }
+        let times = match self {
+            Self::EverySteps(0) => return Err(OutputError::Count { what: "a number of steps", least: 1, value: 0 }),
+            Self::EverySteps(steps) => return Ok(Schedule::EverySteps(*steps)),
+            Self::Stop => Vec::new(),
+            Self::Times(times) => times.clone(),
+            Self::LogSpaced { count, .. } if *count < 2 => {
+                return Err(OutputError::Count { what: "a number of log-spaced times", least: 2, value: *count });
+            }
+            Self::LogSpaced { first, last, count } => {
+                if !(*first > T::zero() && *last > *first) {
+                    return Err(OutputError::NotIncreasing { previous: first.as_f64(), time: last.as_f64() });
+                }
+                let ratio = (*last / *first).ln() / T::of_usize(count - 1);
+                let mut times: Vec<T> = (0..*count).map(|k| *first * (ratio * T::of_usize(k)).exp()).collect();
+                times[count - 1] = *last;
+                times
+            }
+        };
+        let mut previous = T::lit(f64::NEG_INFINITY);
+        for &time in &times {
+            if !(time > previous && time.is_finite()) {
+                return Err(OutputError::NotIncreasing { previous: previous.as_f64(), time: time.as_f64() });
+            }
+            if time < start || time > end {
+                return Err(OutputError::OutsideRun { time: time.as_f64(), start: start.as_f64(), end: end.as_f64() });
+            }
+            previous = time;
+        }
+        Ok(Schedule::Times(times))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusable_times_are_rejected_each_with_its_error() {
+        let check = |output: Output| output.schedule(0.0, 10.0);
+        assert!(matches!(check(Output::Times(vec![1.0, 1.0])), Err(OutputError::NotIncreasing { .. })));
+        assert!(matches!(check(Output::Times(vec![f64::NAN])), Err(OutputError::NotIncreasing { .. })));
+        assert!(matches!(check(Output::Times(vec![11.0])), Err(OutputError::OutsideRun { .. })));
+        assert!(matches!(check(Output::Times(vec![-1.0])), Err(OutputError::OutsideRun { .. })));
+        assert!(matches!(check(Output::EverySteps(0)), Err(OutputError::Count { .. })));
+        let log = |first, last, count| check(Output::LogSpaced { first, last, count });
+        assert!(matches!(log(1.0, 5.0, 1), Err(OutputError::Count { .. })));
+        assert!(matches!(log(0.0, 5.0, 3), Err(OutputError::NotIncreasing { .. })));
+        assert!(matches!(log(5.0, 1.0, 3), Err(OutputError::NotIncreasing { .. })));
+        assert!(matches!(Output::<f64>::Stop.schedule(1.0, 0.0), Err(OutputError::EmptyRun { .. })));
+        assert!(matches!(Output::<f64>::Stop.schedule(0.0, f64::INFINITY), Err(OutputError::EmptyRun { .. })));
+    }
+
+    #[test]
+    fn log_spaced_times_have_constant_ratio_and_exact_ends() {
+        let Ok(Schedule::Times(times)) = (Output::LogSpaced { first: 0.1, last: 10.0, count: 5 }).schedule(0.0, 10.0)
+        else {
+            panic!()
+        };
+        assert_eq!((times[0], times[4]), (0.1, 10.0));
+        assert!(times.windows(2).all(|w| (w[1] / w[0] - 10_f64.sqrt()).abs() < 1e-13));
+    }
+}

@@ -1,0 +1,61 @@
+//! The high-dimensional limit of online SGD in single-layer nonlinear contrastive learning.
+//!
+//! The model and its limit are those of Meng and Wang, *Training Dynamics of Nonlinear Contrastive Learning Model in
+//! the High Dimensional Limit* ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)). As the dimension N grows, the
+//! overlaps Q of the weights with the features and the weights' covariance R follow a closed ODE (under L2
+//! regularisation); this crate simulates the model at finite N and solves its limit, from one [`model`].
+//!
+//! | question | where |
+//! |---|---|
+//! | what is trained, and how | [`model`] |
+//! | what is the state | [`OrderParameters`] |
+//! | what does SGD do at dimension N | [`sgd`] |
+//! | what drives the limit: A, B, Λ | [`limit`] |
+//! | where does the limit go | [`ode`] |
+//! | with which time stepping, and when to report | [`integrate`] |
+//! | what a run reports | [`trajectory`] |
+//!
+//! Scaling: weights and features have components of order one, a step of SGD moves w by −τ ∂F/∂w − (τ/N) γ φ(w), and
+//! time is t = steps/N. No public number is pre-divided by N.
+//!
+//! ```
+//! use contrastive_dynamics::integrate::Output;
+//! use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+//! use contrastive_dynamics::sgd::{DirectSgd, Simulator};
+//! use contrastive_dynamics::{OrderParameters, ReducedOde};
+//!
+//! let model = Model::builder()
+//!     .nonlinearity(Tanh)
+//!     .hidden(Independent::new([Law::two_point(2.25)?, Law::three_point(2.25, 0.5)?])?)
+//!     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+//!     .learning_rate(0.3)
+//!     .weight_decay(0.5)
+//!     .build()?;
+//! let start = OrderParameters::from_rows(2, 1, &[0.35, 0.2], &[1.0])?;
+//! let theory = ReducedOde::new(&model)?.solver().solve(&start, 2.0)?;
+//! let simulated = DirectSgd::builder(&model, 500).start(&start).seed(1)?.run(2.0, &Output::Stop)?;
+//! let (Some((_, limit)), Some((_, finite))) = (theory.last(), simulated.last()) else { unreachable!() };
+//! assert!((limit.q()[(0, 0)] - finite.q()[(0, 0)]).abs() < 0.2); // of order 1/√N
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(feature = "serde")]
+pub mod case_file;
+pub mod integrate;
+mod lanes;
+pub mod limit;
+pub mod model;
+pub mod ode;
+mod order_parameters;
+mod scalar;
+pub mod sgd;
+pub mod trajectory;
+
+pub use limit::Limit;
+pub use model::Model;
+pub use nalgebra;
+pub use ode::ReducedOde;
+pub use order_parameters::{OrderParameters, OrderParametersError};
+pub use rand;
+pub use scalar::Scalar;
+pub use trajectory::Trajectory;

@@ -1,0 +1,342 @@
+//! The limit coefficients A, B and Λ (theory §3): the one object from which ODE, PDE and stability are built.
+//!
+//! In: [`Limit`], which answers for their error, and [`Coefficients`]. The averages themselves are in the private
+//! modules: `factor` (the Gaussian field), `table` (nodes), `plane` (two fields), `space` (all fields), `rule`
+//! (a frozen choice of these).
+
+mod factor;
+mod plane;
+mod rule;
+mod space;
+mod table;
+
+use nalgebra::{DMatrix, SVD};
+
+pub use rule::Rule;
+
+use crate::Scalar;
+use crate::model::{
+    AugmentationNoise, GradientFlow, HiddenDistribution, HiddenQuadratureSource, Model, Nonlinearity, Parity, Penalty,
+    Regularizer, Smoothness, ViewCovariance,
+};
+use crate::order_parameters::OrderParameters;
+
+/// Why limit coefficients could not be computed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitError<T: Scalar = f64> {
+    /// The state does not fit the model.
+    #[error("the model has {features} features and {neurons} neurons, the state {state_features} and {state_neurons}")]
+    Shape {
+        /// Features of the model.
+        features: usize,
+        /// Neurons of the model.
+        neurons: usize,
+        /// Features of the state.
+        state_features: usize,
+        /// Neurons of the state.
+        state_neurons: usize,
+    },
+    /// A tolerance out of range.
+    #[error("a tolerance must be positive and finite, got {value}")]
+    Tolerance {
+        /// The value given.
+        value: f64,
+    },
+    /// The tolerance was not met within the node budget.
+    #[error(
+        "the tolerance {tolerance:e} was not met within {budget} nodes (estimated error {:e}): allow more nodes with `node_budget` or ask for less with `tolerance`",
+        .best.as_ref().map_or(f64::INFINITY, |b| b.error.as_f64())
+    )]
+    ToleranceNotMet {
+        /// The tolerance asked for.
+        tolerance: f64,
+        /// The nodes allowed.
+        budget: usize,
+        /// The best value reached, if any rule fitted into the budget.
+        best: Option<Box<Estimated<T>>>,
+    },
+    /// The penalty is not quadratic: its averages run over whole batches.
+    #[error(
+        "the limit coefficients are implemented for the quadratic penalty (or penalty strength 0): other penalties need averages over whole batches"
+    )]
+    PenaltyNotQuadratic,
+    /// A value that is NaN or infinite came out of the nonlinearity.
+    #[error("the averages are not finite at this state: the nonlinearity grows too fast or returns NaN")]
+    NotFinite,
+    /// The second derivative of σ is needed and not known.
+    #[error("this needs the second derivative of the nonlinearity, which it does not provide")]
+    NoSecondDerivative,
+}
+
+/// The limit coefficients at one state (theory §3).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coefficients<T: Scalar = f64> {
+    /// A, p x m: the gradient's part of dQ/dt, A_li = −τ E[(1/B) Σ_b Σ_v e_bi^v x̃_bl^v].
+    pub a: DMatrix<T>,
+    /// B, m x m: the gradient's part of dR/dt before symmetrising, B_ji = −τ E[(1/B) Σ_b Σ_v e_bi^v h_bj^v].
+    pub b: DMatrix<T>,
+    /// Λ, m x m, symmetric and positive semidefinite: the gradient's noise,
+    /// Λ_ij = τ² E[(1/B²) Σ_b Σ_vv' e_bi^v D_vv' e_bj^v'].
+    pub lambda: DMatrix<T>,
+}
+
+impl<T: Scalar> Coefficients<T> {
+    pub(crate) fn zeros(features: usize, neurons: usize) -> Self {
+        Self {
+            a: DMatrix::zeros(features, neurons),
+            b: DMatrix::zeros(neurons, neurons),
+            lambda: DMatrix::zeros(neurons, neurons),
+        }
+    }
+
+    /// The largest absolute entry of the difference.
+    fn distance(&self, other: &Self) -> T {
+        let pairs = [(&self.a, &other.a), (&self.b, &other.b), (&self.lambda, &other.lambda)];
+        pairs.iter().flat_map(|(x, y)| x.iter().zip(y.iter())).fold(T::zero(), |worst, (&x, &y)| {
+            let difference = (x - y).abs();
+            // A NaN must not get lost in a maximum.
+            if difference <= worst { worst } else { difference }
+        })
+    }
+
+    /// The largest absolute entry.
+    fn magnitude(&self) -> T {
+        [&self.a, &self.b, &self.lambda].iter().flat_map(|x| x.iter()).fold(T::zero(), |m, x| m.max(x.abs()))
+    }
+
+    fn is_finite(&self) -> bool {
+        [&self.a, &self.b, &self.lambda].iter().all(|x| x.iter().all(|e| e.is_finite()))
+    }
+
+    /// The drift of one weight (theory §3): the mean update of a weight row w with feature row u is
+    /// αᵀu + βᵀw, with β = (R − QᵀQ)⁺(B − QᵀA), m x m, and α = A − Qβ, p x m. The pseudo-inverse drops directions in
+    /// which the background has no variance, where β is undetermined.
+    #[must_use]
+    pub fn drift(&self, state: &OrderParameters<T>) -> Drift<T> {
+        let background = state.background();
+        let right = &self.b - state.q().tr_mul(&self.a);
+        let cutoff = T::lit(64.0) * T::EPSILON * state.r().iter().fold(T::zero(), |m, x| m.max(x.abs()));
+        let beta = SVD::try_new(background, true, true, T::EPSILON, 1000)
+            .and_then(|svd| svd.solve(&right, cutoff).ok())
+            .unwrap_or_else(|| DMatrix::from_element(right.nrows(), right.ncols(), T::lit(f64::NAN)));
+        let alpha = &self.a - state.q() * &beta;
+        Drift { alpha, beta }
+    }
+}
+
+/// The drift of one weight row: αᵀu + βᵀw (theory §3, §4).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drift<T: Scalar = f64> {
+    /// α, p x m: pull along the features.
+    pub alpha: DMatrix<T>,
+    /// β, m x m: pull along the weights.
+    pub beta: DMatrix<T>,
+}
+
+/// Limit coefficients with what is known of their error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimated<T: Scalar = f64> {
+    /// The coefficients.
+    pub coefficients: Coefficients<T>,
+    /// The estimated largest absolute error of an entry.
+    pub error: T,
+    /// The quadrature nodes at which the nonlinearity was evaluated, over all refinements.
+    pub nodes: u64,
+}
+
+/// The limit coefficients of a model, as functions of the state.
+///
+/// Averages are exact in the batch size for the quadratic penalty and any number of features; by default an answer is
+/// good to 1e-10 for one neuron, 1e-7 for two and 1e-4 for more (in `f32` to no better than 2e-5), measured against
+/// max(τ, largest entry). Rules and what they reach are described in docs/accuracy.md.
+///
+/// ```
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+/// use contrastive_dynamics::{Limit, OrderParameters};
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .weight_decay(0.5)
+///     .build()?;
+/// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+/// let answer = Limit::new(&model)?.coefficients(&state)?;
+/// assert!((answer.coefficients.a[(0, 0)] - 0.105_918_164_18).abs() < 1e-10);
+/// assert!(answer.error < 1e-10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Limit<'a, T: Scalar = f64> {
+    sigma: &'a dyn Nonlinearity<T>,
+    hidden: Box<HiddenQuadratureSource<'a, T>>,
+    hidden_is_exact: bool,
+    /// Whether c → −c and σ's parity let mirror-image nodes be merged.
+    mirror: bool,
+    features: usize,
+    neurons: usize,
+    learning_rate: T,
+    penalty_strength: T,
+    batch: T,
+    feature_noise: ViewCovariance<T>,
+    views: ViewCovariance<T>,
+    flow: GradientFlow,
+    tolerance: T,
+    node_budget: usize,
+}
+
+impl<T: Scalar> std::fmt::Debug for Limit<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limit")
+            .field("features", &self.features)
+            .field("neurons", &self.neurons)
+            .field("tolerance", &self.tolerance)
+            .field("node_budget", &self.node_budget)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, T: Scalar> Limit<'a, T> {
+    /// The limit of that model.
+    ///
+    /// # Errors
+    /// [`LimitError::PenaltyNotQuadratic`] for another penalty with λ > 0 and more than one neuron.
+    pub fn new<S, H, A, G, P>(model: &'a Model<T, S, H, A, G, P>) -> Result<Self, LimitError<T>>
+    where
+        S: Nonlinearity<T>,
+        H: HiddenDistribution<T>,
+        A: AugmentationNoise<T>,
+        G: Regularizer<T>,
+        P: Penalty<T>,
+    {
+        let penalised = model.neurons() > 1 && model.penalty_strength() > T::zero();
+        if penalised && !model.penalty().is_quadratic() {
+            return Err(LimitError::PenaltyNotQuadratic);
+        }
+        let hidden = model.hidden();
+        let default = match model.neurons() {
+            1 => 1e-10,
+            2 => 1e-7,
+            _ => 1e-4,
+        };
+        Ok(Self {
+            sigma: model.nonlinearity(),
+            hidden: Box::new(move |points| hidden.quadrature(points)),
+            hidden_is_exact: hidden.quadrature_is_exact(),
+            mirror: model.nonlinearity().parity() != Parity::None && hidden.is_jointly_symmetric(),
+            features: model.features(),
+            neurons: model.neurons(),
+            learning_rate: model.learning_rate(),
+            penalty_strength: if penalised { model.penalty_strength() } else { T::zero() },
+            batch: T::of_usize(model.batch_size()),
+            feature_noise: model.noise().feature_covariance(),
+            views: model.view_covariance(),
+            flow: model.gradient_flow(),
+            tolerance: T::lit(default).max(T::lit(200.0) * T::EPSILON),
+            node_budget: 1 << 22,
+        })
+    }
+
+    /// Asks for errors below `tolerance` times max(τ, largest entry).
+    ///
+    /// # Errors
+    /// [`LimitError::Tolerance`] unless it is positive and finite.
+    pub fn tolerance(mut self, tolerance: T) -> Result<Self, LimitError<T>> {
+        if !(tolerance > T::zero() && tolerance.is_finite()) {
+            return Err(LimitError::Tolerance { value: tolerance.as_f64() });
+        }
+        self.tolerance = tolerance;
+        Ok(self)
+    }
+
+    /// Allows each average at most that many nodes at each value of the hidden variables. Default 2²².
+    #[must_use]
+    pub fn node_budget(mut self, nodes: usize) -> Self {
+        self.node_budget = nodes;
+        self
+    }
+
+    /// The number p of features.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// The number m of neurons.
+    #[must_use]
+    pub fn neurons(&self) -> usize {
+        self.neurons
+    }
+
+    /// The coefficients at `state`, refined until their estimated error meets the tolerance.
+    ///
+    /// # Errors
+    /// [`LimitError::Shape`] if the state does not fit the model, [`LimitError::ToleranceNotMet`] with the best value
+    /// inside, [`LimitError::NotFinite`] if σ overflows.
+    pub fn coefficients(&self, state: &OrderParameters<T>) -> Result<Estimated<T>, LimitError<T>> {
+        self.refine(state).map(|(_, estimated)| estimated)
+    }
+
+    /// The rule that meets the tolerance at `state`, frozen: a smooth function of the state, to be used near it.
+    ///
+    /// # Errors
+    /// As [`coefficients`](Self::coefficients).
+    pub fn rule(&self, state: &OrderParameters<T>) -> Result<Rule<T>, LimitError<T>> {
+        self.refine(state).map(|(rule, _)| rule)
+    }
+
+    fn check_shape(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {
+        if (state.features(), state.neurons()) == (self.features, self.neurons) {
+            return Ok(());
+        }
+        Err(LimitError::Shape {
+            features: self.features,
+            neurons: self.neurons,
+            state_features: state.features(),
+            state_neurons: state.neurons(),
+        })
+    }
+
+    /// Refines until two successive rules agree. The rule returned is the coarser of the two: the difference is its
+    /// error. The coefficients returned are those of the finer.
+    fn refine(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
+        self.check_shape(state)?;
+        let mut accuracy = -self.tolerance.as_f64().ln() + 2.0;
+        let mut nodes = 0;
+        let mut best: Option<(Rule<T>, Estimated<T>)> = None;
+        let fail = |best: Option<(Rule<T>, Estimated<T>)>| LimitError::ToleranceNotMet {
+            tolerance: self.tolerance.as_f64(),
+            budget: self.node_budget,
+            best: best.map(|(_, estimated)| Box::new(estimated)),
+        };
+        loop {
+            let Some(mut rule) = Rule::new(self, state, accuracy) else { return Err(fail(best)) };
+            let mut coefficients = Coefficients::zeros(self.features, self.neurons);
+            nodes += rule.apply(self, state, &mut coefficients);
+            if !coefficients.is_finite() {
+                return Err(LimitError::NotFinite);
+            }
+            let magnitude = coefficients.magnitude().max(self.learning_rate);
+            let rounding = T::lit(32.0) * T::EPSILON * magnitude;
+            if rule.is_exact() {
+                return Ok((rule, Estimated { coefficients, error: rounding, nodes }));
+            }
+            if let Some((previous_rule, previous)) = best.take() {
+                let error = coefficients.distance(&previous.coefficients) + rounding;
+                let estimated = Estimated { coefficients, error, nodes };
+                if error <= self.tolerance * magnitude {
+                    return Ok((previous_rule, estimated));
+                }
+                // Rounding sets the floor: a rule ten times finer than that will not agree better.
+                if accuracy > 90.0 && !matches!(self.sigma.smoothness(), Smoothness::Kinked { .. }) {
+                    return Err(fail(Some((rule, estimated))));
+                }
+                best = Some((rule, estimated));
+            } else {
+                let error = T::lit(f64::INFINITY);
+                best = Some((rule, Estimated { coefficients, error, nodes }));
+            }
+            accuracy *= 1.3;
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! A frozen choice of nodes for every average that the coefficients need, and their assembly (theory §3).
+
+use nalgebra::DMatrix;
+
+use super::factor::Factor;
+use super::plane::{COVARIANCE, PlaneBuffers, SQUARES, SUMS, complete_by_exchange, plane_sums};
+use super::space::{Signal, SpaceBuffers};
+use super::table::{Coordinate, NodeTable, steps};
+use super::{Coefficients, Limit};
+use crate::Scalar;
+use crate::model::hidden::HiddenQuadrature;
+use crate::model::{GradientFlow, Smoothness};
+use crate::order_parameters::OrderParameters;
+
+/// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is
+/// a smooth function of the state. Made by [`Limit::rule`].
+#[derive(Debug, Clone)]
+pub struct Rule<T: Scalar = f64> {
+    accuracy: f64,
+    exact: bool,
+    smoothness: Smoothness<T>,
+    hidden: HiddenQuadrature<T>,
+    planes: Vec<Plane<T>>,
+    groups: Vec<Group<T>>,
+    moments: StateMoments<T>,
+    plane_buffers: PlaneBuffers<T>,
+}
+
+/// The pair of fields (h¹_i, h²_j) with its nodes and averages.
+#[derive(Debug, Clone)]
+struct Plane<T> {
+    i: usize,
+    j: usize,
+    factor: Factor<T>,
+    table: NodeTable<T>,
+    /// The coordinate whose sign exchanges the views, if half of the nodes serve for all.
+    odd: Option<usize>,
+    /// E[f z] over hidden nodes and z; index as in `plane_sums`.
+    sums: [T; SUMS],
+    /// E[f c_l] for f = a₁, a₂, b₁, b₂: 4 x p.
+    with_hidden: Vec<T>,
+}
+
+/// All fields of a group of neurons with its nodes.
+#[derive(Debug, Clone)]
+struct Group<T> {
+    neurons: Vec<usize>,
+    factor: Factor<T>,
+    table: NodeTable<T>,
+    buffers: SpaceBuffers<T>,
+}
+
+/// What the averages need of the state: second moments of fields, and means at the hidden nodes.
+#[derive(Debug, Clone)]
+struct StateMoments<T: Scalar> {
+    /// QᵀQ, R − QᵀQ and Qᵀ G Q, with G the Gaussian part of the hidden law; m x m each.
+    overlap: DMatrix<T>,
+    background: DMatrix<T>,
+    shared: DMatrix<T>,
+    /// G Q, p x m.
+    shared_overlap: DMatrix<T>,
+    /// Qᵀ c at each hidden node, m x n.
+    means: DMatrix<T>,
+}
+
+impl<T: Scalar> StateMoments<T> {
+    fn new(features: usize, neurons: usize, nodes: usize) -> Self {
+        let square = || DMatrix::zeros(neurons, neurons);
+        Self {
+            overlap: square(),
+            background: square(),
+            shared: square(),
+            shared_overlap: DMatrix::zeros(features, neurons),
+            means: DMatrix::zeros(neurons, nodes),
+        }
+    }
+
+    fn update(&mut self, q: &DMatrix<T>, r: &DMatrix<T>, hidden: &HiddenQuadrature<T>) {
+        q.tr_mul_to(q, &mut self.overlap);
+        self.background.copy_from(r);
+        self.background -= &self.overlap;
+        hidden.gaussian.mul_to(q, &mut self.shared_overlap);
+        q.tr_mul_to(&self.shared_overlap, &mut self.shared);
+        q.tr_mul_to(&hidden.nodes, &mut self.means);
+    }
+
+    /// Cov(h_i^v, h_j^w).
+    fn field_covariance(&self, limit: &Limit<'_, T>, (v, i): (usize, usize), (w, j): (usize, usize)) -> T {
+        limit.feature_noise.get(v, w) * self.overlap[(i, j)]
+            + limit.views.get(v, w) * self.background[(i, j)]
+            + self.shared[(i, j)]
+    }
+
+    /// Cov(x̃_l^v − c_l at the node, h_j^w).
+    fn feature_covariance(
+        &self,
+        limit: &Limit<'_, T>,
+        q: &DMatrix<T>,
+        (v, l): (usize, usize),
+        (w, j): (usize, usize),
+    ) -> T {
+        limit.feature_noise.get(v, w) * q[(l, j)] + self.shared_overlap[(l, j)]
+    }
+}
+
+/// Merges hidden nodes that are equal, or mirror images where that changes no average.
+fn merge_nodes<T: Scalar>(rule: HiddenQuadrature<T>, mirror: bool) -> HiddenQuadrature<T> {
+    let (p, n) = rule.nodes.shape();
+    let mut entries: Vec<(Vec<T>, T)> = (0..n)
+        .map(|k| {
+            let mut c: Vec<T> = rule.nodes.column(k).iter().copied().collect();
+            if mirror && c.iter().find(|x| **x != T::zero()).is_some_and(|x| *x < T::zero()) {
+                c.iter_mut().for_each(|x| *x = -*x);
+            }
+            (c, rule.weights[k])
+        })
+        .collect();
+    entries.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    entries.dedup_by(|(b, weight_b), (a, weight_a)| {
+        let same = a == b;
+        if same {
+            *weight_a += *weight_b;
+        }
+        same
+    });
+    let nodes = DMatrix::from_fn(p, entries.len(), |l, k| entries[k].0[l]);
+    HiddenQuadrature { nodes, weights: entries.iter().map(|e| e.1).collect(), gaussian: rule.gaussian }
+}
+
+impl<T: Scalar> Rule<T> {
+    /// The rule that errs by about exp(−accuracy) near `state`; `None` if it needs more nodes than the budget.
+    pub(super) fn new(limit: &Limit<'_, T>, state: &OrderParameters<T>, accuracy: f64) -> Option<Self> {
+        let smoothness = limit.sigma.smoothness();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
+        let hidden_points = (accuracy.clamp(1.0, 1e4).ceil() as usize) + 2;
+        let hidden = merge_nodes((limit.hidden)(hidden_points), limit.mirror);
+        let mut rule = Self {
+            accuracy,
+            exact: limit.hidden_is_exact && matches!(smoothness, Smoothness::Polynomial { .. }),
+            smoothness,
+            moments: StateMoments::new(limit.features, limit.neurons, hidden.weights.len()),
+            hidden,
+            planes: Vec::new(),
+            groups: Vec::new(),
+            plane_buffers: PlaneBuffers::new(),
+        };
+        rule.moments.update(state.q(), state.r(), &rule.hidden);
+        let m = limit.neurons;
+        let penalised = limit.penalty_strength > T::zero();
+        for i in 0..m {
+            for j in (0..m).filter(|&j| penalised || j == i) {
+                rule.planes.push(rule.plane(limit, i, j)?);
+            }
+        }
+        if penalised {
+            rule.groups.push(rule.group(limit, (0..m).collect())?);
+        } else {
+            for i in 0..m {
+                for j in i + 1..m {
+                    rule.groups.push(rule.group(limit, vec![i, j])?);
+                }
+            }
+        }
+        Some(rule)
+    }
+
+    /// Whether the rule has no discretisation error.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// The nodes at which one evaluation of the coefficients evaluates the nonlinearity, over all averages.
+    #[must_use]
+    pub fn nodes(&self) -> u64 {
+        let planes = self.planes.iter().map(|plane| plane.table.count() * 2);
+        let groups = self.groups.iter().map(|group| group.table.count() * 2 * group.neurons.len());
+        (planes.chain(groups).sum::<usize>() * self.hidden.weights.len()) as u64
+    }
+
+    /// Nodes for the fields of that factor.
+    fn table(&self, limit: &Limit<'_, T>, factor: &Factor<T>, fields: usize) -> Option<NodeTable<T>> {
+        let mut coordinates = coordinates(factor, fields);
+        if fields > 2 && limit.flow == GradientFlow::StopGradient {
+            // Λ then has terms of view 1 alone.
+            coordinates.iter_mut().for_each(|c| c.reflected = false);
+        }
+        match self.smoothness {
+            Smoothness::Polynomial { degree } => {
+                // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
+                let error = if limit.penalty_strength > T::zero() { 4 * degree } else { 2 * degree };
+                NodeTable::hermite(&coordinates, error.max(1), limit.node_budget)
+            }
+            _ => NodeTable::trapezoid(&self.smoothness, &coordinates, self.accuracy, limit.node_budget),
+        }
+    }
+
+    fn plane(&self, limit: &Limit<'_, T>, i: usize, j: usize) -> Option<Plane<T>> {
+        let rotated = i == j && limit.is_exchangeable();
+        let mut covariance = [T::zero(); 4];
+        self.plane_covariance(limit, i, j, &mut covariance);
+        let factor = Factor::new(&covariance, 2, rotated);
+        let table = self.table(limit, &factor, 2)?;
+        let polynomial = matches!(self.smoothness, Smoothness::Polynomial { .. });
+        let odd = if polynomial { None } else { (0..2).find(|&k| factor.is_odd_under_exchange(k)) };
+        let with_hidden = vec![T::zero(); 4 * limit.features];
+        Some(Plane { i, j, factor, table, odd, sums: [T::zero(); SUMS], with_hidden })
+    }
+
+    fn group(&self, limit: &Limit<'_, T>, neurons: Vec<usize>) -> Option<Group<T>> {
+        let fields = 2 * neurons.len();
+        let mut covariance = vec![T::zero(); fields * fields];
+        self.moments.group_covariance(limit, &neurons, &mut covariance);
+        let factor = Factor::new(&covariance, fields, limit.is_exchangeable());
+        let table = self.table(limit, &factor, fields)?;
+        let buffers = SpaceBuffers::new(neurons.len());
+        Some(Group { neurons, factor, table, buffers })
+    }
+
+    fn plane_covariance(&self, limit: &Limit<'_, T>, i: usize, j: usize, out: &mut [T; 4]) {
+        let fields = [(0, i), (1, j)];
+        for (slot, out) in out.iter_mut().enumerate() {
+            *out = self.moments.field_covariance(limit, fields[slot / 2], fields[slot % 2]);
+        }
+    }
+
+    /// Refits the factors to a state.
+    fn update(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) {
+        self.moments.update(q, r, &self.hidden);
+        let mut covariance = [T::zero(); 4];
+        let mut work = [T::zero(); 4];
+        for n in 0..self.planes.len() {
+            let (i, j) = (self.planes[n].i, self.planes[n].j);
+            self.plane_covariance(limit, i, j, &mut covariance);
+            self.planes[n].factor.update(&covariance, &mut work);
+        }
+        for group in &mut self.groups {
+            let fields = 2 * group.neurons.len();
+            let mut covariance = vec![T::zero(); fields * fields];
+            let mut work = covariance.clone();
+            self.moments.group_covariance(limit, &group.neurons, &mut covariance);
+            group.factor.update(&covariance, &mut work);
+        }
+    }
+
+    /// Whether the nodes still resolve the fields at that state.
+    pub(crate) fn resolves(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
+        if matches!(self.smoothness, Smoothness::Polynomial { .. }) {
+            return true;
+        }
+        self.update(limit, q, r);
+        let fits = |factor: &Factor<T>, table: &NodeTable<T>, fields: usize| {
+            table.resolves(&steps(&self.smoothness, &coordinates(factor, fields), self.accuracy))
+        };
+        self.planes.iter().all(|plane| fits(&plane.factor, &plane.table, 2))
+            && self.groups.iter().all(|group| fits(&group.factor, &group.table, 2 * group.neurons.len()))
+    }
+
+    /// The coefficients at `state` by this rule; returns the number of nodes used.
+    pub(super) fn apply(&mut self, limit: &Limit<'_, T>, state: &OrderParameters<T>, out: &mut Coefficients<T>) -> u64 {
+        self.apply_to(limit, state.q(), state.r(), out)
+    }
+
+    /// As [`apply`](Self::apply), from matrices.
+    pub(crate) fn apply_to(
+        &mut self,
+        limit: &Limit<'_, T>,
+        q: &DMatrix<T>,
+        r: &DMatrix<T>,
+        out: &mut Coefficients<T>,
+    ) -> u64 {
+        self.update(limit, q, r);
+        self.average_planes(limit);
+        self.assemble_drift(limit, q, out);
+        self.assemble_diffusion(limit, out);
+        self.nodes()
+    }
+
+    fn average_planes(&mut self, limit: &Limit<'_, T>) {
+        for plane in &mut self.planes {
+            let factor = &plane.factor;
+            let rows = [[factor.get(0, 0), factor.get(0, 1)], [factor.get(1, 0), factor.get(1, 1)]];
+            plane.sums = [T::zero(); SUMS];
+            plane.with_hidden.fill(T::zero());
+            for (n, &weight) in self.hidden.weights.iter().enumerate() {
+                let mean = [self.moments.means[(plane.i, n)], self.moments.means[(plane.j, n)]];
+                let penalty = plane.i != plane.j;
+                let mut sums = plane_sums(&plane.table, mean, rows, penalty, limit.sigma, &mut self.plane_buffers);
+                if let Some(odd) = plane.odd {
+                    complete_by_exchange(&mut sums, odd);
+                }
+                for (total, &sum) in plane.sums.iter_mut().zip(&sums) {
+                    *total += weight * sum;
+                }
+                for f in 0..4 {
+                    for l in 0..limit.features {
+                        plane.with_hidden[f * limit.features + l] += weight * sums[3 * f] * self.hidden.nodes[(l, n)];
+                    }
+                }
+            }
+        }
+    }
+
+    /// A and B from the averages over planes.
+    fn assemble_drift(&self, limit: &Limit<'_, T>, q: &DMatrix<T>, out: &mut Coefficients<T>) {
+        let (p, m) = (limit.features, limit.neurons);
+        let (inverse, strength) = (T::one() / limit.batch, limit.penalty_strength);
+        out.a.fill(T::zero());
+        out.b.fill(T::zero());
+        let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
+        for plane in &self.planes {
+            for view in 0..views {
+                // Index 1 of the plane's averages belongs to neuron i in view 1, index 2 to neuron j in view 2.
+                let neuron = if view == 0 { plane.i } else { plane.j };
+                let terms = if plane.i == plane.j {
+                    [(view, -T::one()), (2 + view, T::zero())]
+                } else {
+                    let rest = (T::one() - inverse) * plane.sums[COVARIANCE];
+                    [(view, strength * rest), (2 + view, strength * inverse)]
+                };
+                for (f, coefficient) in terms.into_iter().filter(|t| t.1 != T::zero()) {
+                    let scale = -limit.learning_rate * coefficient;
+                    let with_z = [plane.sums[3 * f + 1], plane.sums[3 * f + 2]];
+                    let with_hidden = &plane.with_hidden[f * p..(f + 1) * p];
+                    let mut g = [T::zero(); 2];
+                    for l in 0..p {
+                        let covariance = [(0, plane.i), (1, plane.j)]
+                            .map(|field| self.moments.feature_covariance(limit, q, (view, l), field));
+                        plane.factor.regress(&covariance, &mut g);
+                        out.a[(l, neuron)] += scale * (with_hidden[l] + g[0] * with_z[0] + g[1] * with_z[1]);
+                    }
+                    for j in 0..m {
+                        let covariance = [(0, plane.i), (1, plane.j)]
+                            .map(|field| self.moments.field_covariance(limit, (view, j), field));
+                        plane.factor.regress(&covariance, &mut g);
+                        let mean: T = (0..p).map(|l| q[(l, j)] * with_hidden[l]).sum();
+                        out.b[(j, neuron)] += scale * (mean + g[0] * with_z[0] + g[1] * with_z[1]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Λ from the averages over planes (one neuron, or diagonal without penalty) and over groups.
+    fn assemble_diffusion(&mut self, limit: &Limit<'_, T>, out: &mut Coefficients<T>) {
+        let m = limit.neurons;
+        let scale = limit.learning_rate * limit.learning_rate / limit.batch;
+        let penalised = limit.penalty_strength > T::zero();
+        out.lambda.fill(T::zero());
+        let mut covariance = DMatrix::zeros(m, m);
+        for plane in &self.planes {
+            covariance[(plane.i, plane.j)] = plane.sums[COVARIANCE];
+            if plane.i == plane.j && !penalised {
+                let d = limit.views;
+                let [first, cross, second] = [plane.sums[SQUARES], plane.sums[SQUARES + 1], plane.sums[SQUARES + 2]];
+                let sum = if limit.flow == GradientFlow::StopGradient {
+                    d.get(0, 0) * first
+                } else {
+                    d.get(0, 0) * first + T::lit(2.0) * d.get(0, 1) * cross + d.get(1, 1) * second
+                };
+                out.lambda[(plane.i, plane.i)] = scale * sum;
+            }
+        }
+        for group in &mut self.groups {
+            let k = group.neurons.len();
+            let local = DMatrix::from_fn(k, k, |a, b| covariance[(group.neurons[a], group.neurons[b])]);
+            let signal = Signal {
+                penalty_strength: limit.penalty_strength,
+                batch: limit.batch,
+                views: limit.views,
+                flow: limit.flow,
+                exchangeable: limit.is_exchangeable(),
+                covariance: &local,
+            };
+            group.buffers.reset();
+            let mut mean = vec![T::zero(); k];
+            for (n, &weight) in self.hidden.weights.iter().enumerate() {
+                for (slot, &neuron) in mean.iter_mut().zip(&group.neurons) {
+                    *slot = self.moments.means[(neuron, n)];
+                }
+                let factor = |f: usize, axis: usize| group.factor.get(f, axis);
+                group.buffers.add(&group.table, &mean, weight, &factor, limit.sigma, &signal);
+            }
+            let block = group.buffers.diffusion(&signal);
+            for (a, &i) in group.neurons.iter().enumerate() {
+                for (b, &j) in group.neurons.iter().enumerate() {
+                    if penalised || i != j {
+                        out.lambda[(i, j)] = scale * block[(a, b)];
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Scalar> StateMoments<T> {
+    /// The covariance of the fields (h¹, h²) of a group, row-major.
+    fn group_covariance(&self, limit: &Limit<'_, T>, neurons: &[usize], out: &mut [T]) {
+        let k = neurons.len();
+        for (slot, out) in out.iter_mut().enumerate() {
+            let (row, column) = (slot / (2 * k), slot % (2 * k));
+            let field = |f: usize| (f / k, neurons[f % k]);
+            *out = self.field_covariance(limit, field(row), field(column));
+        }
+    }
+}
+
+impl<T: Scalar> Limit<'_, T> {
+    /// Whether exchanging the views changes no average.
+    fn is_exchangeable(&self) -> bool {
+        self.feature_noise.is_exchangeable() && self.views.is_exchangeable()
+    }
+}
+
+fn coordinates<T: Scalar>(factor: &Factor<T>, fields: usize) -> Vec<Coordinate> {
+    (0..fields)
+        .map(|k| Coordinate { gain: factor.gain(k).as_f64(), reflected: factor.is_odd_under_exchange(k) })
+        .collect()
+}

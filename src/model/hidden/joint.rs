@@ -1,0 +1,309 @@
+//! Joint laws of the hidden variables: independent products, discrete joint laws, and two laws side by side.
+
+use nalgebra::{DMatrix, DVector};
+use rand::Rng;
+
+use super::variables::{draw_index, normalise};
+use super::{HiddenDistribution, HiddenQuadrature, HiddenVariable, Law};
+use crate::Scalar;
+use crate::model::ModelError;
+
+/// Independent hidden variables, one one-dimensional law for each feature.
+///
+/// ```
+/// use contrastive_dynamics::model::hidden::{HiddenDistribution, Independent, Law};
+/// // Equal second moments, different fourth moments.
+/// let law = Independent::new([Law::two_point(2.25)?, Law::three_point(2.25, 0.5)?])?;
+/// assert_eq!(law.second_moment()[(0, 0)], law.second_moment()[(1, 1)]);
+/// assert_eq!(law.fourth_moments()[1], 2.0 * law.fourth_moments()[0]);
+/// # Ok::<(), contrastive_dynamics::model::ModelError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Independent<L = Law<f64>> {
+    laws: Vec<L>,
+}
+
+impl<L> Independent<L> {
+    /// The product of those laws, in the order of the features.
+    ///
+    /// # Errors
+    /// [`ModelError::NoFeatures`] if there are none.
+    pub fn new(laws: impl IntoIterator<Item = L>) -> Result<Self, ModelError> {
+        let laws: Vec<L> = laws.into_iter().collect();
+        if laws.is_empty() {
+            return Err(ModelError::NoFeatures);
+        }
+        Ok(Self { laws })
+    }
+
+    /// The laws, in the order of the features.
+    #[must_use]
+    pub fn laws(&self) -> &[L] {
+        &self.laws
+    }
+}
+
+impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
+    fn dimension(&self) -> usize {
+        self.laws.len()
+    }
+
+    #[inline]
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
+        for (law, c) in self.laws.iter().zip(c) {
+            *c = law.sample(rng);
+        }
+    }
+
+    fn second_moment(&self) -> DMatrix<T> {
+        let mean = self.mean();
+        let mut moment = &mean * mean.transpose();
+        for (l, law) in self.laws.iter().enumerate() {
+            moment[(l, l)] = law.second_moment();
+        }
+        moment
+    }
+
+    fn quadrature(&self, points: usize) -> HiddenQuadrature<T> {
+        let p = self.laws.len();
+        let rules: Vec<_> = self.laws.iter().map(|law| law.quadrature(points)).collect();
+        let count = rules.iter().map(|rule| rule.nodes.len()).product();
+        let mut nodes = DMatrix::zeros(p, count);
+        let mut weights = Vec::with_capacity(count);
+        for k in 0..count {
+            let mut rest = k;
+            let mut weight = T::one();
+            for (l, rule) in rules.iter().enumerate() {
+                let index = rest % rule.nodes.len();
+                rest /= rule.nodes.len();
+                nodes[(l, k)] = rule.nodes[index];
+                weight *= rule.weights[index];
+            }
+            weights.push(weight);
+        }
+        let gaussian = DMatrix::from_diagonal(&DVector::from_fn(p, |l, _| rules[l].gaussian));
+        HiddenQuadrature { nodes, weights, gaussian }
+    }
+
+    fn quadrature_is_exact(&self) -> bool {
+        self.laws.iter().all(HiddenVariable::quadrature_is_exact)
+    }
+
+    fn mean(&self) -> DVector<T> {
+        DVector::from_fn(self.laws.len(), |l, _| self.laws[l].mean())
+    }
+
+    fn fourth_moments(&self) -> DVector<T> {
+        DVector::from_fn(self.laws.len(), |l, _| self.laws[l].fourth_moment())
+    }
+
+    fn is_symmetric(&self, l: usize) -> bool {
+        self.laws.get(l).is_some_and(HiddenVariable::is_symmetric)
+    }
+}
+
+/// Any joint law on finitely many points of ℝ^p, such as dependent features or an empirical sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discrete<T: Scalar = f64> {
+    points: DMatrix<T>,
+    probabilities: Vec<T>,
+}
+
+impl<T: Scalar> Discrete<T> {
+    /// The law with P(c = column k of `points`) = probabilities[k]; `points` is p x n. The probabilities are
+    /// normalised after the check.
+    ///
+    /// # Errors
+    /// [`ModelError::NoFeatures`] if p = 0; [`ModelError::PointMasses`] unless there are as many probabilities as
+    /// columns and at least one, all entries are finite, and the probabilities are positive and sum to 1 within 1e-6.
+    pub fn new(points: DMatrix<T>, probabilities: impl Into<Vec<T>>) -> Result<Self, ModelError> {
+        let mut probabilities = probabilities.into();
+        if points.nrows() == 0 {
+            return Err(ModelError::NoFeatures);
+        }
+        if points.ncols() == 0 || points.ncols() != probabilities.len() {
+            return Err(ModelError::PointMasses { reason: "need as many probabilities as points, and at least one" });
+        }
+        if !points.iter().all(|v| v.is_finite()) {
+            return Err(ModelError::PointMasses { reason: "points must be finite" });
+        }
+        normalise(&mut probabilities)?;
+        Ok(Self { points, probabilities })
+    }
+
+    /// Whether the law is invariant when the signs of the rows marked in `flip` change.
+    fn is_invariant(&self, flip: &dyn Fn(usize) -> bool) -> bool {
+        let (p, n) = self.points.shape();
+        let mass = |target: &dyn Fn(usize) -> T| -> T {
+            let hits = (0..n).filter(|&k| (0..p).all(|l| self.points[(l, k)] == target(l)));
+            hits.map(|k| self.probabilities[k]).sum()
+        };
+        (0..n).all(|k| {
+            let point = |l: usize| self.points[(l, k)];
+            let mirror = |l: usize| if flip(l) { -self.points[(l, k)] } else { self.points[(l, k)] };
+            (mass(&point) - mass(&mirror)).abs() <= T::lit(4.0) * T::EPSILON
+        })
+    }
+}
+
+impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
+    fn dimension(&self) -> usize {
+        self.points.nrows()
+    }
+
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
+        let k = draw_index(&self.probabilities, rng);
+        for (c, &value) in c.iter_mut().zip(self.points.column(k).iter()) {
+            *c = value;
+        }
+    }
+
+    fn second_moment(&self) -> DMatrix<T> {
+        let weights = DMatrix::from_diagonal(&DVector::from_column_slice(&self.probabilities));
+        &self.points * weights * self.points.transpose()
+    }
+
+    fn quadrature(&self, _points: usize) -> HiddenQuadrature<T> {
+        let p = self.points.nrows();
+        HiddenQuadrature {
+            nodes: self.points.clone(),
+            weights: self.probabilities.clone(),
+            gaussian: DMatrix::zeros(p, p),
+        }
+    }
+
+    fn quadrature_is_exact(&self) -> bool {
+        true
+    }
+
+    fn is_symmetric(&self, l: usize) -> bool {
+        self.is_invariant(&|row| row == l)
+    }
+
+    fn is_jointly_symmetric(&self) -> bool {
+        self.is_invariant(&|_| true)
+    }
+}
+
+/// Two independent joint laws, the variables of the second below those of the first; made by
+/// [`HiddenDistribution::and`]. It joins laws of different types, your own among them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Concatenation<A, B> {
+    upper: A,
+    lower: B,
+}
+
+impl<A, B> Concatenation<A, B> {
+    pub(super) fn new(upper: A, lower: B) -> Self {
+        Self { upper, lower }
+    }
+}
+
+/// The block matrix with `a` above and left of `b`, and `corner` above b.
+fn block<T: Scalar>(a: &DMatrix<T>, b: &DMatrix<T>, corner: &DMatrix<T>) -> DMatrix<T> {
+    let (p, q) = (a.nrows(), b.nrows());
+    DMatrix::from_fn(p + q, p + q, |i, j| match (i < p, j < p) {
+        (true, true) => a[(i, j)],
+        (false, false) => b[(i - p, j - p)],
+        (true, false) => corner[(i, j - p)],
+        (false, true) => corner[(j, i - p)],
+    })
+}
+
+impl<T, A, B> HiddenDistribution<T> for Concatenation<A, B>
+where
+    T: Scalar,
+    A: HiddenDistribution<T>,
+    B: HiddenDistribution<T>,
+{
+    fn dimension(&self) -> usize {
+        self.upper.dimension() + self.lower.dimension()
+    }
+
+    #[inline]
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
+        let (above, below) = c.split_at_mut(self.upper.dimension());
+        self.upper.sample(rng, above);
+        self.lower.sample(rng, below);
+    }
+
+    fn second_moment(&self) -> DMatrix<T> {
+        let corner = self.upper.mean() * self.lower.mean().transpose();
+        block(&self.upper.second_moment(), &self.lower.second_moment(), &corner)
+    }
+
+    fn quadrature(&self, points: usize) -> HiddenQuadrature<T> {
+        let (a, b) = (self.upper.quadrature(points), self.lower.quadrature(points));
+        let (p, q) = (a.nodes.nrows(), b.nodes.nrows());
+        let count = a.weights.len() * b.weights.len();
+        let nodes = DMatrix::from_fn(p + q, count, |l, k| {
+            if l < p { a.nodes[(l, k % a.weights.len())] } else { b.nodes[(l - p, k / a.weights.len())] }
+        });
+        let weights = (0..count).map(|k| a.weights[k % a.weights.len()] * b.weights[k / a.weights.len()]).collect();
+        let gaussian = block(&a.gaussian, &b.gaussian, &DMatrix::zeros(p, q));
+        HiddenQuadrature { nodes, weights, gaussian }
+    }
+
+    fn quadrature_is_exact(&self) -> bool {
+        self.upper.quadrature_is_exact() && self.lower.quadrature_is_exact()
+    }
+
+    fn mean(&self) -> DVector<T> {
+        let (a, b) = (self.upper.mean(), self.lower.mean());
+        DVector::from_iterator(a.len() + b.len(), a.iter().chain(b.iter()).copied())
+    }
+
+    fn fourth_moments(&self) -> DVector<T> {
+        let (a, b) = (self.upper.fourth_moments(), self.lower.fourth_moments());
+        DVector::from_iterator(a.len() + b.len(), a.iter().chain(b.iter()).copied())
+    }
+
+    fn is_symmetric(&self, l: usize) -> bool {
+        let p = self.upper.dimension();
+        if l < p { self.upper.is_symmetric(l) } else { self.lower.is_symmetric(l - p) }
+    }
+
+    fn is_jointly_symmetric(&self) -> bool {
+        self.upper.is_jointly_symmetric() && self.lower.is_jointly_symmetric()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two signs with correlation 0.4.
+    fn dependent() -> Discrete {
+        let points = DMatrix::from_row_slice(2, 4, &[1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0, -1.0]);
+        Discrete::new(points, [0.35, 0.15, 0.15, 0.35]).unwrap()
+    }
+
+    #[test]
+    fn products_and_concatenations_agree() {
+        let (a, b) = (Law::two_point(2.0).unwrap(), Law::skewed(1.5, 0.2).unwrap());
+        let product = Independent::new([a.clone(), b.clone()]).unwrap();
+        let joined = Independent::new([a]).unwrap().and(Independent::new([b]).unwrap());
+        assert_eq!(HiddenDistribution::<f64>::dimension(&joined), 2);
+        assert_eq!(product.second_moment(), joined.second_moment());
+        assert_eq!(product.fourth_moments(), joined.fourth_moments());
+        assert_eq!(product.quadrature(1), joined.quadrature(1));
+        assert!(joined.is_symmetric(0) && !joined.is_symmetric(1) && !joined.is_jointly_symmetric());
+    }
+
+    #[test]
+    fn dependent_variables_are_symmetric_jointly_but_not_alone() {
+        let law = dependent();
+        assert!((law.second_moment()[(0, 1)] - 0.4).abs() < 1e-15);
+        assert!(!law.is_symmetric(0) && law.is_jointly_symmetric());
+        assert!(law.mean().norm() < 1e-15);
+    }
+
+    #[test]
+    fn parameters_that_make_no_law_are_rejected() {
+        assert!(matches!(Independent::<Law>::new([]), Err(ModelError::NoFeatures)));
+        assert!(matches!(Discrete::<f64>::new(DMatrix::zeros(0, 1), [1.0]), Err(ModelError::NoFeatures)));
+        assert!(Discrete::new(DMatrix::zeros(1, 2), [1.0]).is_err());
+        assert!(Discrete::new(DMatrix::zeros(1, 2), [1.5, -0.5]).is_err());
+        assert!(Discrete::new(DMatrix::from_element(1, 1, f64::NAN), [1.0]).is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! The law P_c of the hidden variables c (theory §1): sampling for the simulators, cubature for the limit.
+//!
+//! In: the trait [`HiddenDistribution`] of a joint law, the trait [`HiddenVariable`] of a one-dimensional law, and
+//! [`HiddenQuadrature`], the form in which a law enters Gaussian averages. The laws themselves are in
+//! [`variables`] (one-dimensional) and [`joint`] (products, discrete joint laws).
+
+pub mod joint;
+pub mod variables;
+
+use nalgebra::{DMatrix, DVector};
+use rand::Rng;
+
+use crate::Scalar;
+
+pub use joint::{Concatenation, Discrete, Independent};
+pub use variables::{Gaussian, Laplace, Law, PointMasses, ThreePoint, TwoPoint, Uniform};
+
+/// A law of c as the limit uses it: c = node + Gaussian, the two independent.
+///
+/// The nodes carry weights that sum to 1; the Gaussian part is the same at every node. A Gaussian hidden variable is
+/// thus one node at zero and a variance, and costs an average nothing: it only widens the field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HiddenQuadrature<T: Scalar> {
+    /// The nodes, one column each: p x n.
+    pub nodes: DMatrix<T>,
+    /// The weights of the nodes: n, positive, of sum 1.
+    pub weights: Vec<T>,
+    /// Covariance of the Gaussian part: p x p, positive semidefinite.
+    pub gaussian: DMatrix<T>,
+}
+
+/// Cubatures of a law, its type forgotten.
+pub(crate) type HiddenQuadratureSource<'a, T> = dyn Fn(usize) -> HiddenQuadrature<T> + Send + Sync + 'a;
+
+/// The joint law of the p hidden variables c.
+///
+/// Required are the dimension, sampling, the second moment E[c cᵀ] and a cubature; the rest has defaults that claim
+/// nothing.
+pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
+    /// The number p of hidden variables, one for each feature.
+    fn dimension(&self) -> usize;
+
+    /// Writes one draw of c into `c`, a slice of length p.
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T])
+    where
+        Self: Sized;
+
+    /// E[c cᵀ], p x p.
+    fn second_moment(&self) -> DMatrix<T>;
+
+    /// A cubature of the law with `points` nodes for each continuous variable; discrete laws are exact and ignore it.
+    fn quadrature(&self, points: usize) -> HiddenQuadrature<T>;
+
+    /// Whether [`quadrature`](Self::quadrature) is exact whatever the number of points.
+    fn quadrature_is_exact(&self) -> bool;
+
+    /// E[c], of length p.
+    fn mean(&self) -> DVector<T> {
+        let rule = self.quadrature(MOMENT_POINTS);
+        &rule.nodes * DVector::from_column_slice(&rule.weights)
+    }
+
+    /// E[c_l⁴] for each l.
+    fn fourth_moments(&self) -> DVector<T> {
+        let rule = self.quadrature(MOMENT_POINTS);
+        let six = T::lit(6.0);
+        DVector::from_fn(self.dimension(), |l, _| {
+            let s = rule.gaussian[(l, l)];
+            let columns = rule.weights.iter().enumerate();
+            columns
+                .map(|(k, &w)| {
+                    let c2 = rule.nodes[(l, k)] * rule.nodes[(l, k)];
+                    w * (c2 * c2 + six * c2 * s + T::lit(3.0) * s * s)
+                })
+                .sum()
+        })
+    }
+
+    /// Whether the joint law is invariant under c_l → −c_l for that l alone. The default claims no symmetry.
+    fn is_symmetric(&self, l: usize) -> bool {
+        let _ = l;
+        false
+    }
+
+    /// Whether the joint law is invariant under c → −c. The default asks every variable alone.
+    fn is_jointly_symmetric(&self) -> bool {
+        (0..self.dimension()).all(|l| self.is_symmetric(l))
+    }
+
+    /// The law of this c with the independent c of `other` below it.
+    fn and<O: HiddenDistribution<T>>(self, other: O) -> Concatenation<Self, O>
+    where
+        Self: Sized,
+    {
+        Concatenation::new(self, other)
+    }
+}
+
+/// Nodes for moments of laws that give no closed form: exact to degree 63 for polynomial rules.
+const MOMENT_POINTS: usize = 32;
+
+impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
+    fn dimension(&self) -> usize {
+        (**self).dimension()
+    }
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
+        (**self).sample(rng, c);
+    }
+    fn second_moment(&self) -> DMatrix<T> {
+        (**self).second_moment()
+    }
+    fn quadrature(&self, points: usize) -> HiddenQuadrature<T> {
+        (**self).quadrature(points)
+    }
+    fn quadrature_is_exact(&self) -> bool {
+        (**self).quadrature_is_exact()
+    }
+    fn mean(&self) -> DVector<T> {
+        (**self).mean()
+    }
+    fn fourth_moments(&self) -> DVector<T> {
+        (**self).fourth_moments()
+    }
+    fn is_symmetric(&self, l: usize) -> bool {
+        (**self).is_symmetric(l)
+    }
+    fn is_jointly_symmetric(&self) -> bool {
+        (**self).is_jointly_symmetric()
+    }
+}
+
+/// A one-dimensional law as the limit uses it: node plus Gaussian of that variance, the two independent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VariableQuadrature<T> {
+    /// The nodes.
+    pub nodes: Vec<T>,
+    /// Their weights, positive, of sum 1.
+    pub weights: Vec<T>,
+    /// Variance of the Gaussian part.
+    pub gaussian: T,
+}
+
+/// The law of one hidden variable.
+///
+/// Independent products of such laws are joint laws: see [`Independent`].
+pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
+    /// One draw.
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T
+    where
+        Self: Sized;
+
+    /// E[c].
+    fn mean(&self) -> T;
+
+    /// E[c²].
+    fn second_moment(&self) -> T;
+
+    /// E[c⁴].
+    fn fourth_moment(&self) -> T;
+
+    /// A rule with `points` nodes; discrete laws are exact and ignore it.
+    fn quadrature(&self, points: usize) -> VariableQuadrature<T>;
+
+    /// Whether [`quadrature`](Self::quadrature) is exact whatever the number of points.
+    fn quadrature_is_exact(&self) -> bool;
+
+    /// Whether the law is invariant under c → −c.
+    fn is_symmetric(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Scalar, V: HiddenVariable<T>> HiddenVariable<T> for &V {
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T {
+        (**self).sample(rng)
+    }
+    fn mean(&self) -> T {
+        (**self).mean()
+    }
+    fn second_moment(&self) -> T {
+        (**self).second_moment()
+    }
+    fn fourth_moment(&self) -> T {
+        (**self).fourth_moment()
+    }
+    fn quadrature(&self, points: usize) -> VariableQuadrature<T> {
+        (**self).quadrature(points)
+    }
+    fn quadrature_is_exact(&self) -> bool {
+        (**self).quadrature_is_exact()
+    }
+    fn is_symmetric(&self) -> bool {
+        (**self).is_symmetric()
+    }
+}

@@ -1,0 +1,145 @@
+//! Weight decay φ (theory §1): the step −(τ/N) γ φ(w), component by component.
+//!
+//! In: the trait [`Regularizer`], the compile-time marker [`LinearRegularizer`] of those under which the moments
+//! close (theory §5), and the usual choices.
+
+use super::ModelError;
+use crate::Scalar;
+
+/// A regulariser, given by φ, the derivative of the penalty on one weight.
+///
+/// A closure `Fn(T) -> T` is one.
+pub trait Regularizer<T: Scalar = f64>: Send + Sync {
+    /// φ(w).
+    fn apply(&self, w: T) -> T;
+}
+
+/// A linear regulariser, φ(w) = slope·w: the only kind under which the order parameters obey a closed ODE.
+pub trait LinearRegularizer<T: Scalar = f64>: Regularizer<T> {
+    /// The slope of φ.
+    fn slope(&self) -> T;
+}
+
+impl<T: Scalar, F: Fn(T) -> T + Send + Sync> Regularizer<T> for F {
+    #[inline]
+    fn apply(&self, w: T) -> T {
+        self(w)
+    }
+}
+
+/// L2: φ(w) = w.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct L2;
+
+impl<T: Scalar> Regularizer<T> for L2 {
+    #[inline]
+    fn apply(&self, w: T) -> T {
+        w
+    }
+}
+
+impl<T: Scalar> LinearRegularizer<T> for L2 {
+    fn slope(&self) -> T {
+        T::one()
+    }
+}
+
+/// L1: φ(w) = sign w, with φ(0) = 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct L1;
+
+impl<T: Scalar> Regularizer<T> for L1 {
+    #[inline]
+    fn apply(&self, w: T) -> T {
+        sign(w)
+    }
+}
+
+/// −1, 0 or 1.
+#[inline]
+fn sign<T: Scalar>(w: T) -> T {
+    if w > T::zero() {
+        T::one()
+    } else if w < T::zero() {
+        -T::one()
+    } else {
+        T::zero()
+    }
+}
+
+/// Elastic net: φ(w) = r sign w + (1 − r) w.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ElasticNet<T = f64> {
+    l1_ratio: T,
+}
+
+impl<T: Scalar> ElasticNet<T> {
+    /// The elastic net with the share r = `l1_ratio` of L1.
+    ///
+    /// # Errors
+    /// [`ModelError::RegularizerParameter`] unless 0 ≤ r ≤ 1.
+    pub fn new(l1_ratio: T) -> Result<Self, ModelError> {
+        if !(l1_ratio >= T::zero() && l1_ratio <= T::one()) {
+            return Err(ModelError::RegularizerParameter { name: "l1_ratio", value: l1_ratio.as_f64() });
+        }
+        Ok(Self { l1_ratio })
+    }
+}
+
+impl<T: Scalar> Regularizer<T> for ElasticNet<T> {
+    #[inline]
+    fn apply(&self, w: T) -> T {
+        self.l1_ratio * sign(w) + (T::one() - self.l1_ratio) * w
+    }
+}
+
+/// Smoothed L1: φ(w) = w/√(w² + δ²), which tends to sign w as δ → 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SmoothedL1<T = f64> {
+    width: T,
+}
+
+impl<T: Scalar> SmoothedL1<T> {
+    /// The smoothed L1 regulariser of width δ.
+    ///
+    /// # Errors
+    /// [`ModelError::RegularizerParameter`] unless 0 < δ < ∞.
+    pub fn new(width: T) -> Result<Self, ModelError> {
+        if !(width > T::zero() && width.is_finite()) {
+            return Err(ModelError::RegularizerParameter { name: "width", value: width.as_f64() });
+        }
+        Ok(Self { width })
+    }
+}
+
+impl<T: Scalar> Regularizer<T> for SmoothedL1<T> {
+    #[inline]
+    fn apply(&self, w: T) -> T {
+        w / w.hypot(self.width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_the_family_are_l1_and_l2() {
+        for w in [-2.0_f64, -0.3, 0.0, 0.7] {
+            assert_eq!(ElasticNet::new(0.0).unwrap().apply(w), L2.apply(w));
+            assert_eq!(ElasticNet::new(1.0).unwrap().apply(w), L1.apply(w));
+            assert!((SmoothedL1::new(1e-9).unwrap().apply(w) - L1.apply(w)).abs() < 1e-12);
+        }
+        assert_eq!((|w: f64| 3.0 * w).apply(2.0), 6.0);
+    }
+
+    #[test]
+    fn parameters_that_make_no_regularizer_are_rejected() {
+        for bad in [-0.1, 1.1, f64::NAN] {
+            assert!(matches!(ElasticNet::new(bad), Err(ModelError::RegularizerParameter { .. })));
+        }
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(SmoothedL1::new(bad), Err(ModelError::RegularizerParameter { .. })));
+        }
+    }
+}

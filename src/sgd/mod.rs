@@ -1,0 +1,171 @@
+//! Online SGD at finite dimension N (theory §1).
+//!
+//! In: the trait [`Simulator`], the features, and the direct simulator. Out: the limit (see [`crate::limit`]).
+
+mod direct;
+mod features;
+
+pub use direct::{DirectSgd, DirectSgdBuilder};
+pub use features::Features;
+
+use crate::Scalar;
+use crate::integrate::{Output, OutputError, Schedule};
+use crate::order_parameters::OrderParameters;
+use crate::trajectory::{StopReason, Trajectory};
+
+/// Why a simulation could not be set up or went wrong.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SgdError<T: Scalar = f64> {
+    /// The dimension is too small.
+    #[error("the dimension N must be at least {least} here, got {dimension}")]
+    Dimension {
+        /// The dimension given.
+        dimension: usize,
+        /// The smallest that works.
+        least: usize,
+    },
+    /// The features are not orthogonal of squared norm N.
+    #[error("features must satisfy U^T U = N I, but entry ({first}, {second}) of U^T U / N is {value}")]
+    NotOrthogonal {
+        /// One feature.
+        first: usize,
+        /// The other.
+        second: usize,
+        /// Their scalar product over N.
+        value: f64,
+    },
+    /// The start state does not fit the model.
+    #[error("the model has {features} features and {neurons} neurons, the start {state_features} and {state_neurons}")]
+    StateShape {
+        /// Features of the model.
+        features: usize,
+        /// Neurons of the model.
+        neurons: usize,
+        /// Features of the start.
+        state_features: usize,
+        /// Neurons of the start.
+        state_neurons: usize,
+    },
+    /// The given weights do not fit the model.
+    #[error("weights must be {dimension} x {neurons}, got {rows} x {columns}")]
+    WeightsShape {
+        /// N.
+        dimension: usize,
+        /// m.
+        neurons: usize,
+        /// Rows given.
+        rows: usize,
+        /// Columns given.
+        columns: usize,
+    },
+    /// A weight is NaN or infinite, or, under the sphere constraint, a neuron is zero.
+    #[error("the weights of neuron {neuron} are not finite, or zero under the sphere constraint")]
+    Weights {
+        /// Which neuron.
+        neuron: usize,
+    },
+    /// The output times are unusable.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The state is no longer finite: training diverged.
+    #[error("training diverged at step {step} (t = {time}): lower the learning rate or add weight decay")]
+    Diverged {
+        /// The step whose update was not finite.
+        step: u64,
+        /// The time of that step.
+        time: f64,
+        /// What came before.
+        trajectory: Box<Trajectory<T>>,
+    },
+}
+
+/// A step whose update was not finite; the state is the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the update of step {step} is not finite")]
+pub struct Divergence {
+    /// The number of the step, counted from 1.
+    pub step: u64,
+}
+
+/// A simulator of online SGD at finite N: it can be stepped by hand or run to a time.
+pub trait Simulator<T: Scalar = f64> {
+    /// The dimension N.
+    fn dimension(&self) -> usize;
+
+    /// Samples drawn per step: the batch size.
+    fn batch_size(&self) -> usize;
+
+    /// The number of steps taken so far. Time is t = steps/N.
+    fn steps(&self) -> u64;
+
+    /// Takes one step.
+    ///
+    /// # Errors
+    /// [`Divergence`] if the update is not finite; then the state stays as it was.
+    fn step(&mut self) -> Result<(), Divergence>;
+
+    /// The order parameters of the present state.
+    fn order_parameters(&self) -> OrderParameters<T>;
+
+    /// The present time t = steps/N.
+    fn time(&self) -> T {
+        time_of(self.steps(), self.dimension())
+    }
+
+    /// Runs to the step nearest to time `end`, and records (Q, R) as `output` says.
+    ///
+    /// # Errors
+    /// [`SgdError::Output`] for times that are unusable (before the present time or after `end`);
+    /// [`SgdError::Diverged`] with the trajectory so far.
+    fn run(&mut self, end: T, output: &Output<T>) -> Result<Trajectory<T>, SgdError<T>> {
+        let n = self.dimension();
+        let (start, last) = (self.steps(), nearest_step(end, n));
+        let schedule = output.schedule(self.time(), end)?;
+        // Rounding to steps can only make the run empty, not negative.
+        let last = last.max(start);
+        let mut trajectory = Trajectory::new();
+        let mut next = 0;
+        loop {
+            let step = self.steps();
+            let due = match &schedule {
+                Schedule::EverySteps(stride) => (step - start) % *stride as u64 == 0,
+                Schedule::Times(times) => {
+                    let before = next;
+                    while next < times.len() && nearest_step(times[next], n) <= step {
+                        next += 1;
+                    }
+                    next > before
+                }
+            };
+            if due || step == last {
+                trajectory.push(self.time(), self.order_parameters());
+            }
+            trajectory.work.accepted_steps = step - start;
+            trajectory.work.samples = (step - start) * self.batch_size() as u64;
+            if step == last {
+                trajectory.stop = StopReason::EndTime;
+                return Ok(trajectory);
+            }
+            if let Err(Divergence { step }) = self.step() {
+                let time = self.time();
+                trajectory.push(time, self.order_parameters());
+                trajectory.stop = StopReason::Failure { time };
+                return Err(SgdError::Diverged { step, time: time.as_f64(), trajectory: Box::new(trajectory) });
+            }
+        }
+    }
+}
+
+/// t = steps/N.
+fn time_of<T: Scalar>(steps: u64, dimension: usize) -> T {
+    #[allow(clippy::cast_precision_loss)] // exact below 2^53
+    T::lit(steps as f64 / dimension as f64)
+}
+
+/// The step nearest to time t.
+fn nearest_step<T: Scalar>(t: T, dimension: usize) -> u64 {
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let step = (t.as_f64() * dimension as f64).round().max(0.0) as u64;
+    step
+}
