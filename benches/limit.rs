@@ -1,1 +1,64 @@
-fn main() {}
+//! The limit: one right-hand side of the reduced ODE, coefficients with error control, and whole solutions.
+//!
+//! Ids are `limit/<what>/p/m`, with tanh, two-point features and, for m = 2, the penalty. Coefficients are good to
+//! 1e-8 for one neuron and 1e-7 for two.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to report")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use contrastive_dynamics::integrate::{DormandPrince, System};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::{Model, OrderParameters, ReducedOde};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+fn model(features: usize, neurons: usize) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+    Model::builder()
+        .nonlinearity(Tanh)
+        .hidden(Independent::new(vec![Law::two_point(2.25).unwrap(); features]).unwrap())
+        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
+        .learning_rate(0.3)
+        .weight_decay(0.5)
+        .neurons(neurons)
+        .penalty_strength(if neurons > 1 { 1.0 } else { 0.0 })
+        .build()
+        .unwrap()
+}
+
+fn start(features: usize, neurons: usize) -> OrderParameters {
+    let (q, r): (&[f64], &[f64]) = match neurons {
+        1 => (&[0.35, 0.2], &[1.0]),
+        _ => (&[0.35, 0.2], &[1.0, 0.2, 0.2, 0.9]),
+    };
+    OrderParameters::from_rows(features, neurons, &q[..features * neurons], r).unwrap()
+}
+
+fn limit(c: &mut Criterion) {
+    let mut group = c.benchmark_group("limit");
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
+    for (p, m) in [(1, 1), (2, 1), (1, 2)] {
+        let id = |what: &str| BenchmarkId::new(what, format!("{p}/{m}"));
+        let model = model(p, m);
+        let tolerance = if m == 1 { 1e-8 } else { 1e-7 };
+        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(tolerance).unwrap();
+        let state = start(p, m);
+
+        let mut system = ode.system(&state).unwrap();
+        let y = state.to_packed();
+        let mut rates = vec![0.0; y.len()];
+        group.bench_function(id("rhs"), |b| {
+            b.iter(|| system.rates(0.0, black_box(y.as_slice()), black_box(&mut rates)).unwrap());
+        });
+        group.bench_function(id("coefficients"), |b| {
+            b.iter(|| ode.limit().coefficients(black_box(&state)).unwrap());
+        });
+        if m == 1 {
+            let solver = ode.solver().integrator(DormandPrince::new(1e-8, 1e-10).unwrap());
+            group.bench_function(id("solve"), |b| b.iter(|| solver.solve(black_box(&state), 20.0).unwrap()));
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, limit);
+criterion_main!(benches);

@@ -12,6 +12,7 @@
 //! | what does SGD do at dimension N | [`sgd`] |
 //! | what drives the limit: A, B, Λ | [`limit`] |
 //! | where does the limit go | [`ode`] |
+//! | which features can be learned | [`stability`] |
 //! | with which time stepping, and when to report | [`integrate`] |
 //! | what a run reports | [`trajectory`] |
 //!
@@ -39,6 +40,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// What an input can reach must not panic.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 #[cfg(feature = "serde")]
 pub mod case_file;
 pub mod integrate;
@@ -49,7 +53,9 @@ pub mod ode;
 mod order_parameters;
 mod scalar;
 pub mod sgd;
+pub mod stability;
 pub mod trajectory;
+mod vector_math;
 
 pub use limit::Limit;
 pub use model::Model;
@@ -59,3 +65,8 @@ pub use order_parameters::{OrderParameters, OrderParametersError};
 pub use rand;
 pub use scalar::Scalar;
 pub use trajectory::Trajectory;
+
+/// The README's example, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

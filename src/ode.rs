@@ -157,6 +157,18 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
         &self.limit
     }
 
+    /// τγ times the slope of φ: the rate at which weights decay.
+    #[must_use]
+    pub fn decay(&self) -> T {
+        self.decay
+    }
+
+    /// The constraint on the weights.
+    #[must_use]
+    pub fn constraint(&self) -> Constraint {
+        self.constraint
+    }
+
     /// The right-hand side (dQ/dt, dR/dt), p x m and m x m, at `state`.
     ///
     /// # Errors
@@ -283,7 +295,7 @@ impl<T: Scalar> System<T> for OdeSystem<'_, '_, T> {
         self.nodes += self.rule.apply_to(&self.ode.limit, &self.q, &self.r, &mut self.coefficients);
         self.ode.assemble(&self.coefficients, &self.q, &self.r, &mut self.rates);
         pack(&self.rates.q, &self.rates.r, rates);
-        if rates.iter().all(|x| x.is_finite()) { Ok(()) } else { Err(LimitError::NotFinite.into()) }
+        if rates.iter().all(nalgebra::ComplexField::is_finite) { Ok(()) } else { Err(LimitError::NotFinite.into()) }
     }
 
     fn accepted(&mut self, _t: T, y: &[T]) -> Result<bool, RatesError<T>> {

@@ -80,12 +80,12 @@ impl<T: Scalar> OrderParameters<T> {
     /// # Errors
     /// See [`OrderParametersError`]: shapes, finiteness, symmetry of R (to 64 ulp of its largest diagonal entry) and
     /// feasibility (see [`feasibility_tolerance`](Self::feasibility_tolerance)).
-    pub fn new(q: DMatrix<T>, r: DMatrix<T>) -> Result<Self, OrderParametersError> {
+    pub fn new(q: DMatrix<T>, mut r: DMatrix<T>) -> Result<Self, OrderParametersError> {
         let (p, m) = q.shape();
         if p == 0 || m == 0 || r.shape() != (m, m) {
             return Err(OrderParametersError::Shape { q: q.shape(), r: r.shape() });
         }
-        if !q.iter().chain(r.iter()).all(|x| x.is_finite()) {
+        if !q.iter().chain(r.iter()).all(nalgebra::ComplexField::is_finite) {
             return Err(OrderParametersError::NotFinite);
         }
         let scale = (0..m).fold(T::zero(), |s, i| s.max(r[(i, i)].abs()));
@@ -99,10 +99,11 @@ impl<T: Scalar> OrderParameters<T> {
                         difference: difference.as_f64(),
                     });
                 }
+                let mean = T::lit(0.5) * (r[(i, j)] + r[(j, i)]);
+                r[(i, j)] = mean;
+                r[(j, i)] = mean;
             }
         }
-        let half = T::lit(0.5);
-        let r = DMatrix::from_fn(m, m, |i, j| half * (r[(i, j)] + r[(j, i)]));
         let state = Self { q, r };
         state.check_feasible(state.feasibility_tolerance())?;
         Ok(state)
@@ -151,7 +152,7 @@ impl<T: Scalar> OrderParameters<T> {
         if dimension < features + m {
             return Err(OrderParametersError::Dimension { features: dimension, weights: features + m });
         }
-        if !r.iter().all(|x| x.is_finite()) {
+        if !r.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(OrderParametersError::NotFinite);
         }
         let Some(factor) = r.clone().cholesky().map(|c| c.l()) else {
@@ -300,7 +301,7 @@ pub(crate) fn unpack<T: Scalar>(features: usize, neurons: usize, packed: &[T]) -
 /// The smallest eigenvalue of a symmetric matrix; NaN if it is not finite or the iteration does not converge.
 pub(crate) fn smallest_eigenvalue<T: Scalar>(matrix: &DMatrix<T>) -> T {
     let nan = T::lit(f64::NAN);
-    if !matrix.iter().all(|x| x.is_finite()) {
+    if !matrix.iter().all(nalgebra::ComplexField::is_finite) {
         return nan;
     }
     SymmetricEigen::try_new(matrix.clone(), T::EPSILON, 1000)

@@ -9,7 +9,7 @@ use crate::order_parameters::OrderParameters;
 pub enum StopReason<T> {
     /// It reached the wanted end time.
     EndTime,
-    /// The state no longer moves: the largest rate of change, measured against the tolerance, fell below 1.
+    /// The state no longer moves: no order parameter changes faster than the rate that was set as steady.
     SteadyState {
         /// When.
         time: T,

@@ -3,9 +3,10 @@
 #![cfg(feature = "serde")]
 
 use contrastive_dynamics::ReducedOde;
-use contrastive_dynamics::case_file::{StateData, TrajectoryData, read_cases};
+use contrastive_dynamics::case_file::{NoData, StateData, TrajectoryData, read_cases};
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::stability::uninformative_points;
 use serde_json::Value;
 
 fn table(name: &str) -> (String, Value) {
@@ -74,6 +75,26 @@ fn trajectories_agree_with_the_reference_table() {
                     let allowed = f64::max(relative * want.abs(), absolute);
                     assert!((got - want).abs() <= allowed, "{} t = {t} entry {e}: {got} against {want}", case.name);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn uninformative_fixed_points_agree_with_the_reference_table() {
+    let (text, reference) = table("uninformative");
+    let cases = read_cases::<NoData>(&text).unwrap();
+    assert_eq!(cases.len(), 6);
+    for (case, want) in cases.iter().zip(reference["cases"].as_array().unwrap()) {
+        let model = case.model(1).unwrap();
+        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-12).unwrap();
+        let points = uninformative_points(&ode, 0.02, 20.0).unwrap();
+        let want = want["fixed_points"].as_array().unwrap();
+        assert_eq!(points.len(), want.len(), "{}", case.name);
+        for (point, want) in points.iter().zip(want) {
+            assert_close(&case.name, "R", point.r, want["R"].as_f64().unwrap(), 1);
+            for (l, &rate) in point.growth_rates.iter().enumerate() {
+                assert_close(&case.name, "eigenvalue", rate, want["eigenvalue_Q"][l].as_f64().unwrap(), 1);
             }
         }
     }

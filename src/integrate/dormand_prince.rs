@@ -147,7 +147,7 @@ impl<T: Scalar> Integrator<T> for DormandPrince<T> {
             }
             let most = if rejected { 1.0 } else { 10.0 };
             let growth = if error == T::zero() { T::lit(most) } else { shrink(error).min(T::lit(most)) };
-            self.accept(step, size, end);
+            Self::accept(step, size, end);
             // A step cut short by `end` says nothing against the size proposed before.
             step.next_size = if size < wanted { (size * growth).max(wanted) } else { size * growth };
             return Ok(());
@@ -167,7 +167,7 @@ impl<T: Scalar> DormandPrince<T> {
                 let slope: T = weights.iter().zip(&*stages).map(|(&a, stage)| T::lit(a) * stage[k]).sum();
                 point[k] = step.y[k] + size * slope;
             }
-            if !point.iter().all(|x| x.is_finite()) {
+            if !point.iter().all(nalgebra::ComplexField::is_finite) {
                 return Ok(T::lit(f64::INFINITY));
             }
             system.rates(step.t + T::lit(node) * size, point, &mut stages[s + 1])?;
@@ -181,7 +181,7 @@ impl<T: Scalar> DormandPrince<T> {
         Ok(self.norm(errors, &step.y, &new[0]))
     }
 
-    fn accept(&self, step: &mut Step<T>, size: T, end: T) {
+    fn accept(step: &mut Step<T>, size: T, end: T) {
         for k in 0..step.y.len() {
             step.dense[0][k] = step.y[k];
             for power in 0..4 {

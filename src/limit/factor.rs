@@ -17,7 +17,7 @@ pub(crate) struct Factor<T> {
     /// Lower triangular in the elimination order; rows are (rotated) fields. Row-major, fields x fields.
     lower: Vec<T>,
     /// F, row-major, fields x fields.
-    factor: Vec<T>,
+    rows: Vec<T>,
 }
 
 impl<T: Scalar> Factor<T> {
@@ -29,7 +29,7 @@ impl<T: Scalar> Factor<T> {
             rotated,
             order: (0..fields).collect(),
             lower: vec![T::zero(); fields * fields],
-            factor: vec![T::zero(); fields * fields],
+            rows: vec![T::zero(); fields * fields],
         };
         let mut work = vec![T::zero(); fields * fields];
         this.rotate(covariance, &mut work);
@@ -61,7 +61,7 @@ impl<T: Scalar> Factor<T> {
     /// Row `field`, column `k` of F.
     #[inline]
     pub(crate) fn get(&self, field: usize, k: usize) -> T {
-        self.factor[field * self.fields + k]
+        self.rows[field * self.fields + k]
     }
 
     /// Whether coordinate k changes sign when the views are exchanged.
@@ -139,15 +139,15 @@ impl<T: Scalar> Factor<T> {
     fn unrotate(&mut self) {
         let n = self.fields;
         if !self.rotated {
-            self.factor.copy_from_slice(&self.lower);
+            self.rows.copy_from_slice(&self.lower);
             return;
         }
         let (half, root) = (n / 2, T::lit(std::f64::consts::FRAC_1_SQRT_2));
         for i in 0..half {
             for k in 0..n {
                 let (plus, minus) = (self.lower[i * n + k], self.lower[(half + i) * n + k]);
-                self.factor[i * n + k] = (plus + minus) * root;
-                self.factor[(half + i) * n + k] = (plus - minus) * root;
+                self.rows[i * n + k] = (plus + minus) * root;
+                self.rows[(half + i) * n + k] = (plus - minus) * root;
             }
         }
     }

@@ -10,7 +10,7 @@ mod rule;
 mod space;
 mod table;
 
-use nalgebra::{DMatrix, SVD};
+use nalgebra::{DMatrix, DVector, SVD};
 
 pub use rule::Rule;
 
@@ -64,6 +64,12 @@ pub enum LimitError<T: Scalar = f64> {
     /// A value that is NaN or infinite came out of the nonlinearity.
     #[error("the averages are not finite at this state: the nonlinearity grows too fast or returns NaN")]
     NotFinite,
+    /// The quantity is defined for one neuron.
+    #[error("this is defined for one neuron, the model has {neurons}")]
+    OneNeuron {
+        /// Neurons of the model.
+        neurons: usize,
+    },
     /// The second derivative of σ is needed and not known.
     #[error("this needs the second derivative of the nonlinearity, which it does not provide")]
     NoSecondDerivative,
@@ -106,7 +112,7 @@ impl<T: Scalar> Coefficients<T> {
     }
 
     fn is_finite(&self) -> bool {
-        [&self.a, &self.b, &self.lambda].iter().all(|x| x.iter().all(|e| e.is_finite()))
+        [&self.a, &self.b, &self.lambda].iter().all(|x| x.iter().all(nalgebra::ComplexField::is_finite))
     }
 
     /// The drift of one weight (theory §3): the mean update of a weight row w with feature row u is
@@ -171,6 +177,8 @@ pub struct Limit<'a, T: Scalar = f64> {
     sigma: &'a dyn Nonlinearity<T>,
     hidden: Box<HiddenQuadratureSource<'a, T>>,
     hidden_is_exact: bool,
+    hidden_mean: DVector<T>,
+    hidden_second_moment: DMatrix<T>,
     /// Whether c → −c and σ's parity let mirror-image nodes be merged.
     mirror: bool,
     features: usize,
@@ -223,6 +231,8 @@ impl<'a, T: Scalar> Limit<'a, T> {
             sigma: model.nonlinearity(),
             hidden: Box::new(move |points| hidden.quadrature(points)),
             hidden_is_exact: hidden.quadrature_is_exact(),
+            hidden_mean: hidden.mean(),
+            hidden_second_moment: hidden.second_moment(),
             mirror: model.nonlinearity().parity() != Parity::None && hidden.is_jointly_symmetric(),
             features: model.features(),
             neurons: model.neurons(),
@@ -283,6 +293,47 @@ impl<'a, T: Scalar> Limit<'a, T> {
     /// As [`coefficients`](Self::coefficients).
     pub fn rule(&self, state: &OrderParameters<T>) -> Result<Rule<T>, LimitError<T>> {
         self.refine(state).map(|(rule, _)| rule)
+    }
+
+    /// The learning rate τ.
+    #[must_use]
+    pub fn learning_rate(&self) -> T {
+        self.learning_rate
+    }
+
+    /// K^f: covariance over views of the noise along each feature.
+    #[must_use]
+    pub fn feature_noise(&self) -> ViewCovariance<T> {
+        self.feature_noise
+    }
+
+    /// E[c], of length p.
+    #[must_use]
+    pub fn hidden_mean(&self) -> &DVector<T> {
+        &self.hidden_mean
+    }
+
+    /// E[c cᵀ], p x p.
+    #[must_use]
+    pub fn hidden_second_moment(&self) -> &DMatrix<T> {
+        &self.hidden_second_moment
+    }
+
+    /// E[∂e^v/∂h^v'] of one neuron at `state`, with e¹ = −σ'(h¹)σ(h²) and e² = −σ'(h²)σ(h¹): entry `[v][v']`.
+    ///
+    /// By Stein's lemma they give the drift without an inverse (theory §3, §6): near Q = 0,
+    /// A_l = −τ Σ_vv' E[∂e^v/∂h^v'] (⟨c_l²⟩ + K^f_vv') Q_l.
+    ///
+    /// # Errors
+    /// [`LimitError::Shape`] if the state does not fit the model, [`LimitError::OneNeuron`] for more than one;
+    /// [`LimitError::NoSecondDerivative`] if σ gives no σ'' and the fields are degenerate; else as
+    /// [`coefficients`](Self::coefficients).
+    pub fn error_slopes(&self, state: &OrderParameters<T>) -> Result<[[T; 2]; 2], LimitError<T>> {
+        self.check_shape(state)?;
+        if self.neurons != 1 {
+            return Err(LimitError::OneNeuron { neurons: self.neurons });
+        }
+        self.rule(state)?.error_slopes(self, state).ok_or(LimitError::NoSecondDerivative)
     }
 
     fn check_shape(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {

@@ -110,7 +110,9 @@ fn merge_nodes<T: Scalar>(rule: HiddenQuadrature<T>, mirror: bool) -> HiddenQuad
         .map(|k| {
             let mut c: Vec<T> = rule.nodes.column(k).iter().copied().collect();
             if mirror && c.iter().find(|x| **x != T::zero()).is_some_and(|x| *x < T::zero()) {
-                c.iter_mut().for_each(|x| *x = -*x);
+                for x in &mut c {
+                    *x = -*x;
+                }
             }
             (c, rule.weights[k])
         })
@@ -183,7 +185,9 @@ impl<T: Scalar> Rule<T> {
         let mut coordinates = coordinates(factor, fields);
         if fields > 2 && limit.flow == GradientFlow::StopGradient {
             // Λ then has terms of view 1 alone.
-            coordinates.iter_mut().for_each(|c| c.reflected = false);
+            for coordinate in &mut coordinates {
+                coordinate.reflected = false;
+            }
         }
         match self.smoothness {
             Smoothness::Polynomial { degree } => {
@@ -274,6 +278,52 @@ impl<T: Scalar> Rule<T> {
         self.assemble_drift(limit, q, out);
         self.assemble_diffusion(limit, out);
         self.nodes()
+    }
+
+    /// E[∂e^v/∂h^v'] of one neuron, or `None` where σ'' is needed and not known.
+    pub(super) fn error_slopes(&mut self, limit: &Limit<'_, T>, state: &OrderParameters<T>) -> Option<[[T; 2]; 2]> {
+        self.update(limit, state.q(), state.r());
+        let plane = self.planes.first()?;
+        let row = |field: usize| [plane.factor.get(field, 0), plane.factor.get(field, 1)];
+        let rows = [row(0), row(1)];
+        if limit.sigma.second_derivative(T::zero()).is_none() {
+            // E[e z_k] = Σ_v F_vk E[∂e/∂h^v], solved for the derivatives.
+            self.average_planes(limit);
+            let determinant = rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0];
+            let scale = rows.iter().flatten().fold(T::zero(), |s, x| s.max(x.abs()));
+            if !(determinant.abs() > T::EPSILON.sqrt() * scale * scale) {
+                return None;
+            }
+            let sums = &self.planes.first()?.sums;
+            return Some([0, 3].map(|f| {
+                let (x, y) = (-sums[f + 1], -sums[f + 2]);
+                [(x * rows[1][1] - y * rows[1][0]) / determinant, (y * rows[0][0] - x * rows[0][1]) / determinant]
+            }));
+        }
+        let mut slopes = [[T::zero(); 2]; 2];
+        let (z1, z2) = (plane.table.coordinate(0), plane.table.coordinate(1));
+        for (n, &hidden_weight) in self.hidden.weights.iter().enumerate() {
+            let mean = self.moments.means[(plane.i, n)];
+            for ((&a, &b), &w) in z1.iter().zip(z2).zip(plane.table.weights()) {
+                let w = w * hidden_weight;
+                let h = rows.map(|row| mean + row[0] * a + row[1] * b);
+                let [(y, d), (yy, dd)] = h.map(|h| limit.sigma.value_and_derivative(h));
+                slopes[0][0] -= w * limit.sigma.second_derivative(h[0])? * yy;
+                slopes[1][1] -= w * limit.sigma.second_derivative(h[1])? * y;
+                slopes[0][1] -= w * d * dd;
+            }
+        }
+        if plane.odd.is_some() {
+            // Half of the nodes served for all: exchanging the views exchanges the diagonal.
+            let mean = T::lit(0.5) * (slopes[0][0] + slopes[1][1]);
+            slopes[0][0] = mean;
+            slopes[1][1] = mean;
+        }
+        slopes[1][0] = slopes[0][1];
+        if limit.flow == GradientFlow::StopGradient {
+            slopes[1] = [T::zero(); 2];
+        }
+        Some(slopes)
     }
 
     fn average_planes(&mut self, limit: &Limit<'_, T>) {

@@ -18,7 +18,7 @@ pub use nonlinearity::{
     Tanh,
 };
 pub use penalty::{Penalty, PseudoHuber, Quadratic, Quartic};
-pub use regularizer::{ElasticNet, L1, L2, LinearRegularizer, Regularizer, SmoothedL1};
+pub use regularizer::{ElasticNet, L1, L2, LinearRegularizer, Regularizer, RegularizerFunction, SmoothedL1};
 
 use crate::Scalar;
 

@@ -8,7 +8,7 @@ use crate::Scalar;
 
 /// A regulariser, given by φ, the derivative of the penalty on one weight.
 ///
-/// A closure `Fn(T) -> T` is one.
+/// A closure φ becomes one in [`RegularizerFunction`].
 pub trait Regularizer<T: Scalar = f64>: Send + Sync {
     /// φ(w).
     fn apply(&self, w: T) -> T;
@@ -20,10 +20,30 @@ pub trait LinearRegularizer<T: Scalar = f64>: Regularizer<T> {
     fn slope(&self) -> T;
 }
 
-impl<T: Scalar, F: Fn(T) -> T + Send + Sync> Regularizer<T> for F {
+impl<T: Scalar, G: Regularizer<T> + ?Sized> Regularizer<T> for &G {
     #[inline]
     fn apply(&self, w: T) -> T {
-        self(w)
+        (**self).apply(w)
+    }
+}
+
+impl<T: Scalar, G: LinearRegularizer<T> + ?Sized> LinearRegularizer<T> for &G {
+    fn slope(&self) -> T {
+        (**self).slope()
+    }
+}
+
+/// A function φ as a regulariser.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RegularizerFunction<F>(
+    /// φ.
+    pub F,
+);
+
+impl<T: Scalar, F: Fn(T) -> T + Send + Sync> Regularizer<T> for RegularizerFunction<F> {
+    #[inline]
+    fn apply(&self, w: T) -> T {
+        (self.0)(w)
     }
 }
 
@@ -130,7 +150,8 @@ mod tests {
             assert_eq!(ElasticNet::new(1.0).unwrap().apply(w), L1.apply(w));
             assert!((SmoothedL1::new(1e-9).unwrap().apply(w) - L1.apply(w)).abs() < 1e-12);
         }
-        assert_eq!((|w: f64| 3.0 * w).apply(2.0), 6.0);
+        assert_eq!(RegularizerFunction(|w: f64| 3.0 * w).apply(2.0), 6.0);
+        assert_eq!(LinearRegularizer::<f64>::slope(&&L2), 1.0);
     }
 
     #[test]

@@ -324,7 +324,7 @@ where
             }
         }
         self.error_signals();
-        if !self.errors.iter().all(|e| e.is_finite()) {
+        if !self.errors.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(Divergence { step: self.steps + 1 });
         }
         let rate = self.model.learning_rate();
@@ -412,7 +412,7 @@ mod tests {
         let views = DMatrix::from_column_slice(n, 4, &sgd.views);
         let loss = |w: &DMatrix<f64>| {
             let y = (w.tr_mul(&views) / (n as f64).sqrt()).map(f64::tanh);
-            let c = |i: usize, j: usize| (y[(i, 0)] * y[(j, 1)] + y[(i, 2)] * y[(j, 3)]) / 2.0;
+            let c = |i: usize, j: usize| f64::midpoint(y[(i, 0)] * y[(j, 1)], y[(i, 2)] * y[(j, 3)]);
             let term = |i: usize, j: usize| if i == j { -c(i, i) } else { strength * 0.5 * c(i, j).powi(2) };
             (0..9).map(|k| term(k / 3, k % 3)).sum::<f64>()
         };
@@ -446,7 +446,7 @@ mod tests {
             let w = sgd.features().weights(&state, &mut rng).unwrap();
             w.as_slice().iter().map(|x| x / (n as f64).sqrt()).collect()
         };
-        let mut sums = vec![[0.0; 2]; 7];
+        let mut sums = [[0.0; 2]; 7];
         for _ in 0..runs {
             sgd.draw(0);
             let (x1, x2) = sgd.views[..2 * n].split_at(n);

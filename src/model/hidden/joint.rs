@@ -124,7 +124,7 @@ impl<T: Scalar> Discrete<T> {
         if points.ncols() == 0 || points.ncols() != probabilities.len() {
             return Err(ModelError::PointMasses { reason: "need as many probabilities as points, and at least one" });
         }
-        if !points.iter().all(|v| v.is_finite()) {
+        if !points.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(ModelError::PointMasses { reason: "points must be finite" });
         }
         normalise(&mut probabilities)?;

@@ -313,7 +313,7 @@ impl<T: Scalar> PointMasses<T> {
         if values.is_empty() || values.len() != probabilities.len() {
             return Err(ModelError::PointMasses { reason: "need as many probabilities as values, and at least one" });
         }
-        if !values.iter().all(|v| v.is_finite()) {
+        if !values.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(ModelError::PointMasses { reason: "values must be finite" });
         }
         normalise(&mut probabilities)?;
@@ -388,13 +388,10 @@ impl<T: Scalar> HiddenVariable<T> for PointMasses<T> {
         true
     }
     fn is_symmetric(&self) -> bool {
-        self.values.iter().zip(&self.probabilities).all(|(&v, &w)| {
-            let same = |u: T| -> T {
-                self.values.iter().zip(&self.probabilities).filter(|(x, _)| **x == u).map(|(_, &p)| p).sum()
-            };
-            let _ = w;
-            (same(v) - same(-v)).abs() <= T::lit(4.0) * T::EPSILON
-        })
+        let mass = |u: T| -> T {
+            self.values.iter().zip(&self.probabilities).filter(|(x, _)| **x == u).map(|(_, &p)| p).sum()
+        };
+        self.values.iter().all(|&v| (mass(v) - mass(-v)).abs() <= T::lit(4.0) * T::EPSILON)
     }
 }
 
@@ -454,32 +451,50 @@ law_variants!(TwoPoint, ThreePoint, Gaussian, Uniform, Laplace, PointMasses);
 
 /// Constructors of each law from its second moment.
 impl<T: Scalar> Law<T> {
-    /// [`TwoPoint::with_second_moment`]. Errors as there.
+    /// See [`TwoPoint::with_second_moment`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn two_point(second_moment: T) -> Result<Self, ModelError> {
         TwoPoint::with_second_moment(second_moment).map(Into::into)
     }
 
-    /// [`ThreePoint::with_second_moment`]. Errors as there.
+    /// See [`ThreePoint::with_second_moment`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn three_point(second_moment: T, activity: T) -> Result<Self, ModelError> {
         ThreePoint::with_second_moment(second_moment, activity).map(Into::into)
     }
 
-    /// [`Gaussian::with_second_moment`]. Errors as there.
+    /// See [`Gaussian::with_second_moment`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn gaussian(second_moment: T) -> Result<Self, ModelError> {
         Gaussian::with_second_moment(second_moment).map(Into::into)
     }
 
-    /// [`Uniform::with_second_moment`]. Errors as there.
+    /// See [`Uniform::with_second_moment`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn uniform(second_moment: T) -> Result<Self, ModelError> {
         Uniform::with_second_moment(second_moment).map(Into::into)
     }
 
-    /// [`Laplace::with_second_moment`]. Errors as there.
+    /// See [`Laplace::with_second_moment`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn laplace(second_moment: T) -> Result<Self, ModelError> {
         Laplace::with_second_moment(second_moment).map(Into::into)
     }
 
-    /// [`PointMasses::skewed`]. Errors as there.
+    /// See [`PointMasses::skewed`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn skewed(second_moment: T, positive: T) -> Result<Self, ModelError> {
         PointMasses::skewed(second_moment, positive).map(Into::into)
     }

@@ -1,0 +1,7 @@
+//! Where training ends and what is stable there (theory §6).
+//!
+//! In: the uninformative fixed points of a single neuron and the growth rates of the features there.
+
+mod uninformative;
+
+pub use uninformative::{StabilityError, UninformativePoint, uninformative_points};
