@@ -5,6 +5,7 @@
 //! (a frozen choice of these).
 
 mod factor;
+mod kinked;
 mod plane;
 mod rule;
 mod space;
@@ -154,8 +155,8 @@ pub struct Estimated<T: Scalar = f64> {
 /// The limit coefficients of a model, as functions of the state.
 ///
 /// Averages are exact in the batch size for the quadratic penalty and any number of features; by default an answer is
-/// good to 1e-10 for one neuron, 1e-7 for two and 1e-4 for more (in `f32` to no better than 2e-5), measured against
-/// max(τ, largest entry). Rules and what they reach are described in docs/accuracy.md.
+/// good to 1e-10 for one neuron, 1e-7 for two and 1e-4 for more (1e-3 for two or more with a kinked σ; in `f32` no
+/// better than 2e-5), measured against max(τ, largest entry). Rules and what they reach are described in docs/accuracy.md.
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
@@ -222,8 +223,10 @@ impl<'a, T: Scalar> Limit<'a, T> {
             return Err(LimitError::PenaltyNotQuadratic);
         }
         let hidden = model.hidden();
+        let kinked = matches!(model.nonlinearity().smoothness(), Smoothness::Kinked { .. });
         let default = match model.neurons() {
             1 => 1e-10,
+            _ if kinked => 1e-3,
             2 => 1e-7,
             _ => 1e-4,
         };
@@ -348,6 +351,11 @@ impl<'a, T: Scalar> Limit<'a, T> {
         })
     }
 
+    /// Whether a lattice must be refined without end: one over a kink converges algebraically.
+    fn sums_lattices_over_a_kink(&self) -> bool {
+        self.neurons > 1 && matches!(self.sigma.smoothness(), Smoothness::Kinked { .. })
+    }
+
     /// Refines until two successive rules agree. The rule returned is the coarser of the two: the difference is its
     /// error. The coefficients returned are those of the finer.
     fn refine(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
@@ -379,7 +387,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
                     return Ok((previous_rule, estimated));
                 }
                 // Rounding sets the floor: a rule ten times finer than that will not agree better.
-                if accuracy > 90.0 && !matches!(self.sigma.smoothness(), Smoothness::Kinked { .. }) {
+                if accuracy > 90.0 && !self.sums_lattices_over_a_kink() {
                     return Err(fail(Some((rule, estimated))));
                 }
                 best = Some((rule, estimated));

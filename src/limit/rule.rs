@@ -3,6 +3,7 @@
 use nalgebra::DMatrix;
 
 use super::factor::Factor;
+use super::kinked::kinked_table;
 use super::plane::{COVARIANCE, PlaneBuffers, SQUARES, SUMS, complete_by_exchange, plane_sums};
 use super::space::{Signal, SpaceBuffers};
 use super::table::{Coordinate, NodeTable, steps};
@@ -200,11 +201,19 @@ impl<T: Scalar> Rule<T> {
     }
 
     fn plane(&self, limit: &Limit<'_, T>, i: usize, j: usize) -> Option<Plane<T>> {
-        let rotated = i == j && limit.is_exchangeable();
+        // A kink lies across single fields: the rotated ones would hide it.
+        let kinked = matches!(self.smoothness, Smoothness::Kinked { .. });
+        let rotated = i == j && limit.is_exchangeable() && !kinked;
         let mut covariance = [T::zero(); 4];
         self.plane_covariance(limit, i, j, &mut covariance);
         let factor = Factor::new(&covariance, 2, rotated);
-        let table = self.table(limit, &factor, 2)?;
+        let table = if let Smoothness::Kinked { at } = self.smoothness {
+            let rows = [[factor.get(0, 0), factor.get(0, 1)], [factor.get(1, 0), factor.get(1, 1)]];
+            let table = kinked_table([T::zero(); 2], rows, at, self.accuracy);
+            (table.count() <= limit.node_budget).then_some(table)?
+        } else {
+            self.table(limit, &factor, 2)?
+        };
         let polynomial = matches!(self.smoothness, Smoothness::Polynomial { .. });
         let odd = if polynomial { None } else { (0..2).find(|&k| factor.is_odd_under_exchange(k)) };
         let with_hidden = vec![T::zero(); 4 * limit.features];
@@ -256,7 +265,9 @@ impl<T: Scalar> Rule<T> {
         let fits = |factor: &Factor<T>, table: &NodeTable<T>, fields: usize| {
             table.resolves(&steps(&self.smoothness, &coordinates(factor, fields), self.accuracy))
         };
-        self.planes.iter().all(|plane| fits(&plane.factor, &plane.table, 2))
+        // Nodes at a kink move with the state.
+        let kinked = matches!(self.smoothness, Smoothness::Kinked { .. });
+        (kinked || self.planes.iter().all(|plane| fits(&plane.factor, &plane.table, 2)))
             && self.groups.iter().all(|group| fits(&group.factor, &group.table, 2 * group.neurons.len()))
     }
 
@@ -335,6 +346,9 @@ impl<T: Scalar> Rule<T> {
             for (n, &weight) in self.hidden.weights.iter().enumerate() {
                 let mean = [self.moments.means[(plane.i, n)], self.moments.means[(plane.j, n)]];
                 let penalty = plane.i != plane.j;
+                if let Smoothness::Kinked { at } = self.smoothness {
+                    plane.table = kinked_table(mean, rows, at, self.accuracy);
+                }
                 let mut sums = plane_sums(&plane.table, mean, rows, penalty, limit.sigma, &mut self.plane_buffers);
                 if let Some(odd) = plane.odd {
                     complete_by_exchange(&mut sums, odd);

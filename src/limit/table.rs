@@ -107,7 +107,7 @@ impl<T: Scalar> NodeTable<T> {
     }
 
     /// A table from nodes row by row; the weights are normalised to sum 1.
-    fn from_rows(dimensions: usize, nodes: &[f64], weights: &[f64], steps: Vec<f64>) -> Self {
+    pub(super) fn from_rows(dimensions: usize, nodes: &[f64], weights: &[f64], steps: Vec<f64>) -> Self {
         let count = weights.len();
         let padded = count.div_ceil(LANES) * LANES;
         let total: f64 = weights.iter().sum();
