@@ -8,6 +8,7 @@ mod factor;
 mod kinked;
 mod plane;
 mod rule;
+mod sobol;
 mod space;
 mod table;
 

@@ -64,6 +64,9 @@ struct StateMoments<T: Scalar> {
     means: DMatrix<T>,
 }
 
+/// How much more accurate pairs of fields are than larger groups, in units of ln(1/error).
+const PAIR_MARGIN: f64 = 8.0;
+
 impl<T: Scalar> StateMoments<T> {
     fn new(features: usize, neurons: usize, nodes: usize) -> Self {
         let square = || DMatrix::zeros(neurons, neurons);
@@ -183,6 +186,8 @@ impl<T: Scalar> Rule<T> {
 
     /// Nodes for the fields of that factor.
     fn table(&self, limit: &Limit<'_, T>, factor: &Factor<T>, fields: usize) -> Option<NodeTable<T>> {
+        // Pairs of fields cost nothing beside larger groups: their error should not count.
+        let accuracy = if fields == 2 && limit.neurons > 1 { self.accuracy + PAIR_MARGIN } else { self.accuracy };
         let mut coordinates = coordinates(factor, fields);
         if fields > 2 && limit.flow == GradientFlow::StopGradient {
             // Λ then has terms of view 1 alone.
@@ -190,13 +195,16 @@ impl<T: Scalar> Rule<T> {
                 coordinate.reflected = false;
             }
         }
+        let lattice = || NodeTable::trapezoid(&self.smoothness, &coordinates, accuracy, limit.node_budget);
         match self.smoothness {
             Smoothness::Polynomial { degree } => {
                 // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
                 let error = if limit.penalty_strength > T::zero() { 4 * degree } else { 2 * degree };
                 NodeTable::hermite(&coordinates, error.max(1), limit.node_budget)
             }
-            _ => NodeTable::trapezoid(&self.smoothness, &coordinates, self.accuracy, limit.node_budget),
+            // In six dimensions and more, Sobol points are cheaper than a lattice for as far as they go.
+            _ if fields > 4 => NodeTable::sobol(&coordinates, accuracy, limit.node_budget).or_else(lattice),
+            _ => lattice(),
         }
     }
 
@@ -263,7 +271,8 @@ impl<T: Scalar> Rule<T> {
         }
         self.update(limit, q, r);
         let fits = |factor: &Factor<T>, table: &NodeTable<T>, fields: usize| {
-            table.resolves(&steps(&self.smoothness, &coordinates(factor, fields), self.accuracy))
+            let margin = if fields == 2 && limit.neurons > 1 { PAIR_MARGIN } else { 0.0 };
+            table.resolves(&steps(&self.smoothness, &coordinates(factor, fields), self.accuracy + margin))
         };
         // Nodes at a kink move with the state.
         let kinked = matches!(self.smoothness, Smoothness::Kinked { .. });

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 
 use gauss_quad::hermite::GaussHermite;
 
+use super::sobol::{MOST_POINTS, normal_quantile, uniform};
 use crate::Scalar;
 use crate::lanes::LANES;
 use crate::model::Smoothness;
@@ -76,6 +77,32 @@ impl<T: Scalar> NodeTable<T> {
         table.fill(0, radius_squared, 1.0, false, &mut point)?;
         let Lattice { nodes, weights, .. } = table;
         Some(Self::from_rows(coordinates.len(), &nodes, &weights, steps))
+    }
+
+    /// Scrambled Sobol points, or `None` if they are more than `budget`. The number of points grows with the accuracy,
+    /// and every accuracy has a scramble of its own.
+    pub(crate) fn sobol(coordinates: &[Coordinate], accuracy: f64, budget: usize) -> Option<Self> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+        let (bits, scramble) = ((0.75 * accuracy + 4.0).clamp(4.0, 31.0) as u32, (accuracy * 1024.0) as u32);
+        // The last but one refinement has all points there are, the last another scramble of them.
+        let count = (1_usize << bits).min(MOST_POINTS);
+        if count > budget || bits > 22 {
+            return None;
+        }
+        let mut nodes = Vec::with_capacity(count * coordinates.len());
+        for n in 0..count {
+            let mut moving = 0;
+            for coordinate in coordinates {
+                nodes.push(if coordinate.gain > 0.0 {
+                    moving += 1;
+                    normal_quantile(uniform(n, moving - 1, scramble))
+                } else {
+                    0.0
+                });
+            }
+        }
+        let steps = coordinates.iter().map(|c| if c.gain > 0.0 { 0.0 } else { f64::INFINITY }).collect();
+        Some(Self::from_rows(coordinates.len(), &nodes, &vec![1.0; count], steps))
     }
 
     /// The product of Gauss-Hermite rules of `points` nodes, or `None` if it has more than `budget` nodes.
