@@ -198,8 +198,8 @@ fn products() -> Vec<Independent> {
     let (two, three) = (Law::two_point(2.25).unwrap(), Law::three_point(1.5, 0.3).unwrap());
     let (gaussian, skewed) = (Law::gaussian(1.2).unwrap(), Law::skewed(2.0, 0.2).unwrap());
     vec![
-        law(&[two.clone()]),
-        law(&[gaussian.clone()]),
+        law(std::slice::from_ref(&two)),
+        law(std::slice::from_ref(&gaussian)),
         law(&[two.clone(), skewed.clone()]),
         law(&[three, gaussian, skewed, two]),
     ]

@@ -100,3 +100,30 @@ fn a_degenerate_state_of_three_neurons_works() {
     let difference: f64 = answer.lambda[(0, 0)] - answer.lambda[(2, 2)];
     assert!(difference.abs() < 1e-4);
 }
+
+/// Twelve uniform hidden variables have a product rule that fits nowhere: Sobol points take its place. Only one of the
+/// features has an overlap, so the law of that one alone gives the same B, Λ and own A.
+#[test]
+fn many_continuous_hidden_variables_are_averaged_over_sobol_points() {
+    let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+    let model = |p| {
+        let laws = (0..p).map(|_| Law::uniform(2.25).unwrap());
+        let builder = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap()).noise(noise);
+        builder.learning_rate(0.3).build().unwrap()
+    };
+    let (many, one) = (model(12), model(1));
+    let mut q = vec![0.0; 12];
+    q[0] = 0.4;
+    let state = OrderParameters::from_rows(12, 1, &q, &[0.8]).unwrap();
+    let answer = Limit::new(&many).unwrap().tolerance(1e-3).unwrap().coefficients(&state).unwrap();
+    let alone = OrderParameters::from_rows(1, 1, &[0.4], &[0.8]).unwrap();
+    let alone = Limit::new(&one).unwrap().coefficients(&alone).unwrap().coefficients;
+    let close = |x: f64, y: f64, allowed: f64| assert!((x - y).abs() < allowed, "{x} {y} {allowed}");
+    let (error, answer) = (answer.error, answer.coefficients);
+    close(answer.a[(0, 0)], alone.a[(0, 0)], error);
+    close(answer.b[(0, 0)], alone.b[(0, 0)], error);
+    close(answer.lambda[(0, 0)], alone.lambda[(0, 0)], error);
+    for l in 1..12 {
+        close(answer.a[(l, 0)], 0.0, 1e-3);
+    }
+}

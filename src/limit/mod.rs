@@ -18,8 +18,8 @@ pub use rule::Rule;
 
 use crate::Scalar;
 use crate::model::{
-    AugmentationNoise, GradientFlow, HiddenDistribution, HiddenQuadratureSource, Model, Nonlinearity, Parity, Penalty,
-    Regularizer, Smoothness, ViewCovariance,
+    AugmentationNoise, GradientFlow, HiddenDistribution, HiddenLaw, Model, Nonlinearity, Parity, Penalty, Regularizer,
+    Smoothness, ViewCovariance,
 };
 use crate::order_parameters::OrderParameters;
 
@@ -57,6 +57,16 @@ pub enum LimitError<T: Scalar = f64> {
         budget: usize,
         /// The best value reached, if any rule fitted into the budget.
         best: Option<Box<Estimated<T>>>,
+    },
+    /// The hidden law has too many nodes, and no map from uniform variables that would let them be sampled.
+    #[error(
+        "the cubature of the hidden law has {nodes} nodes, more than {most}: implement `HiddenDistribution::transport`"
+    )]
+    HiddenNodes {
+        /// Nodes of the cubature.
+        nodes: usize,
+        /// The most that are used.
+        most: usize,
     },
     /// The penalty is not quadratic: its averages run over whole batches.
     #[error(
@@ -177,7 +187,7 @@ pub struct Estimated<T: Scalar = f64> {
 /// ```
 pub struct Limit<'a, T: Scalar = f64> {
     sigma: &'a dyn Nonlinearity<T>,
-    hidden: Box<HiddenQuadratureSource<'a, T>>,
+    hidden: &'a dyn HiddenLaw<T>,
     hidden_is_exact: bool,
     hidden_mean: DVector<T>,
     hidden_second_moment: DMatrix<T>,
@@ -233,7 +243,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
         };
         Ok(Self {
             sigma: model.nonlinearity(),
-            hidden: Box::new(move |points| hidden.quadrature(points)),
+            hidden,
             hidden_is_exact: hidden.quadrature_is_exact(),
             hidden_mean: hidden.mean(),
             hidden_second_moment: hidden.second_moment(),
@@ -370,7 +380,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
             best: best.map(|(_, estimated)| Box::new(estimated)),
         };
         loop {
-            let Some(mut rule) = Rule::new(self, state, accuracy) else { return Err(fail(best)) };
+            let Some(mut rule) = Rule::new(self, state, accuracy)? else { return Err(fail(best)) };
             let mut coefficients = Coefficients::zeros(self.features, self.neurons);
             nodes += rule.apply(self, state, &mut coefficients);
             if !coefficients.is_finite() {

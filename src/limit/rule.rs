@@ -5,9 +5,10 @@ use nalgebra::DMatrix;
 use super::factor::Factor;
 use super::kinked::kinked_table;
 use super::plane::{COVARIANCE, PlaneBuffers, SQUARES, SUMS, complete_by_exchange, plane_sums};
+use super::sobol::{MOST_DIMENSIONS, uniform};
 use super::space::{Signal, SpaceBuffers};
 use super::table::{Coordinate, NodeTable, steps};
-use super::{Coefficients, Limit};
+use super::{Coefficients, Limit, LimitError};
 use crate::Scalar;
 use crate::model::hidden::HiddenQuadrature;
 use crate::model::{GradientFlow, Smoothness};
@@ -107,6 +108,38 @@ impl<T: Scalar> StateMoments<T> {
     }
 }
 
+/// The most nodes of a hidden law that are enumerated.
+const MOST_HIDDEN_NODES: usize = 1 << 13;
+
+/// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes. Says which.
+fn hidden_nodes<T: Scalar>(limit: &Limit<'_, T>, accuracy: f64) -> Result<(HiddenQuadrature<T>, bool), LimitError<T>> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
+    let points = (accuracy.clamp(1.0, 1e4).ceil() as usize) + 2;
+    let size = limit.hidden.quadrature_size(points);
+    if size <= MOST_HIDDEN_NODES {
+        return Ok((limit.hidden.quadrature(points), false));
+    }
+    let p = limit.features;
+    // The Gaussian part is second moment less that of the nodes; a rule of one point has it already.
+    let gaussian = limit.hidden.gaussian_part();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+    let (bits, scramble) = ((0.75 * accuracy + 2.0).clamp(4.0, 16.0) as u32, (accuracy * 512.0) as u32);
+    let count = 1_usize << bits;
+    let mut nodes = DMatrix::zeros(p, count);
+    let (mut u, mut c) = (vec![T::zero(); p], vec![T::zero(); p]);
+    for n in 0..count {
+        for (l, u) in u.iter_mut().enumerate() {
+            *u = T::lit(uniform(n, l, scramble));
+        }
+        if p > MOST_DIMENSIONS || !limit.hidden.transport(&u, &mut c) {
+            return Err(LimitError::HiddenNodes { nodes: size, most: MOST_HIDDEN_NODES });
+        }
+        nodes.column_mut(n).copy_from_slice(&c);
+    }
+    let weights = vec![T::one() / T::of_usize(count); count];
+    Ok((HiddenQuadrature { nodes, weights, gaussian }, true))
+}
+
 /// Merges hidden nodes that are equal, or mirror images where that changes no average.
 fn merge_nodes<T: Scalar>(rule: HiddenQuadrature<T>, mirror: bool) -> HiddenQuadrature<T> {
     let (p, n) = rule.nodes.shape();
@@ -135,14 +168,17 @@ fn merge_nodes<T: Scalar>(rule: HiddenQuadrature<T>, mirror: bool) -> HiddenQuad
 
 impl<T: Scalar> Rule<T> {
     /// The rule that errs by about exp(−accuracy) near `state`; `None` if it needs more nodes than the budget.
-    pub(super) fn new(limit: &Limit<'_, T>, state: &OrderParameters<T>, accuracy: f64) -> Option<Self> {
+    pub(super) fn new(
+        limit: &Limit<'_, T>,
+        state: &OrderParameters<T>,
+        accuracy: f64,
+    ) -> Result<Option<Self>, LimitError<T>> {
         let smoothness = limit.sigma.smoothness();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
-        let hidden_points = (accuracy.clamp(1.0, 1e4).ceil() as usize) + 2;
-        let hidden = merge_nodes((limit.hidden)(hidden_points), limit.mirror);
+        let (hidden, sampled) = hidden_nodes(limit, accuracy)?;
+        let hidden = merge_nodes(hidden, limit.mirror);
         let mut rule = Self {
             accuracy,
-            exact: limit.hidden_is_exact && matches!(smoothness, Smoothness::Polynomial { .. }),
+            exact: limit.hidden_is_exact && !sampled && matches!(smoothness, Smoothness::Polynomial { .. }),
             smoothness,
             moments: StateMoments::new(limit.features, limit.neurons, hidden.weights.len()),
             hidden,
@@ -151,23 +187,28 @@ impl<T: Scalar> Rule<T> {
             plane_buffers: PlaneBuffers::new(),
         };
         rule.moments.update(state.q(), state.r(), &rule.hidden);
+        Ok(rule.choose(limit).map(|()| rule))
+    }
+
+    /// Chooses nodes for every average.
+    fn choose(&mut self, limit: &Limit<'_, T>) -> Option<()> {
         let m = limit.neurons;
         let penalised = limit.penalty_strength > T::zero();
         for i in 0..m {
             for j in (0..m).filter(|&j| penalised || j == i) {
-                rule.planes.push(rule.plane(limit, i, j)?);
+                self.planes.push(self.plane(limit, i, j)?);
             }
         }
         if penalised {
-            rule.groups.push(rule.group(limit, (0..m).collect())?);
+            self.groups.push(self.group(limit, (0..m).collect())?);
         } else {
             for i in 0..m {
                 for j in i + 1..m {
-                    rule.groups.push(rule.group(limit, vec![i, j])?);
+                    self.groups.push(self.group(limit, vec![i, j])?);
                 }
             }
         }
-        Some(rule)
+        Some(())
     }
 
     /// Whether the rule has no discretisation error.

@@ -6,6 +6,9 @@
 /// The most points of one sequence.
 pub(crate) const MOST_POINTS: usize = 1 << 16;
 
+/// The most dimensions of a point.
+pub(crate) const MOST_DIMENSIONS: usize = sobol_burley::NUM_DIMENSIONS as usize;
+
 /// Coordinate `dimension` in (0, 1) of point `index`, for one scramble.
 pub(crate) fn uniform(index: usize, dimension: usize, scramble: u32) -> f64 {
     #[allow(clippy::cast_possible_truncation)] // both are far below 2^32

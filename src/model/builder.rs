@@ -79,11 +79,15 @@ pub struct ModelBuilder<S = Unset, H = Unset, A = Unset, R = Unset, T = f64, G =
 }
 
 impl Model {
-    /// A builder with every default; see [`ModelBuilder`] for what must be set.
-    ///
-    /// The scalar type is that of the numbers you set (`f64` for plain literals).
+    /// A builder in double precision with every default; see [`ModelBuilder`] for what must be set.
     #[must_use]
-    pub fn builder<T: Scalar>() -> ModelBuilder<Unset, Unset, Unset, Unset, T> {
+    pub fn builder() -> ModelBuilder {
+        Self::builder_in()
+    }
+
+    /// A builder in the precision T, as in `Model::builder_in::<f32>()`.
+    #[must_use]
+    pub fn builder_in<T: Scalar>() -> ModelBuilder<Unset, Unset, Unset, Unset, T> {
         ModelBuilder {
             nonlinearity: Unset,
             hidden: Unset,
@@ -298,6 +302,13 @@ mod tests {
         assert_eq!((model.neurons(), model.batch_size(), model.features()), (1, 1, 1));
         assert_eq!((model.weight_decay(), model.penalty_strength(), model.background_std()), (0.0, 0.0, 1.0));
         assert_eq!((model.constraint(), model.gradient_flow()), (Constraint::None, GradientFlow::BothViews));
+    }
+
+    #[test]
+    fn models_can_be_built_in_single_precision() {
+        let hidden = Independent::new([Law::two_point(1.0_f32).unwrap()]).unwrap();
+        let model = Model::builder_in::<f32>().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.1);
+        assert_eq!(model.build().unwrap().learning_rate(), 0.1_f32);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod penalty;
 mod regularizer;
 
 pub use builder::{ModelBuilder, Unset};
-pub(crate) use hidden::HiddenQuadratureSource;
+pub(crate) use hidden::HiddenLaw;
 pub use hidden::{HiddenDistribution, HiddenVariable, Independent, Law};
 pub use noise::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 pub use nonlinearity::{

@@ -81,12 +81,27 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
             }
             weights.push(weight);
         }
-        let gaussian = DMatrix::from_diagonal(&DVector::from_fn(p, |l, _| rules[l].gaussian));
-        HiddenQuadrature { nodes, weights, gaussian }
+        HiddenQuadrature { nodes, weights, gaussian: self.gaussian_part() }
     }
 
     fn quadrature_is_exact(&self) -> bool {
         self.laws.iter().all(HiddenVariable::quadrature_is_exact)
+    }
+
+    fn quadrature_size(&self, points: usize) -> usize {
+        self.laws.iter().fold(1, |size: usize, law| size.saturating_mul(law.quadrature(points).nodes.len()))
+    }
+
+    fn gaussian_part(&self) -> DMatrix<T> {
+        let p = self.laws.len();
+        DMatrix::from_diagonal(&DVector::from_fn(p, |l, _| self.laws[l].quadrature(1).gaussian))
+    }
+
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        for ((law, &u), c) in self.laws.iter().zip(u).zip(c) {
+            *c = law.quantile(u);
+        }
+        true
     }
 
     fn mean(&self) -> DVector<T> {
@@ -176,6 +191,24 @@ impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
         true
     }
 
+    fn quadrature_size(&self, _points: usize) -> usize {
+        self.probabilities.len()
+    }
+
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        let Some(&first) = u.first() else { return false };
+        let mut below = T::zero();
+        let k = self.probabilities.iter().position(|&w| {
+            below += w;
+            first < below
+        });
+        let column = self.points.column(k.unwrap_or(self.probabilities.len() - 1));
+        for (c, &value) in c.iter_mut().zip(column.iter()) {
+            *c = value;
+        }
+        true
+    }
+
     fn is_symmetric(&self, l: usize) -> bool {
         self.is_invariant(&|row| row == l)
     }
@@ -248,6 +281,21 @@ where
         self.upper.quadrature_is_exact() && self.lower.quadrature_is_exact()
     }
 
+    fn quadrature_size(&self, points: usize) -> usize {
+        self.upper.quadrature_size(points).saturating_mul(self.lower.quadrature_size(points))
+    }
+
+    fn gaussian_part(&self) -> DMatrix<T> {
+        let (p, q) = (self.upper.dimension(), self.lower.dimension());
+        block(&self.upper.gaussian_part(), &self.lower.gaussian_part(), &DMatrix::zeros(p, q))
+    }
+
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        let p = self.upper.dimension();
+        let (above, below) = c.split_at_mut(p);
+        self.upper.transport(&u[..p], above) && self.lower.transport(&u[p..], below)
+    }
+
     fn mean(&self) -> DVector<T> {
         let (a, b) = (self.upper.mean(), self.lower.mean());
         DVector::from_iterator(a.len() + b.len(), a.iter().chain(b.iter()).copied())
@@ -288,6 +336,25 @@ mod tests {
         assert_eq!(product.fourth_moments(), joined.fourth_moments());
         assert_eq!(product.quadrature(1), joined.quadrature(1));
         assert!(joined.is_symmetric(0) && !joined.is_symmetric(1) && !joined.is_jointly_symmetric());
+    }
+
+    #[test]
+    fn transport_of_a_grid_has_the_moments_of_the_law() {
+        let laws = [Law::uniform(1.5).unwrap(), Law::laplace(0.8).unwrap(), Law::skewed(2.0, 0.3).unwrap()];
+        let law = Independent::new(laws).unwrap().and(dependent());
+        let (count, mut c) = (20_000, [0.0; 5]);
+        let mut moment = DMatrix::zeros(5, 5);
+        for n in 0..count {
+            // Rank-one lattice points: each coordinate runs through an even grid.
+            let u: Vec<f64> = [1, 7_919, 6_143, 4_099, 3_251].iter().map(|g| ((n * g) % count) as f64).collect();
+            let u: Vec<f64> = u.iter().map(|x| (x + 0.5) / f64::from(count)).collect();
+            assert!(law.transport(&u, &mut c));
+            let c = DVector::from_column_slice(&c);
+            moment += &c * c.transpose() / f64::from(count);
+        }
+        let exact: DMatrix<f64> = law.second_moment();
+        assert!((&moment - &exact).amax() < 5e-3, "{moment} {exact}");
+        assert_eq!(HiddenDistribution::<f64>::quadrature_size(&law, 10), 10 * 40 * 2 * 4);
     }
 
     #[test]

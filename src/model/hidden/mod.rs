@@ -29,8 +29,28 @@ pub struct HiddenQuadrature<T: Scalar> {
     pub gaussian: DMatrix<T>,
 }
 
-/// Cubatures of a law, its type forgotten.
-pub(crate) type HiddenQuadratureSource<'a, T> = dyn Fn(usize) -> HiddenQuadrature<T> + Send + Sync + 'a;
+/// The part of a law that the limit needs, its type forgotten.
+pub(crate) trait HiddenLaw<T: Scalar>: Send + Sync {
+    fn quadrature(&self, points: usize) -> HiddenQuadrature<T>;
+    fn quadrature_size(&self, points: usize) -> usize;
+    fn gaussian_part(&self) -> DMatrix<T>;
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool;
+}
+
+impl<T: Scalar, H: HiddenDistribution<T>> HiddenLaw<T> for H {
+    fn quadrature(&self, points: usize) -> HiddenQuadrature<T> {
+        HiddenDistribution::quadrature(self, points)
+    }
+    fn quadrature_size(&self, points: usize) -> usize {
+        HiddenDistribution::quadrature_size(self, points)
+    }
+    fn gaussian_part(&self) -> DMatrix<T> {
+        HiddenDistribution::gaussian_part(self)
+    }
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        HiddenDistribution::transport(self, u, c)
+    }
+}
 
 /// The joint law of the p hidden variables c.
 ///
@@ -53,6 +73,25 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
 
     /// Whether [`quadrature`](Self::quadrature) is exact whatever the number of points.
     fn quadrature_is_exact(&self) -> bool;
+
+    /// The number of nodes of [`quadrature`](Self::quadrature), without making them; products of many laws can have
+    /// more than fit anywhere. The default makes them.
+    fn quadrature_size(&self, points: usize) -> usize {
+        self.quadrature(points).weights.len()
+    }
+
+    /// The Gaussian part of [`quadrature`](Self::quadrature), p x p, without the nodes. The default makes them.
+    fn gaussian_part(&self) -> DMatrix<T> {
+        self.quadrature(1).gaussian
+    }
+
+    /// Maps p independent uniform variables `u` in (0, 1) to a draw of the part of c that is not Gaussian, for
+    /// quasi-random cubature where the product of rules has too many nodes. Answers false, and leaves `c` as it was,
+    /// if the law has no such map; that is the default.
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        let _ = (u, c);
+        false
+    }
 
     /// E[c], of length p.
     fn mean(&self) -> DVector<T> {
@@ -115,6 +154,15 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
     fn quadrature_is_exact(&self) -> bool {
         (**self).quadrature_is_exact()
     }
+    fn quadrature_size(&self, points: usize) -> usize {
+        (**self).quadrature_size(points)
+    }
+    fn gaussian_part(&self) -> DMatrix<T> {
+        (**self).gaussian_part()
+    }
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        (**self).transport(u, c)
+    }
     fn mean(&self) -> DVector<T> {
         (**self).mean()
     }
@@ -164,6 +212,22 @@ pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
     /// Whether [`quadrature`](Self::quadrature) is exact whatever the number of points.
     fn quadrature_is_exact(&self) -> bool;
 
+    /// The quantile function of the part of c that is not Gaussian, at 0 < u < 1. The default inverts the distribution
+    /// function of a rule of 64 points.
+    fn quantile(&self, u: T) -> T {
+        let rule = self.quadrature(64);
+        let mut order: Vec<usize> = (0..rule.nodes.len()).collect();
+        order.sort_by(|&a, &b| rule.nodes[a].partial_cmp(&rule.nodes[b]).unwrap_or(std::cmp::Ordering::Equal));
+        let mut below = T::zero();
+        for &k in &order {
+            below += rule.weights[k];
+            if u < below {
+                return rule.nodes[k];
+            }
+        }
+        order.last().map_or(T::zero(), |&k| rule.nodes[k])
+    }
+
     /// Whether the law is invariant under c → −c.
     fn is_symmetric(&self) -> bool {
         false
@@ -188,6 +252,9 @@ impl<T: Scalar, V: HiddenVariable<T>> HiddenVariable<T> for &V {
     }
     fn quadrature_is_exact(&self) -> bool {
         (**self).quadrature_is_exact()
+    }
+    fn quantile(&self, u: T) -> T {
+        (**self).quantile(u)
     }
     fn is_symmetric(&self) -> bool {
         (**self).is_symmetric()

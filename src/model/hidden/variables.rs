@@ -203,6 +203,9 @@ impl<T: Scalar> HiddenVariable<T> for Uniform<T> {
     fn fourth_moment(&self) -> T {
         T::lit(1.8) * self.second_moment * self.second_moment
     }
+    fn quantile(&self, u: T) -> T {
+        (T::lit(3.0) * self.second_moment).sqrt() * (u + u - T::one())
+    }
     /// Gauss-Legendre: exact for polynomials of degree 2n − 1.
     fn quadrature(&self, points: usize) -> VariableQuadrature<T> {
         let edge = (T::lit(3.0) * self.second_moment).sqrt();
@@ -261,6 +264,11 @@ impl<T: Scalar> HiddenVariable<T> for Laplace<T> {
     }
     fn fourth_moment(&self) -> T {
         T::lit(6.0) * self.second_moment * self.second_moment
+    }
+    fn quantile(&self, u: T) -> T {
+        let tail = u.min(T::one() - u);
+        let magnitude = -self.scale() * (tail + tail).ln();
+        if u < T::lit(0.5) { -magnitude } else { magnitude }
     }
     /// The double-exponential trapezoidal rule c = ±b·exp(t − exp(−t)): it resolves the kink of the density at zero
     /// and its tail alike, and converges geometrically for analytic integrands.
@@ -440,6 +448,9 @@ macro_rules! law_variants {
             }
             fn quadrature_is_exact(&self) -> bool {
                 match self { $(Self::$name(law) => law.quadrature_is_exact()),* }
+            }
+            fn quantile(&self, u: T) -> T {
+                match self { $(Self::$name(law) => law.quantile(u)),* }
             }
             fn is_symmetric(&self) -> bool {
                 match self { $(Self::$name(law) => law.is_symmetric()),* }
