@@ -4,6 +4,10 @@
 //!
 //! m = 1 is asked for at tolerance 1e-10 and m = 2 at 1e-5 (relative to max(τ, largest entry)); two answers for what is
 //! one quantity must agree within the sum of their estimated errors, plus rounding.
+//!
+//! The estimate is no proven bound. Over other seeds it held in all of 3000 cases for one neuron, and failed in about 1
+//! of 2000 for two at tolerance 1e-3 (by a factor of up to 2.6, both errors far below the tolerance): two successive
+//! rules can agree by accident.
 
 use std::sync::Arc;
 

@@ -2,16 +2,17 @@
 
 use nalgebra::DMatrix;
 
+use super::batch::{BatchSignal, BatchTable};
 use super::factor::Factor;
 use super::kinked::kinked_table;
 use super::plane::{COVARIANCE, PlaneBuffers, SQUARES, SUMS, complete_by_exchange, plane_sums};
-use super::sobol::{MOST_DIMENSIONS, uniform};
+use super::sobol::uniform;
 use super::space::{Signal, SpaceBuffers};
 use super::table::{Coordinate, NodeTable, steps};
 use super::{Coefficients, Limit, LimitError};
 use crate::Scalar;
 use crate::model::hidden::HiddenQuadrature;
-use crate::model::{GradientFlow, Smoothness};
+use crate::model::{GradientFlow, HiddenLaw, Smoothness};
 use crate::order_parameters::OrderParameters;
 
 /// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is
@@ -20,10 +21,13 @@ use crate::order_parameters::OrderParameters;
 pub struct Rule<T: Scalar = f64> {
     accuracy: f64,
     exact: bool,
+    sampled: bool,
     smoothness: Smoothness<T>,
     hidden: HiddenQuadrature<T>,
     planes: Vec<Plane<T>>,
     groups: Vec<Group<T>>,
+    /// Whole batches, for what a penalty that is not quadratic adds.
+    batches: Option<(Factor<T>, BatchTable<T>)>,
     moments: StateMoments<T>,
     plane_buffers: PlaneBuffers<T>,
 }
@@ -111,6 +115,32 @@ impl<T: Scalar> StateMoments<T> {
 /// The most nodes of a hidden law that are enumerated.
 const MOST_HIDDEN_NODES: usize = 1 << 13;
 
+/// Checks a hidden law that a user may have written.
+pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {
+    let fail = |reason| Err(LimitError::HiddenQuadrature { reason });
+    let nodes = law.quadrature_size(CHECK_POINTS);
+    if law.gaussian_part().shape() != (features, features) {
+        return fail("the Gaussian part must be p x p");
+    }
+    if nodes > MOST_HIDDEN_NODES {
+        let (u, mut c) = (vec![T::lit(0.5); features], vec![T::zero(); features]);
+        let mapped = law.transport(&u, &mut c);
+        return if mapped { Ok(()) } else { Err(LimitError::HiddenNodes { nodes, most: MOST_HIDDEN_NODES }) };
+    }
+    let rule = law.quadrature(CHECK_POINTS);
+    if rule.nodes.nrows() != features || rule.nodes.ncols() != rule.weights.len() || rule.weights.is_empty() {
+        return fail("nodes must be p x n with n weights, n at least 1");
+    }
+    let total: T = rule.weights.iter().copied().sum();
+    if !((total - T::one()).abs() < T::lit(1e-5)) || !rule.nodes.iter().all(|c| c.is_finite()) {
+        return fail("nodes must be finite and weights sum to 1");
+    }
+    Ok(())
+}
+
+/// Nodes for each continuous variable at which a law is checked.
+const CHECK_POINTS: usize = 8;
+
 /// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes. Says which.
 fn hidden_nodes<T: Scalar>(limit: &Limit<'_, T>, accuracy: f64) -> Result<(HiddenQuadrature<T>, bool), LimitError<T>> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
@@ -131,7 +161,7 @@ fn hidden_nodes<T: Scalar>(limit: &Limit<'_, T>, accuracy: f64) -> Result<(Hidde
         for (l, u) in u.iter_mut().enumerate() {
             *u = T::lit(uniform(n, l, scramble));
         }
-        if p > MOST_DIMENSIONS || !limit.hidden.transport(&u, &mut c) {
+        if !limit.hidden.transport(&u, &mut c) {
             return Err(LimitError::HiddenNodes { nodes: size, most: MOST_HIDDEN_NODES });
         }
         nodes.column_mut(n).copy_from_slice(&c);
@@ -175,24 +205,38 @@ impl<T: Scalar> Rule<T> {
     ) -> Result<Option<Self>, LimitError<T>> {
         let smoothness = limit.sigma.smoothness();
         let (hidden, sampled) = hidden_nodes(limit, accuracy)?;
+        // A batch has many hidden nodes at once: none is the mirror image of another.
+        let whole = limit.whole_batches.then(|| hidden.clone());
         let hidden = merge_nodes(hidden, limit.mirror);
         let mut rule = Self {
             accuracy,
-            exact: limit.hidden_is_exact && !sampled && matches!(smoothness, Smoothness::Polynomial { .. }),
+            sampled: sampled || (limit.neurons > 2 && limit.penalty_strength > T::zero()),
+            exact: limit.hidden_is_exact
+                && !sampled
+                && !limit.whole_batches
+                && matches!(smoothness, Smoothness::Polynomial { .. }),
             smoothness,
             moments: StateMoments::new(limit.features, limit.neurons, hidden.weights.len()),
             hidden,
             planes: Vec::new(),
             groups: Vec::new(),
+            batches: None,
             plane_buffers: PlaneBuffers::new(),
         };
         rule.moments.update(state.q(), state.r(), &rule.hidden);
-        Ok(rule.choose(limit).map(|()| rule))
+        Ok(rule.choose(limit, whole.as_ref()).map(|()| rule))
     }
 
     /// Chooses nodes for every average.
-    fn choose(&mut self, limit: &Limit<'_, T>) -> Option<()> {
+    fn choose(&mut self, limit: &Limit<'_, T>, whole: Option<&HiddenQuadrature<T>>) -> Option<()> {
         let m = limit.neurons;
+        if let Some(hidden) = whole {
+            let mut covariance = vec![T::zero(); 4 * m * m];
+            self.moments.group_covariance(limit, &(0..m).collect::<Vec<_>>(), &mut covariance);
+            let factor = Factor::new(&covariance, 2 * m, limit.is_exchangeable());
+            let table = BatchTable::new(hidden, m, limit.batch_size, self.accuracy, limit.node_budget)?;
+            self.batches = Some((factor, table));
+        }
         let penalised = limit.penalty_strength > T::zero();
         for i in 0..m {
             for j in (0..m).filter(|&j| penalised || j == i) {
@@ -217,12 +261,19 @@ impl<T: Scalar> Rule<T> {
         self.exact
     }
 
+    /// Whether some nodes are scrambled Sobol points, so that the error is random.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.sampled || self.batches.is_some()
+    }
+
     /// The nodes at which one evaluation of the coefficients evaluates the nonlinearity, over all averages.
     #[must_use]
     pub fn nodes(&self) -> u64 {
         let planes = self.planes.iter().map(|plane| plane.table.count() * 2);
         let groups = self.groups.iter().map(|group| group.table.count() * 2 * group.neurons.len());
-        (planes.chain(groups).sum::<usize>() * self.hidden.weights.len()) as u64
+        let batches = self.batches.as_ref().map_or(0, |(_, table)| table.count());
+        (planes.chain(groups).sum::<usize>() * self.hidden.weights.len() + batches) as u64
     }
 
     /// Nodes for the fields of that factor.
@@ -296,6 +347,13 @@ impl<T: Scalar> Rule<T> {
             self.plane_covariance(limit, i, j, &mut covariance);
             self.planes[n].factor.update(&covariance, &mut work);
         }
+        if let Some((factor, _)) = &mut self.batches {
+            let m = limit.neurons;
+            let mut covariance = vec![T::zero(); 4 * m * m];
+            let mut work = covariance.clone();
+            self.moments.group_covariance(limit, &(0..m).collect::<Vec<_>>(), &mut covariance);
+            factor.update(&covariance, &mut work);
+        }
         for group in &mut self.groups {
             let fields = 2 * group.neurons.len();
             let mut covariance = vec![T::zero(); fields * fields];
@@ -338,6 +396,7 @@ impl<T: Scalar> Rule<T> {
         self.average_planes(limit);
         self.assemble_drift(limit, q, out);
         self.assemble_diffusion(limit, out);
+        self.add_batches(limit, q, out);
         self.nodes()
     }
 
@@ -450,6 +509,45 @@ impl<T: Scalar> Rule<T> {
                         let mean: T = (0..p).map(|l| q[(l, j)] * with_hidden[l]).sum();
                         out.b[(j, neuron)] += scale * (mean + g[0] * with_z[0] + g[1] * with_z[1]);
                     }
+                }
+            }
+        }
+    }
+
+    /// What a penalty that is not quadratic adds to every coefficient, from averages over whole batches.
+    fn add_batches(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, out: &mut Coefficients<T>) {
+        let Some((factor, table)) = &mut self.batches else { return };
+        let (p, m) = (limit.features, limit.neurons);
+        let signal = BatchSignal {
+            sigma: limit.sigma,
+            penalty: limit.penalty,
+            penalty_strength: limit.batch_strength,
+            views: limit.views,
+            flow: limit.flow,
+        };
+        let sums = table.average(q, factor, &signal);
+        out.lambda += sums.diffusion * (limit.learning_rate * limit.learning_rate);
+        let mut g = vec![T::zero(); 2 * m];
+        let mut covariance = vec![T::zero(); 2 * m];
+        for view in 0..2 {
+            for l in 0..p {
+                for (f, slot) in covariance.iter_mut().enumerate() {
+                    *slot = self.moments.feature_covariance(limit, q, (view, l), (f / m, f % m));
+                }
+                factor.regress(&covariance, &mut g);
+                for i in 0..m {
+                    let column = view * m + i;
+                    let noise: T = g.iter().zip(sums.with_z.column(column).iter()).map(|(&g, &z)| g * z).sum();
+                    out.a[(l, i)] -= limit.learning_rate * (sums.with_hidden[(l, column)] + noise);
+                }
+            }
+            for j in 0..m {
+                for i in 0..m {
+                    let column = view * m + i;
+                    let mean: T = (0..p).map(|l| q[(l, j)] * sums.with_hidden[(l, column)]).sum();
+                    let with_z = sums.with_z.column(column);
+                    let noise: T = (0..2 * m).map(|k| factor.get(view * m + j, k) * with_z[k]).sum();
+                    out.b[(j, i)] -= limit.learning_rate * (mean + noise);
                 }
             }
         }

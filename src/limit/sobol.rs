@@ -4,17 +4,21 @@
 //! B. Burley, Practical Hash-based Owen Scrambling, J. Comput. Graph. Tech. 9 (2020).
 
 /// The most points of one sequence.
-pub(crate) const MOST_POINTS: usize = 1 << 16;
+const MOST_POINTS: usize = 1 << 16;
+/// The most dimensions of one sequence.
+const MOST_DIMENSIONS: usize = sobol_burley::NUM_DIMENSIONS as usize;
 
-/// The most dimensions of a point.
-pub(crate) const MOST_DIMENSIONS: usize = sobol_burley::NUM_DIMENSIONS as usize;
-
-/// Coordinate `dimension` in (0, 1) of point `index`, for one scramble.
+/// Coordinate `dimension` in (0, 1) of point `index`, for one scramble. Points and dimensions beyond those of one
+/// sequence are of independently scrambled ones.
 pub(crate) fn uniform(index: usize, dimension: usize, scramble: u32) -> f64 {
     #[allow(clippy::cast_possible_truncation)] // both are far below 2^32
-    let x = sobol_burley::sample(index as u32, dimension as u32, scramble);
+    let [sequence, group, index, dimension] =
+        [index / MOST_POINTS, dimension / MOST_DIMENSIONS, index % MOST_POINTS, dimension % MOST_DIMENSIONS]
+            .map(|x| x as u32);
+    // Odd multipliers keep the seeds of different sequences apart.
+    let seed = scramble.wrapping_add(sequence.wrapping_mul(0x85EB_CA6B)).wrapping_add(group.wrapping_mul(0x9E37_79B9));
     // The generator's points are multiples of 2^-24: the middle of that cell keeps 0 out.
-    f64::from(x) + f64::powi(0.5, 25)
+    f64::from(sobol_burley::sample(index, dimension, seed)) + f64::powi(0.5, 25)
 }
 
 /// The quantile function of the standard normal law, to about 1e-14.

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 
 use gauss_quad::hermite::GaussHermite;
 
-use super::sobol::{MOST_POINTS, normal_quantile, uniform};
+use super::sobol::{normal_quantile, uniform};
 use crate::Scalar;
 use crate::lanes::LANES;
 use crate::model::Smoothness;
@@ -25,6 +25,9 @@ pub(crate) struct NodeTable<T> {
     /// The step of each coordinate; infinite where there is one node.
     steps: Vec<f64>,
 }
+
+/// Beyond 2^20 points a lattice is the better rule.
+const MOST_SOBOL_BITS: u32 = 20;
 
 /// How a coordinate enters the fields.
 #[derive(Debug, Clone, Copy)]
@@ -84,9 +87,8 @@ impl<T: Scalar> NodeTable<T> {
     pub(crate) fn sobol(coordinates: &[Coordinate], accuracy: f64, budget: usize) -> Option<Self> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let (bits, scramble) = ((0.75 * accuracy + 4.0).clamp(4.0, 31.0) as u32, (accuracy * 1024.0) as u32);
-        // The last but one refinement has all points there are, the last another scramble of them.
-        let count = (1_usize << bits).min(MOST_POINTS);
-        if count > budget || bits > 22 {
+        let count = 1_usize << bits;
+        if count > budget || bits > MOST_SOBOL_BITS {
             return None;
         }
         let mut nodes = Vec::with_capacity(count * coordinates.len());

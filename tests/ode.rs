@@ -1,0 +1,177 @@
+//! Solving the reduced ODE: why a run stops, what it carries, and what is rejected.
+
+use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
+use contrastive_dynamics::limit::LimitError;
+use contrastive_dynamics::model::hidden::{HiddenDistribution, HiddenQuadrature};
+use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::ode::OdeError;
+use contrastive_dynamics::rand::Rng;
+use contrastive_dynamics::trajectory::StopReason;
+use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
+
+type Plain<H = Independent> = Model<f64, Tanh, H, GaussianNoise, L2, Quadratic>;
+
+fn with<H: HiddenDistribution>(hidden: H, constraint: Constraint) -> Plain<H> {
+    let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+    let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3);
+    builder.weight_decay(0.5).constraint(constraint).build().unwrap()
+}
+
+fn model() -> Plain {
+    with(Independent::new([Law::two_point(2.25).unwrap()]).unwrap(), Constraint::None)
+}
+
+fn start() -> OrderParameters {
+    OrderParameters::from_rows(1, 1, &[0.4], &[0.8]).unwrap()
+}
+
+#[test]
+fn a_run_ends_at_its_end_a_steady_state_or_an_event_and_says_so() {
+    let model = model();
+    let ode = ReducedOde::new(&model).unwrap();
+    let end = ode.solver().solve(&start(), 3.0).unwrap();
+    assert_eq!((end.stop_reason(), end.times()), (StopReason::EndTime, &[3.0][..]));
+    assert!(end.work().right_hand_sides > 10 && end.work().quadrature_nodes > end.work().right_hand_sides);
+
+    let steady = ode.solver().steady_rate(1e-6).solve(&start(), 1e4).unwrap();
+    let StopReason::SteadyState { time, rate } = steady.stop_reason() else { panic!() };
+    assert!(time < 200.0 && rate <= 1e-6);
+    let (_, state) = steady.last().unwrap();
+    let rates = ode.rates(state).unwrap();
+    assert!(rates.q.amax() < 2e-6 && rates.r.amax() < 2e-6);
+
+    let cosine = |_: f64, state: &OrderParameters| state.cosine_similarity(0, 0).unwrap() - 0.8;
+    let solver = ode.solver().integrator(DormandPrince::new(1e-10, 1e-12).unwrap());
+    let event = solver.event(|_, state| state.q()[(0, 0)] - 5.0).event(cosine).solve(&start(), 100.0).unwrap();
+    let StopReason::Event { index: 1, time } = event.stop_reason() else { panic!() };
+    let (t, state) = event.last().unwrap();
+    assert_eq!(t, time);
+    assert!((state.cosine_similarity(0, 0).unwrap() - 0.8).abs() < 1e-9, "the state is that at the very time");
+}
+
+#[test]
+fn every_integrator_reaches_the_same_state_and_every_output_is_where_it_was_asked_for() {
+    let model = model();
+    let ode = ReducedOde::new(&model).unwrap();
+    let times = Output::Times(vec![0.0, 0.5, 2.0]);
+    let reference = ode.solver().output(times.clone()).solve(&start(), 2.0).unwrap();
+    let classic = ode.solver().output(times.clone()).integrator(RungeKutta4::new(0.05).unwrap());
+    let simple = ode.solver().output(times).integrator(Euler::new(0.001).unwrap());
+    let runs = [(classic.solve(&start(), 2.0).unwrap(), 1e-7), (simple.solve(&start(), 2.0).unwrap(), 1e-3)];
+    for (run, allowed) in runs {
+        assert_eq!(run.times(), [0.0, 0.5, 2.0]);
+        for (a, b) in run.states().iter().zip(reference.states()) {
+            assert!((a.to_packed() - b.to_packed()).amax() < allowed);
+        }
+    }
+    let log = Output::LogSpaced { first: 0.01, last: 1.0, count: 3 };
+    let spaced = ode.solver().output(log).solve(&start(), 1.0).unwrap();
+    assert!((spaced.times()[1] - 0.1).abs() < 1e-12 && spaced.times().len() == 3);
+    let strided = ode.solver().output(Output::EverySteps(2)).integrator(Euler::new(0.25).unwrap());
+    assert_eq!(strided.solve(&start(), 1.0).unwrap().times(), [0.0, 0.5, 1.0]);
+}
+
+#[test]
+fn the_sphere_constraint_keeps_the_norm_and_rejects_a_start_off_the_sphere() {
+    let sphere = with(Independent::new([Law::two_point(2.25).unwrap()]).unwrap(), Constraint::Sphere);
+    let ode = ReducedOde::new(&sphere).unwrap();
+    let on = OrderParameters::from_rows(1, 1, &[0.4], &[1.0]).unwrap();
+    let run = ode.solver().output(Output::EverySteps(1)).solve(&on, 10.0).unwrap();
+    assert!(run.states().iter().all(|s| s.r()[(0, 0)] == 1.0));
+    assert!(run.last().unwrap().1.q()[(0, 0)] > 0.9);
+    let off = ode.solver().solve(&start(), 1.0);
+    assert!(matches!(off, Err(OdeError::OffSphere { neuron: 0, value }) if value == 0.8));
+}
+
+#[test]
+fn what_cannot_be_solved_is_an_error_that_loses_nothing() {
+    let model = model();
+    let ode = ReducedOde::new(&model).unwrap();
+    let limited = ode.solver().integrator(Euler::new(0.1).unwrap()).step_limit(7).output(Output::EverySteps(1));
+    let Err(OdeError::StepLimit { steps: 7, time, trajectory }) = limited.solve(&start(), 5.0) else { panic!() };
+    assert!((time - 0.7).abs() < 1e-12 && trajectory.times().len() == 8);
+    assert!(matches!(trajectory.stop_reason(), StopReason::Failure { .. }));
+
+    // A step far too large leaves the feasible set.
+    let wild = ode.solver().integrator(Euler::new(40.0).unwrap()).output(Output::EverySteps(1));
+    let Err(OdeError::Infeasible { trajectory, .. }) = wild.solve(&start(), 400.0) else { panic!() };
+    assert!(trajectory.times().len() >= 2);
+
+    let tiny = ReducedOde::new(&model).unwrap().node_budget(50);
+    let Err(OdeError::Limit { source: LimitError::ToleranceNotMet { .. }, trajectory }) =
+        tiny.solver().solve(&start(), 1.0)
+    else {
+        panic!()
+    };
+    assert_eq!(trajectory.states(), [start()]);
+    assert!(matches!(ode.solver().steady_rate(f64::NAN).solve(&start(), 1.0), Err(OdeError::SteadyRate { .. })));
+    let outside = ode.solver().output(Output::Times(vec![2.0])).solve(&start(), 1.0);
+    assert!(matches!(outside, Err(OdeError::Output(OutputError::OutsideRun { .. }))));
+    assert!(matches!(ode.solver().solve(&start(), f64::NAN), Err(OdeError::Output(OutputError::EmptyRun { .. }))));
+}
+
+#[test]
+fn a_tolerance_that_cannot_be_met_is_an_error_with_the_best_value_inside() {
+    let model = model();
+    let exact = Limit::new(&model).unwrap().coefficients(&start()).unwrap().coefficients;
+    let limit = Limit::new(&model).unwrap().tolerance(1e-10).unwrap().node_budget(700);
+    let Err(LimitError::ToleranceNotMet { best: Some(best), budget: 700, .. }) = limit.coefficients(&start()) else {
+        panic!("700 nodes do not suffice")
+    };
+    assert!((best.coefficients.a - exact.a).amax() < 1e-6);
+    let impossible = Limit::new(&model).unwrap().tolerance(1e-18).unwrap().coefficients(&start());
+    assert!(matches!(impossible, Err(LimitError::ToleranceNotMet { best: Some(_), .. })), "it ends");
+}
+
+#[test]
+fn what_does_not_fit_is_rejected_each_with_its_error() {
+    let model = model();
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(matches!(Limit::new(&model).unwrap().tolerance(bad), Err(LimitError::Tolerance { .. })));
+    }
+    let two = OrderParameters::from_rows(2, 1, &[0.1, 0.1], &[1.0]).unwrap();
+    assert!(matches!(Limit::new(&model).unwrap().coefficients(&two), Err(LimitError::Shape { .. })));
+    let blowing_up = (|h: f64| (h * h).exp(), |h: f64| 2.0 * h * (h * h).exp());
+    let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+    let hidden = Independent::new([Law::two_point(900.0).unwrap()]).unwrap();
+    let builder = Model::builder().nonlinearity(blowing_up).hidden(hidden).noise(noise).learning_rate(0.3);
+    let model = builder.build().unwrap();
+    assert!(matches!(Limit::new(&model).unwrap().coefficients(&start()), Err(LimitError::NotFinite)));
+}
+
+/// A user's law with a faulty cubature: `size` nodes, of weights that sum to `total`.
+struct Faulty {
+    size: usize,
+    total: f64,
+}
+
+impl HiddenDistribution for Faulty {
+    fn dimension(&self) -> usize {
+        1
+    }
+    fn sample<G: Rng + ?Sized>(&self, _rng: &mut G, c: &mut [f64]) {
+        c[0] = 1.0;
+    }
+    fn second_moment(&self) -> DMatrix<f64> {
+        DMatrix::identity(1, 1)
+    }
+    fn quadrature(&self, _points: usize) -> HiddenQuadrature<f64> {
+        let (nodes, weights) = (DMatrix::from_element(1, 2, 1.0), vec![0.5 * self.total; 2]);
+        HiddenQuadrature { nodes, weights, gaussian: DMatrix::zeros(1, 1) }
+    }
+    fn quadrature_size(&self, _points: usize) -> usize {
+        self.size
+    }
+    fn quadrature_is_exact(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn hidden_laws_of_users_are_checked() {
+    let model = |size, total| with(Faulty { size, total }, Constraint::None);
+    assert!(Limit::new(&model(2, 1.0)).is_ok());
+    assert!(matches!(Limit::new(&model(2, 0.9)), Err(LimitError::HiddenQuadrature { .. })));
+    assert!(matches!(Limit::new(&model(1 << 20, 1.0)), Err(LimitError::HiddenNodes { .. })));
+}
