@@ -132,7 +132,7 @@ pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -
         return fail("nodes must be p x n with n weights, n at least 1");
     }
     let total: T = rule.weights.iter().copied().sum();
-    if !((total - T::one()).abs() < T::lit(1e-5)) || !rule.nodes.iter().all(|c| c.is_finite()) {
+    if !((total - T::one()).abs() < T::lit(1e-5)) || !rule.nodes.iter().all(nalgebra::ComplexField::is_finite) {
         return fail("nodes must be finite and weights sum to 1");
     }
     Ok(())

@@ -346,7 +346,7 @@ mod tests {
         let mut moment = DMatrix::zeros(5, 5);
         for n in 0..count {
             // Rank-one lattice points: each coordinate runs through an even grid.
-            let u: Vec<f64> = [1, 7_919, 6_143, 4_099, 3_251].iter().map(|g| ((n * g) % count) as f64).collect();
+            let u: Vec<f64> = [1, 7_919, 6_143, 4_099, 3_251].iter().map(|g| f64::from((n * g) % count)).collect();
             let u: Vec<f64> = u.iter().map(|x| (x + 0.5) / f64::from(count)).collect();
             assert!(law.transport(&u, &mut c));
             let c = DVector::from_column_slice(&c);
