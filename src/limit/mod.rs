@@ -1,12 +1,15 @@
 //! The limit coefficients A, B and Λ (theory §3): the one object from which ODE, PDE and stability are built.
 //!
 //! In: [`Limit`], which answers for their error, and [`Coefficients`]. The averages themselves are in the private
-//! modules: `factor` (the Gaussian field), `table` (nodes), `plane` (two fields), `space` (all fields), `rule`
-//! (a frozen choice of these).
+//! modules: `factor` (the Gaussian field), `table` (nodes), `plane` (two fields), `space` (all fields), `batch`
+//! (whole batches), `rule` (a frozen choice of these) and `assembly` (from averages to coefficients).
 
+mod assembly;
 mod batch;
 mod factor;
+mod hidden_nodes;
 mod kinked;
+mod moments;
 mod plane;
 mod rule;
 mod sobol;
@@ -243,7 +246,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
         let penalised = model.neurons() > 1 && model.penalty_strength() > T::zero();
         let whole_batches = penalised && !model.penalty().is_quadratic();
         let hidden = model.hidden();
-        rule::check_hidden(hidden, model.features())?;
+        hidden_nodes::check_hidden(hidden, model.features())?;
         let kinked = matches!(model.nonlinearity().smoothness(), Smoothness::Kinked { .. });
         let default = match model.neurons() {
             1 => 1e-10,

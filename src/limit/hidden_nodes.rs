@@ -1,0 +1,96 @@
+//! The nodes of the hidden law that the averages run over: its own cubature, merged, or Sobol points.
+
+use nalgebra::DMatrix;
+
+use super::sobol::uniform;
+use super::{Limit, LimitError};
+use crate::Scalar;
+use crate::model::HiddenLaw;
+use crate::model::hidden::HiddenQuadrature;
+
+/// The most nodes of a hidden law that are enumerated.
+const MOST_HIDDEN_NODES: usize = 1 << 13;
+
+/// Checks a hidden law that a user may have written.
+pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {
+    let fail = |reason| Err(LimitError::HiddenQuadrature { reason });
+    let nodes = law.quadrature_size(CHECK_POINTS);
+    if law.gaussian_part().shape() != (features, features) {
+        return fail("the Gaussian part must be p x p");
+    }
+    if nodes > MOST_HIDDEN_NODES {
+        let (u, mut c) = (vec![T::lit(0.5); features], vec![T::zero(); features]);
+        let mapped = law.transport(&u, &mut c);
+        return if mapped { Ok(()) } else { Err(LimitError::HiddenNodes { nodes, most: MOST_HIDDEN_NODES }) };
+    }
+    let rule = law.quadrature(CHECK_POINTS);
+    if rule.nodes.nrows() != features || rule.nodes.ncols() != rule.weights.len() || rule.weights.is_empty() {
+        return fail("nodes must be p x n with n weights, n at least 1");
+    }
+    let total: T = rule.weights.iter().copied().sum();
+    if !((total - T::one()).abs() < T::lit(1e-5)) || !rule.nodes.iter().all(nalgebra::ComplexField::is_finite) {
+        return fail("nodes must be finite and weights sum to 1");
+    }
+    Ok(())
+}
+
+/// Nodes for each continuous variable at which a law is checked.
+const CHECK_POINTS: usize = 8;
+
+/// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes. Says which.
+pub(super) fn hidden_nodes<T: Scalar>(
+    limit: &Limit<'_, T>,
+    accuracy: f64,
+) -> Result<(HiddenQuadrature<T>, bool), LimitError<T>> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
+    let points = (accuracy.clamp(1.0, 1e4).ceil() as usize) + 2;
+    let size = limit.hidden.quadrature_size(points);
+    if size <= MOST_HIDDEN_NODES {
+        return Ok((limit.hidden.quadrature(points), false));
+    }
+    let p = limit.features;
+    // The Gaussian part is second moment less that of the nodes; a rule of one point has it already.
+    let gaussian = limit.hidden.gaussian_part();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+    let (bits, scramble) = ((0.75 * accuracy + 2.0).clamp(4.0, 16.0) as u32, (accuracy * 512.0) as u32);
+    let count = 1_usize << bits;
+    let mut nodes = DMatrix::zeros(p, count);
+    let (mut u, mut c) = (vec![T::zero(); p], vec![T::zero(); p]);
+    for n in 0..count {
+        for (l, u) in u.iter_mut().enumerate() {
+            *u = T::lit(uniform(n, l, scramble));
+        }
+        if !limit.hidden.transport(&u, &mut c) {
+            return Err(LimitError::HiddenNodes { nodes: size, most: MOST_HIDDEN_NODES });
+        }
+        nodes.column_mut(n).copy_from_slice(&c);
+    }
+    let weights = vec![T::one() / T::of_usize(count); count];
+    Ok((HiddenQuadrature { nodes, weights, gaussian }, true))
+}
+
+/// Merges hidden nodes that are equal, or mirror images where that changes no average.
+pub(super) fn merge_nodes<T: Scalar>(rule: HiddenQuadrature<T>, mirror: bool) -> HiddenQuadrature<T> {
+    let (p, n) = rule.nodes.shape();
+    let mut entries: Vec<(Vec<T>, T)> = (0..n)
+        .map(|k| {
+            let mut c: Vec<T> = rule.nodes.column(k).iter().copied().collect();
+            if mirror && c.iter().find(|x| **x != T::zero()).is_some_and(|x| *x < T::zero()) {
+                for x in &mut c {
+                    *x = -*x;
+                }
+            }
+            (c, rule.weights[k])
+        })
+        .collect();
+    entries.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    entries.dedup_by(|(b, weight_b), (a, weight_a)| {
+        let same = a == b;
+        if same {
+            *weight_a += *weight_b;
+        }
+        same
+    });
+    let nodes = DMatrix::from_fn(p, entries.len(), |l, k| entries[k].0[l]);
+    HiddenQuadrature { nodes, weights: entries.iter().map(|e| e.1).collect(), gaussian: rule.gaussian }
+}
