@@ -220,8 +220,10 @@ impl<D> Case<D> {
         let law = |spec: &HiddenSpec| {
             let second_moment = spec.scale * spec.scale;
             match (spec.kind, spec.q) {
-                (HiddenKind::Rademacher, _) => Law::two_point(second_moment),
                 (HiddenKind::Ternary, q) => Law::three_point(second_moment, q.unwrap_or(f64::NAN)),
+                // Only a ternary law has a q.
+                (_, Some(q)) => Err(ModelError::Activity { value: q }),
+                (HiddenKind::Rademacher, _) => Law::two_point(second_moment),
                 (HiddenKind::Gaussian, _) => Law::gaussian(second_moment),
                 (HiddenKind::Uniform, _) => Law::uniform(second_moment),
             }

@@ -138,7 +138,8 @@ impl<T: Scalar> OrderParameters<T> {
     ///
     /// # Errors
     /// [`OrderParametersError::Shape`] if `r` is not square, or p = 0; [`OrderParametersError::Dimension`] if
-    /// N < p + m; [`OrderParametersError::Infeasible`] if `r` is not positive definite.
+    /// N < p + m; [`OrderParametersError::NotSymmetric`] and [`OrderParametersError::Infeasible`] if `r` is not symmetric
+    /// and positive definite.
     pub fn uninformative<G: Rng + ?Sized>(
         features: usize,
         r: &DMatrix<T>,
@@ -154,6 +155,16 @@ impl<T: Scalar> OrderParameters<T> {
         }
         if !r.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(OrderParametersError::NotFinite);
+        }
+        let scale = r.amax();
+        for i in 0..m {
+            for j in 0..i {
+                let difference = (r[(i, j)] - r[(j, i)]).abs();
+                if difference > T::lit(64.0) * T::EPSILON * scale {
+                    let difference = difference.as_f64();
+                    return Err(OrderParametersError::NotSymmetric { row: i, column: j, difference });
+                }
+            }
         }
         let Some(factor) = r.clone().cholesky().map(|c| c.l()) else {
             return Err(OrderParametersError::Infeasible {
@@ -413,6 +424,9 @@ mod tests {
             OrderParameters::uninformative(1, &bad, 10, &mut rng),
             Err(OrderParametersError::Infeasible { .. })
         ));
+        let skew = DMatrix::from_row_slice(2, 2, &[1.0, 0.5, 0.0, 1.0]);
+        let skew = OrderParameters::uninformative(1, &skew, 10, &mut rng);
+        assert!(matches!(skew, Err(OrderParametersError::NotSymmetric { .. })));
         let one = DMatrix::from_element(1, 1, 1.0);
         assert!(OrderParameters::uninformative(0, &one, 10, &mut rng).is_err());
         assert!(OrderParameters::uninformative(5, &one, 5, &mut rng).is_err());

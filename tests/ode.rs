@@ -1,5 +1,6 @@
 //! Solving the reduced ODE: why a run stops, what it carries, and what is rejected.
 
+use approx::assert_abs_diff_eq;
 use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
 use contrastive_dynamics::limit::LimitError;
 use contrastive_dynamics::model::hidden::{HiddenDistribution, HiddenQuadrature};
@@ -47,7 +48,7 @@ fn a_run_ends_at_its_end_a_steady_state_or_an_event_and_says_so() {
     let StopReason::Event { index: 1, time } = event.stop_reason() else { panic!() };
     let (t, state) = event.last().unwrap();
     assert_eq!(t, time);
-    assert!((state.cosine_similarity(0, 0).unwrap() - 0.8).abs() < 1e-9, "the state is that at the very time");
+    assert_abs_diff_eq!(state.cosine_similarity(0, 0).unwrap(), 0.8, epsilon = 1e-9);
 }
 
 #[test]
@@ -174,4 +175,42 @@ fn hidden_laws_of_users_are_checked() {
     assert!(Limit::new(&model(2, 1.0)).is_ok());
     assert!(matches!(Limit::new(&model(2, 0.9)), Err(LimitError::HiddenQuadrature { .. })));
     assert!(matches!(Limit::new(&model(1 << 20, 1.0)), Err(LimitError::HiddenNodes { .. })));
+}
+
+/// From the boundary of the feasible set (no background part at all) noise leads inside: the rule must see the direction
+/// that opens. The start a little inside goes to the same end.
+#[test]
+fn a_start_on_the_boundary_is_left_as_one_just_inside_it() {
+    use contrastive_dynamics::model::{Identity, NoNoise};
+    let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+    let builder = Model::builder().nonlinearity(Identity).hidden(hidden).noise(NoNoise).learning_rate(0.5);
+    let model = builder.weight_decay(1.0).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let end = |r: f64| {
+        let start = OrderParameters::from_rows(1, 1, &[0.5], &[r]).unwrap();
+        ode.solver().solve(&start, 1.0).unwrap().last().unwrap().1.to_packed()
+    };
+    assert!((end(0.25) - end(0.25 + 1e-9)).amax() < 1e-6, "{} {}", end(0.25), end(0.25 + 1e-9));
+}
+
+/// A uniform hidden variable whose overlap grows fifty times along the run: its cubature must grow with it.
+#[test]
+fn the_cubature_of_the_hidden_law_is_refined_along_the_trajectory() {
+    let model = with(Independent::new([Law::uniform(25.0).unwrap()]).unwrap(), Constraint::None);
+    let start = OrderParameters::from_rows(1, 1, &[0.02], &[0.5]).unwrap();
+    let end = |tolerance: f64| {
+        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(tolerance).unwrap();
+        let run = ode.solver().solve(&start, 10.0).unwrap();
+        assert!(run.work().rule_refinements > 3);
+        run.last().unwrap().1.to_packed()
+    };
+    assert!((end(1e-7) - end(1e-10)).amax() < 1e-5, "{} {}", end(1e-7), end(1e-10));
+}
+
+#[test]
+fn a_very_loose_tolerance_still_gives_a_sensible_answer() {
+    let model = model();
+    let exact = Limit::new(&model).unwrap().coefficients(&start()).unwrap().coefficients;
+    let loose = Limit::new(&model).unwrap().tolerance(1e3).unwrap().coefficients(&start()).unwrap();
+    assert!((loose.coefficients.a - exact.a).amax() < loose.error.max(0.02));
 }

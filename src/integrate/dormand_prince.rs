@@ -97,7 +97,7 @@ const STAGES: [&[f64]; 6] = [
 /// Order 5 minus order 4.
 const ERROR: [f64; 7] =
     [71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339_200.0, 22.0 / 525.0, -1.0 / 40.0];
-/// Dense output: the weight of stage s is Σ_k DENSE[s][k] θ^(k+1).
+/// Dense output: the weight of stage s is Σ_k DENSE[s]\[k\] θ^(k+1).
 const DENSE: [[f64; 4]; 7] = [
     [1.0, -8_048_581_381.0 / 2_820_520_608.0, 8_663_915_743.0 / 2_820_520_608.0, -12_715_105_075.0 / 11_282_082_432.0],
     [0.0; 4],

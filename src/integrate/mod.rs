@@ -70,7 +70,7 @@ pub struct Step<T = f64> {
     pub next_size: T,
     /// The time before the last step.
     pub previous_t: T,
-    /// Dense output of the last step, y(t_prev + θ h) = Σ_k dense[k] θ^k for 0 ≤ θ ≤ 1.
+    /// Dense output of the last step, y(t_prev + θ h) = Σ_k dense\[k\] θ^k for 0 ≤ θ ≤ 1.
     pub dense: Vec<Vec<T>>,
     /// Stages and other scratch vectors, for the integrator's own use.
     pub scratch: Vec<Vec<T>>,

@@ -8,7 +8,8 @@ use crate::Scalar;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Output<T = f64> {
-    /// At these times, increasing. A simulator rounds each to its nearest step and reports the time of that step.
+    /// At these times, increasing. A simulator rounds each to its nearest step and reports the time of that step, once
+    /// for all times that round to it.
     Times(Vec<T>),
     /// At the start and after every so many steps (of the integrator, or of SGD).
     EverySteps(usize),
@@ -18,7 +19,7 @@ pub enum Output<T = f64> {
         first: T,
         /// The last time, above the first.
         last: T,
-        /// How many, at least 2.
+        /// How many, from 2 to 10⁷.
         count: usize,
     },
     /// Only where the run stops.
@@ -57,6 +58,14 @@ pub enum OutputError {
         /// The number given.
         value: usize,
     },
+    /// More output times than any memory holds.
+    #[error("at most {most} output times, got {value}")]
+    TooMany {
+        /// The most there may be.
+        most: usize,
+        /// The number given.
+        value: usize,
+    },
     /// The run ends before it starts, or an end is not finite.
     #[error("a run must end after its start at finite times, got a run from {start} to {end}")]
     EmptyRun {
@@ -66,6 +75,9 @@ pub enum OutputError {
         end: f64,
     },
 }
+
+/// The most log-spaced output times.
+const MOST_TIMES: usize = 10_000_000;
 
 /// Output times, checked against the run.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +99,9 @@ impl<T: Scalar> Output<T> {
             Self::Times(times) => times.clone(),
             Self::LogSpaced { count, .. } if *count < 2 => {
                 return Err(OutputError::Count { what: "a number of log-spaced times", least: 2, value: *count });
+            }
+            Self::LogSpaced { count, .. } if *count > MOST_TIMES => {
+                return Err(OutputError::TooMany { most: MOST_TIMES, value: *count });
             }
             Self::LogSpaced { first, last, count } => {
                 if !(*first > T::zero() && *last > *first) {
@@ -126,6 +141,7 @@ mod tests {
         assert!(matches!(check(Output::EverySteps(0)), Err(OutputError::Count { .. })));
         let log = |first, last, count| check(Output::LogSpaced { first, last, count });
         assert!(matches!(log(1.0, 5.0, 1), Err(OutputError::Count { .. })));
+        assert!(matches!(log(1.0, 5.0, usize::MAX), Err(OutputError::TooMany { .. })));
         assert!(matches!(log(0.0, 5.0, 3), Err(OutputError::NotIncreasing { .. })));
         assert!(matches!(log(5.0, 1.0, 3), Err(OutputError::NotIncreasing { .. })));
         assert!(matches!(Output::<f64>::Stop.schedule(1.0, 0.0), Err(OutputError::EmptyRun { .. })));

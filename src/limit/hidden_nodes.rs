@@ -9,7 +9,7 @@ use crate::model::HiddenLaw;
 use crate::model::hidden::HiddenQuadrature;
 
 /// The most nodes of a hidden law that are enumerated.
-const MOST_HIDDEN_NODES: usize = 1 << 13;
+pub(super) const MOST_HIDDEN_NODES: usize = 1 << 15;
 
 /// Checks a hidden law that a user may have written.
 pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {
@@ -27,8 +27,8 @@ pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -
     if rule.nodes.nrows() != features || rule.nodes.ncols() != rule.weights.len() || rule.weights.is_empty() {
         return fail("nodes must be p x n with n weights, n at least 1");
     }
-    let total: T = rule.weights.iter().copied().sum();
-    if !((total - T::one()).abs() < T::lit(1e-5)) || !rule.nodes.iter().all(nalgebra::ComplexField::is_finite) {
+    let total: f64 = rule.weights.iter().map(|w| w.as_f64()).sum();
+    if !((total - 1.0).abs() < 1e-5) || !rule.nodes.iter().all(nalgebra::ComplexField::is_finite) {
         return fail("nodes must be finite and weights sum to 1");
     }
     Ok(())
@@ -58,7 +58,7 @@ pub(super) fn hidden_nodes<T: Scalar>(
     let (mut u, mut c) = (vec![T::zero(); p], vec![T::zero(); p]);
     for n in 0..count {
         for (l, u) in u.iter_mut().enumerate() {
-            *u = T::lit(uniform(n, l, scramble));
+            *u = T::lit(uniform(n, l, scramble)).min(T::one() - T::EPSILON);
         }
         if !limit.hidden.transport(&u, &mut c) {
             return Err(LimitError::HiddenNodes { nodes: size, most: MOST_HIDDEN_NODES });

@@ -57,15 +57,24 @@ pub(crate) fn plane_sums<T: Scalar>(
                 &mut buffers.values[f][..length],
                 &mut buffers.derivatives[f][..length],
             );
-            dispatch(|| affine(mean[f], rows[f], z1, z2, field));
+            dispatch(
+                #[inline(always)]
+                || affine(mean[f], rows[f], z1, z2, field),
+            );
             sigma.evaluate(field, value, derivative);
         }
         let [y, yy] = [&buffers.values[0][..length], &buffers.values[1][..length]];
         let [d, dd] = [&buffers.derivatives[0][..length], &buffers.derivatives[1][..length]];
         if penalty {
-            dispatch(|| accumulate::<T, true>(z1, z2, w, y, yy, d, dd, &mut sums));
+            dispatch(
+                #[inline(always)]
+                || accumulate::<T, true>(z1, z2, w, y, yy, d, dd, &mut sums),
+            );
         } else {
-            dispatch(|| accumulate::<T, false>(z1, z2, w, y, yy, d, dd, &mut sums));
+            dispatch(
+                #[inline(always)]
+                || accumulate::<T, false>(z1, z2, w, y, yy, d, dd, &mut sums),
+            );
         }
     }
     sums.map(Lanes::sum)

@@ -23,6 +23,9 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) accuracy: f64,
     pub(super) exact: bool,
     pub(super) sampled: bool,
+    pub(super) hidden_sampled: bool,
+    /// The largest squared overlap (QᵀQ)_ii for which the cubature of the hidden law was chosen; none if it is exact.
+    pub(super) reach: Option<T>,
     pub(super) smoothness: Smoothness<T>,
     pub(super) hidden: HiddenQuadrature<T>,
     pub(super) planes: Vec<Plane<T>>,
@@ -68,15 +71,20 @@ impl<T: Scalar> Rule<T> {
         accuracy: f64,
     ) -> Result<Option<Self>, LimitError<T>> {
         let smoothness = limit.sigma.smoothness();
-        let (hidden, sampled) = hidden_nodes(limit, accuracy)?;
+        let (hidden, hidden_sampled) = hidden_nodes(limit, accuracy)?;
         // A batch has many hidden nodes at once: none is the mirror image of another.
         let whole = limit.whole_batches.then(|| hidden.clone());
         let hidden = merge_nodes(hidden, limit.mirror);
         let mut rule = Self {
             accuracy,
-            sampled: sampled || (limit.neurons > 2 && limit.penalty_strength > T::zero()),
+            sampled: hidden_sampled
+                || limit.neurons > 2
+                    && limit.penalty_strength > T::zero()
+                    && !matches!(smoothness, Smoothness::Polynomial { .. }),
+            reach: None,
+            hidden_sampled,
             exact: limit.hidden_is_exact
-                && !sampled
+                && !hidden_sampled
                 && !limit.whole_batches
                 && matches!(smoothness, Smoothness::Polynomial { .. }),
             smoothness,
@@ -88,6 +96,7 @@ impl<T: Scalar> Rule<T> {
             plane_buffers: PlaneBuffers::new(),
         };
         rule.moments.update(state.q(), state.r(), &rule.hidden);
+        rule.reach = (hidden_sampled || !limit.hidden_is_exact).then(|| rule.moments.overlap.diagonal().max());
         Ok(rule.choose(limit, whole.as_ref()).map(|()| rule))
     }
 
@@ -129,6 +138,11 @@ impl<T: Scalar> Rule<T> {
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.sampled || self.batches.is_some()
+    }
+
+    /// The relative error that agreement of two samples of the hidden law cannot rule out.
+    pub(super) fn sampling_floor(&self) -> T {
+        if self.hidden_sampled { T::lit(4.0) / T::of_usize(self.hidden.weights.len()) } else { T::zero() }
     }
 
     /// The nodes at which one evaluation of the coefficients evaluates the nonlinearity, over all averages.
@@ -190,7 +204,8 @@ impl<T: Scalar> Rule<T> {
         self.moments.group_covariance(limit, &neurons, &mut covariance);
         let factor = Factor::new(&covariance, fields, limit.is_exchangeable());
         let table = self.table(limit, &factor, fields)?;
-        let buffers = SpaceBuffers::new(neurons.len());
+        let fluctuations = limit.penalty_strength > T::zero() && limit.batch > T::one();
+        let buffers = SpaceBuffers::new(neurons.len(), fluctuations);
         Some(Group { neurons, factor, table, buffers })
     }
 
@@ -229,10 +244,14 @@ impl<T: Scalar> Rule<T> {
 
     /// Whether the nodes still resolve the fields at that state.
     pub(crate) fn resolves(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
+        self.update(limit, q, r);
+        // The nodes of a continuous hidden law were chosen for overlaps of that size: a fifth more asks for new ones.
+        if self.reach.is_some_and(|reach| self.moments.overlap.diagonal().max() > T::lit(1.44) * reach) {
+            return false;
+        }
         if matches!(self.smoothness, Smoothness::Polynomial { .. }) {
             return true;
         }
-        self.update(limit, q, r);
         let fits = |factor: &Factor<T>, table: &NodeTable<T>, fields: usize| {
             let margin = if fields == 2 && limit.neurons > 1 { PAIR_MARGIN } else { 0.0 };
             table.resolves(&steps(&self.smoothness, &coordinates(factor, fields), self.accuracy + margin))

@@ -46,8 +46,9 @@ pub(crate) struct SpaceBuffers<T> {
 }
 
 impl<T: Scalar> SpaceBuffers<T> {
-    pub(crate) fn new(neurons: usize) -> Self {
-        let pairs = neurons * (neurons - 1);
+    /// `fluctuations`: whether the other samples' part of C fluctuates and matters.
+    pub(crate) fn new(neurons: usize, fluctuations: bool) -> Self {
+        let pairs = if fluctuations { neurons * (neurons - 1) } else { 0 };
         let blocks = |count: usize| vec![T::zero(); count * BLOCK];
         let triangle = |n: usize| n * (n + 1) / 2;
         Self {
@@ -88,7 +89,10 @@ impl<T: Scalar> SpaceBuffers<T> {
                 for axis in 0..table.dimensions() {
                     let (gain, z) = (factor(f, axis), &table.coordinate(axis)[start..end]);
                     if gain != T::zero() {
-                        dispatch(|| out.iter_mut().zip(z).for_each(|(h, &z)| *h += gain * z));
+                        dispatch(
+                            #[inline(always)]
+                            || out.iter_mut().zip(z).for_each(|(h, &z)| *h += gain * z),
+                        );
                     }
                 }
                 sigma.evaluate(
@@ -98,7 +102,10 @@ impl<T: Scalar> SpaceBuffers<T> {
                 );
             }
             let weights = &table.weights()[start..end];
-            dispatch(|| self.accumulate(length, weights, weight, signal));
+            dispatch(
+                #[inline(always)]
+                || self.accumulate(length, weights, weight, signal),
+            );
         }
     }
 

@@ -25,7 +25,7 @@ impl<T: Scalar> ViewCovariance<T> {
     pub fn new(v11: T, v12: T, v22: T) -> Result<Self, ModelError> {
         let slack = T::one() + T::lit(8.0) * T::EPSILON;
         let finite = v11.is_finite() && v12.is_finite() && v22.is_finite();
-        if !(finite && v11 >= T::zero() && v22 >= T::zero() && v12 * v12 <= v11 * v22 * slack) {
+        if !(finite && v11 >= T::zero() && v22 >= T::zero() && v12.abs() <= v11.sqrt() * v22.sqrt() * slack) {
             return Err(ModelError::ViewCovariance { v11: v11.as_f64(), v12: v12.as_f64(), v22: v22.as_f64() });
         }
         Ok(Self { v11, v12, v22 })
@@ -282,6 +282,10 @@ mod tests {
             assert!(matches!(RademacherNoise::new(0.3, bad), Err(ModelError::Correlation { .. })));
             assert!(matches!(GaussianNoise::semantic_preserving(0.3, bad), Err(ModelError::Correlation { .. })));
         }
+        // Products of these overflow or vanish.
+        assert!(
+            ViewCovariance::new(1e200, 1e250, 1e200).is_err() && ViewCovariance::new(1e-200, 1e-170, 1e-200).is_err()
+        );
         assert!(matches!(ViewCovariance::new(1.0, 1.1, 1.0), Err(ModelError::ViewCovariance { .. })));
     }
 }

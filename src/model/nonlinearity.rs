@@ -84,7 +84,7 @@ pub trait Nonlinearity<T: Scalar = f64>: Send + Sync {
         Smoothness::Smooth
     }
 
-    /// σ and σ' over a slice: `values[k] = σ(fields[k])`, `derivatives[k] = σ'(fields[k])`.
+    /// σ and σ' over a slice: `values\[k\] = σ(fields\[k\])`, `derivatives\[k\] = σ'(fields\[k\])`.
     ///
     /// The three slices have one length; only the common prefix is written otherwise. This is the hot call of every
     /// average; the default loops over [`value_and_derivative`](Self::value_and_derivative).

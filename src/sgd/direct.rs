@@ -146,6 +146,8 @@ pub struct DirectSgd<'a, T: Scalar, S, H, A, G, P, R> {
     /// C, then ∂F/∂C; m x m.
     gradient: DMatrix<T>,
     hidden: Vec<T>,
+    /// The weights before a step, to go back to.
+    previous: DMatrix<T>,
 }
 
 impl<'a, T: Scalar, S, H, A, G, P> DirectSgd<'a, T, S, H, A, G, P, Xoshiro256PlusPlus> {
@@ -190,6 +192,7 @@ where
         let per_neuron = vec![T::zero(); 2 * batch * m];
         Ok(Self {
             model,
+            previous: weights.clone(),
             features,
             weights,
             rng,
@@ -327,6 +330,7 @@ where
         if !self.errors.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(Divergence { step: self.steps + 1 });
         }
+        self.previous.copy_from(&self.weights);
         let rate = self.model.learning_rate();
         let scale = -rate / (T::of_usize(batch) * root);
         let decay = rate * self.model.weight_decay() / T::of_usize(n);
@@ -343,6 +347,10 @@ where
         }
         if self.model.constraint() == Constraint::Sphere {
             normalise(&mut self.weights);
+        }
+        if !self.weights.column_iter().all(|w| dot(w.as_slice(), w.as_slice()).is_finite()) {
+            std::mem::swap(&mut self.weights, &mut self.previous);
+            return Err(Divergence { step: self.steps + 1 });
         }
         self.steps += 1;
         Ok(())
@@ -523,6 +531,16 @@ mod tests {
         };
         assert_eq!(trajectory.times().len() as u64, step);
         assert!(matches!(trajectory.stop_reason(), crate::trajectory::StopReason::Failure { .. }));
+    }
+
+    #[test]
+    fn weights_that_overflow_are_a_divergence_and_the_state_stays() {
+        let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(1e200);
+        let model = builder.build().unwrap();
+        let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
+        let before = sgd.order_parameters();
+        assert_eq!(sgd.step(), Err(Divergence { step: 1 }));
+        assert_eq!((sgd.order_parameters(), sgd.steps()), (before, 0));
     }
 
     #[test]

@@ -121,7 +121,10 @@ pub trait Simulator<T: Scalar = f64> {
     fn run(&mut self, end: T, output: &Output<T>) -> Result<Trajectory<T>, SgdError<T>> {
         let n = self.dimension();
         let (start, last) = (self.steps(), nearest_step(end, n));
-        let schedule = output.schedule(self.time(), end)?;
+        // A second run to a time that rounds to the present step is empty, not an error.
+        let rounds_to_now = (end.as_f64() * n as f64).round() == start as f64;
+        let begin = if rounds_to_now { end.min(self.time()) } else { self.time() };
+        let schedule = output.schedule(begin, end)?;
         // Rounding to steps can only make the run empty, not negative.
         let last = last.max(start);
         let mut trajectory = Trajectory::new();

@@ -113,11 +113,11 @@ pub fn uninformative_points<T: Scalar>(
         return Err(StabilityError::NotCentred { feature, mean: mean[feature].as_f64() });
     }
     let rate = |r: T| -> Result<T, LimitError<T>> { Ok(ode.rates(&uninformative(limit.features(), r))?.r[(0, 0)]) };
-    let ratio = (high / low).ln() / T::of_usize(GRID);
+    let ratio = (high.ln() - low.ln()) / T::of_usize(GRID);
     let mut roots = Vec::new();
     let mut left = (low, rate(low)?);
     for k in 1..=GRID {
-        let r = low * (ratio * T::of_usize(k)).exp();
+        let r = (low.ln() + ratio * T::of_usize(k)).exp().min(high);
         let right = (r, rate(r)?);
         if right.1 == T::zero() {
             roots.push(right.0);

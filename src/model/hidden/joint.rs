@@ -67,7 +67,7 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
     fn quadrature(&self, points: usize) -> HiddenQuadrature<T> {
         let p = self.laws.len();
         let rules: Vec<_> = self.laws.iter().map(|law| law.quadrature(points)).collect();
-        let count = rules.iter().map(|rule| rule.nodes.len()).product();
+        let count = rules.iter().fold(1, |n: usize, rule| n.saturating_mul(rule.nodes.len()));
         let mut nodes = DMatrix::zeros(p, count);
         let mut weights = Vec::with_capacity(count);
         for k in 0..count {
@@ -125,7 +125,7 @@ pub struct Discrete<T: Scalar = f64> {
 }
 
 impl<T: Scalar> Discrete<T> {
-    /// The law with P(c = column k of `points`) = probabilities[k]; `points` is p x n. The probabilities are
+    /// The law with P(c = column k of `points`) = probabilities\[k\]; `points` is p x n. The probabilities are
     /// normalised after the check.
     ///
     /// # Errors

@@ -69,6 +69,7 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
     fn second_moment(&self) -> DMatrix<T>;
 
     /// A cubature of the law with `points` nodes for each continuous variable; discrete laws are exact and ignore it.
+    /// Ask [`quadrature_size`](Self::quadrature_size) first: products of many laws have more nodes than memory holds.
     fn quadrature(&self, points: usize) -> HiddenQuadrature<T>;
 
     /// Whether [`quadrature`](Self::quadrature) is exact whatever the number of points.
@@ -86,20 +87,20 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
     }
 
     /// Maps p independent uniform variables `u` in (0, 1) to a draw of the part of c that is not Gaussian, for
-    /// quasi-random cubature where the product of rules has too many nodes. Answers false, and leaves `c` as it was,
-    /// if the law has no such map; that is the default.
+    /// quasi-random cubature where the product of rules has too many nodes. Answers false, and may
+    /// leave anything in `c`, if the law has no such map; that is the default.
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         let _ = (u, c);
         false
     }
 
-    /// E[c], of length p.
+    /// E\[c\], of length p.
     fn mean(&self) -> DVector<T> {
         let rule = self.quadrature(MOMENT_POINTS);
         &rule.nodes * DVector::from_column_slice(&rule.weights)
     }
 
-    /// E[c_l⁴] for each l.
+    /// E\[c_l⁴\] for each l.
     fn fourth_moments(&self) -> DVector<T> {
         let rule = self.quadrature(MOMENT_POINTS);
         let six = T::lit(6.0);
@@ -197,13 +198,13 @@ pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
     where
         Self: Sized;
 
-    /// E[c].
+    /// E\[c\].
     fn mean(&self) -> T;
 
-    /// E[c²].
+    /// E\[c²\].
     fn second_moment(&self) -> T;
 
-    /// E[c⁴].
+    /// E\[c⁴\].
     fn fourth_moment(&self) -> T;
 
     /// A rule with `points` nodes; discrete laws are exact and ignore it.

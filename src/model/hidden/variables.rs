@@ -27,7 +27,7 @@ pub struct TwoPoint<T = f64> {
 }
 
 impl<T: Scalar> TwoPoint<T> {
-    /// The law with E[c²] = `second_moment`.
+    /// The law with E\[c²\] = `second_moment`.
     ///
     /// # Errors
     /// [`ModelError::SecondMoment`] unless it is positive and finite.
@@ -73,7 +73,7 @@ pub struct ThreePoint<T = f64> {
 }
 
 impl<T: Scalar> ThreePoint<T> {
-    /// The law with E[c²] = `second_moment` and P(c ≠ 0) = `activity` (the q of the formulas).
+    /// The law with E\[c²\] = `second_moment` and P(c ≠ 0) = `activity` (the q of the formulas).
     ///
     /// # Errors
     /// [`ModelError::SecondMoment`] unless the second moment is positive and finite,
@@ -138,7 +138,7 @@ pub struct Gaussian<T = f64> {
 }
 
 impl<T: Scalar> Gaussian<T> {
-    /// The law with E[c²] = `second_moment`.
+    /// The law with E\[c²\] = `second_moment`.
     ///
     /// # Errors
     /// [`ModelError::SecondMoment`] unless it is positive and finite.
@@ -179,7 +179,7 @@ pub struct Uniform<T = f64> {
 }
 
 impl<T: Scalar> Uniform<T> {
-    /// The law with E[c²] = `second_moment`.
+    /// The law with E\[c²\] = `second_moment`.
     ///
     /// # Errors
     /// [`ModelError::SecondMoment`] unless it is positive and finite.
@@ -237,7 +237,7 @@ pub struct Laplace<T = f64> {
 }
 
 impl<T: Scalar> Laplace<T> {
-    /// The law with E[c²] = `second_moment`.
+    /// The law with E\[c²\] = `second_moment`.
     ///
     /// # Errors
     /// [`ModelError::SecondMoment`] unless it is positive and finite.
@@ -303,7 +303,7 @@ impl<T: Scalar> HiddenVariable<T> for Laplace<T> {
     }
 }
 
-/// Any law on finitely many points: P(c = values[k]) = probabilities[k].
+/// Any law on finitely many points: P(c = values\[k\]) = probabilities\[k\].
 #[derive(Debug, Clone, PartialEq)]
 pub struct PointMasses<T = f64> {
     values: Vec<T>,
@@ -328,7 +328,7 @@ impl<T: Scalar> PointMasses<T> {
         Ok(Self { values, probabilities })
     }
 
-    /// The asymmetric two-point law of mean zero with E[c²] = `second_moment` and P(c > 0) = `positive`:
+    /// The asymmetric two-point law of mean zero with E\[c²\] = `second_moment` and P(c > 0) = `positive`:
     /// c = √(s(1−r)/r) with probability r = `positive`, and −√(s r/(1−r)) otherwise.
     ///
     /// # Errors
@@ -353,12 +353,13 @@ pub(super) fn normalise<T: Scalar>(probabilities: &mut [T]) -> Result<(), ModelE
     if !probabilities.iter().all(|w| *w > T::zero() && w.is_finite()) {
         return Err(ModelError::PointMasses { reason: "probabilities must be positive and finite" });
     }
-    let total: T = probabilities.iter().copied().sum();
-    if !((total - T::one()).abs() < T::lit(1e-6)) {
+    let total: f64 = probabilities.iter().map(|w| w.as_f64()).sum();
+    let rounding = T::EPSILON.as_f64() * probabilities.len() as f64;
+    if !((total - 1.0).abs() < rounding.max(1e-6)) {
         return Err(ModelError::PointMasses { reason: "probabilities must sum to 1" });
     }
     for w in probabilities {
-        *w /= total;
+        *w /= T::lit(total);
     }
     Ok(())
 }
