@@ -89,16 +89,9 @@ impl<T: Scalar> OrderParameters<T> {
             return Err(OrderParametersError::NotFinite);
         }
         let scale = (0..m).fold(T::zero(), |s, i| s.max(r[(i, i)].abs()));
+        check_symmetric(&r, scale)?;
         for i in 0..m {
             for j in 0..i {
-                let difference = (r[(i, j)] - r[(j, i)]).abs();
-                if difference > T::lit(64.0) * T::EPSILON * scale {
-                    return Err(OrderParametersError::NotSymmetric {
-                        row: i,
-                        column: j,
-                        difference: difference.as_f64(),
-                    });
-                }
                 let mean = T::lit(0.5) * (r[(i, j)] + r[(j, i)]);
                 r[(i, j)] = mean;
                 r[(j, i)] = mean;
@@ -156,16 +149,7 @@ impl<T: Scalar> OrderParameters<T> {
         if !r.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(OrderParametersError::NotFinite);
         }
-        let scale = r.amax();
-        for i in 0..m {
-            for j in 0..i {
-                let difference = (r[(i, j)] - r[(j, i)]).abs();
-                if difference > T::lit(64.0) * T::EPSILON * scale {
-                    let difference = difference.as_f64();
-                    return Err(OrderParametersError::NotSymmetric { row: i, column: j, difference });
-                }
-            }
-        }
+        check_symmetric(r, r.amax())?;
         let Some(factor) = r.clone().cholesky().map(|c| c.l()) else {
             return Err(OrderParametersError::Infeasible {
                 eigenvalue: smallest_eigenvalue(r).as_f64(),
@@ -268,6 +252,20 @@ impl<T: Scalar> OrderParameters<T> {
         let (q, r) = unpack(features, neurons, packed);
         Self::new(q, r)
     }
+}
+
+/// Checks that mirror-image entries differ by at most 64 ulp of `scale`.
+fn check_symmetric<T: Scalar>(r: &DMatrix<T>, scale: T) -> Result<(), OrderParametersError> {
+    for i in 0..r.nrows() {
+        for j in 0..i {
+            let difference = (r[(i, j)] - r[(j, i)]).abs();
+            if difference > T::lit(64.0) * T::EPSILON * scale {
+                let difference = difference.as_f64();
+                return Err(OrderParametersError::NotSymmetric { row: i, column: j, difference });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The number of independent entries of (Q, R).

@@ -29,7 +29,6 @@ pub trait Scalar:
 
     /// The number nearest to the integer `n`.
     fn of_usize(n: usize) -> Self {
-        #[allow(clippy::cast_precision_loss)] // nearest is what is promised
         Self::lit(n as f64)
     }
 

@@ -72,7 +72,6 @@ impl<T: Scalar> NodeTable<T> {
         budget: usize,
     ) -> Option<Self> {
         let steps = steps(smoothness, coordinates, accuracy);
-        #[allow(clippy::cast_precision_loss)]
         let radius_squared = 2.0 * (accuracy + 2.0 + coordinates.len() as f64);
         let mut table =
             Lattice { coordinates, steps: &steps, radius_squared, budget, nodes: Vec::new(), weights: Vec::new() };
@@ -215,7 +214,6 @@ impl Lattice<'_> {
         }
         let half = self.coordinates[axis].reflected && !open;
         for k in (if half { 0 } else { -end })..=end {
-            #[allow(clippy::cast_precision_loss)]
             let z = step * k as f64;
             point[axis] = z;
             let doubled = half && k > 0;

@@ -162,13 +162,12 @@ pub trait Simulator<T: Scalar = f64> {
 
 /// t = steps/N.
 fn time_of<T: Scalar>(steps: u64, dimension: usize) -> T {
-    #[allow(clippy::cast_precision_loss)] // exact below 2^53
     T::lit(steps as f64 / dimension as f64)
 }
 
 /// The step nearest to time t.
 fn nearest_step<T: Scalar>(t: T, dimension: usize) -> u64 {
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let step = (t.as_f64() * dimension as f64).round().max(0.0) as u64;
     step
 }

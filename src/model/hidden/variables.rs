@@ -277,12 +277,10 @@ impl<T: Scalar> HiddenVariable<T> for Laplace<T> {
         let half = 2 * points.max(1);
         // Beyond these ends the transformed density is below 1e-17.
         let (start, end) = (-3.9_f64, 3.75_f64);
-        #[allow(clippy::cast_precision_loss)]
         let step = (end - start) / (half - 1) as f64;
         let mut nodes = Vec::with_capacity(2 * half);
         let mut weights = Vec::with_capacity(2 * half);
         for k in 0..half {
-            #[allow(clippy::cast_precision_loss)]
             let t = start + step * k as f64;
             let x = (t - (-t).exp()).exp();
             let density = (-x).exp() * x * (1.0 + (-t).exp());
