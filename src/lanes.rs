@@ -12,7 +12,7 @@ use crate::Scalar;
 pub(crate) const LANES: usize = 8;
 
 /// `LANES` numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Lanes<T>(pub(crate) [T; LANES]);
 
 impl<T: Scalar> Lanes<T> {

@@ -9,11 +9,11 @@ use crate::Scalar;
 use crate::integrate::{
     DormandPrince, Drive, EventFunction, Halt, Integrator, Output, OutputError, StepError, System, drive,
 };
-use crate::limit::{Coefficients, Limit, LimitError, Rule};
+use crate::limit::{Assembled, Direction, Dual, Limit, LimitError, Moving, Number, Parameter, Rule};
 use crate::model::{
     AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
 };
-use crate::order_parameters::{OrderParameters, OrderParametersError, pack, packed_len, unpack, unpack_into};
+use crate::order_parameters::{OrderParameters, OrderParametersError, packed_len, unpack, unpack_into};
 use crate::trajectory::{StopReason, Trajectory};
 
 /// Why an ODE could not be solved. What was computed before the failure is in the variant.
@@ -113,8 +113,9 @@ const FEASIBILITY: f64 = 1e-6;
 #[derive(Debug)]
 pub struct ReducedOde<'a, T: Scalar = f64> {
     limit: Limit<'a, T>,
-    /// τγ times the slope of φ.
-    decay: T,
+    weight_decay: T,
+    /// The slope of φ.
+    decay_slope: T,
     constraint: Constraint,
 }
 
@@ -131,8 +132,12 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
         G: LinearRegularizer<T>,
         P: Penalty<T>,
     {
-        let decay = model.learning_rate() * model.weight_decay() * model.regularizer().slope();
-        Ok(Self { limit: Limit::new(model)?, decay, constraint: model.constraint() })
+        Ok(Self {
+            limit: Limit::new(model)?,
+            weight_decay: model.weight_decay(),
+            decay_slope: model.regularizer().slope(),
+            constraint: model.constraint(),
+        })
     }
 
     /// Replaces the limit coefficients' tolerance: errors below `tolerance` times max(τ, largest entry).
@@ -160,7 +165,7 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
     /// τγ times the slope of φ: the rate at which weights decay.
     #[must_use]
     pub fn decay(&self) -> T {
-        self.decay
+        self.limit.learning_rate() * self.weight_decay * self.decay_slope
     }
 
     /// The constraint on the weights.
@@ -174,10 +179,13 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
     /// # Errors
     /// As [`Limit::coefficients`].
     pub fn rates(&self, state: &OrderParameters<T>) -> Result<Rates<T>, LimitError<T>> {
-        let estimated = self.limit.coefficients(state)?;
-        let mut rates = Rates { q: state.q().clone(), r: state.r().clone() };
-        self.assemble(&estimated.coefficients, state.q(), state.r(), &mut rates);
-        Ok(rates)
+        let coefficients = Assembled::from(&self.limit.coefficients(state)?.coefficients);
+        let (p, m) = (state.features(), state.neurons());
+        let (q, r) = (state.q().transpose(), state.r().transpose());
+        let (mut rates_q, mut rates_r) = (vec![T::zero(); p * m], vec![T::zero(); m * m]);
+        let at = Moving { coefficients: &coefficients, q: q.as_slice(), r: r.as_slice() };
+        self.assemble(&at, self.decay(), &mut rates_q, &mut rates_r);
+        Ok(Rates { q: DMatrix::from_row_slice(p, m, &rates_q), r: DMatrix::from_row_slice(m, m, &rates_r) })
     }
 
     /// A right-hand side to be called often: its quadrature rule is chosen at `state`, frozen, and exact to the
@@ -190,10 +198,10 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
         Ok(OdeSystem {
             ode: self,
             rule: self.limit.rule(state)?,
-            coefficients: Coefficients::zeros(p, m),
             q: DMatrix::zeros(p, m),
             r: DMatrix::zeros(m, m),
-            rates: Rates { q: DMatrix::zeros(p, m), r: DMatrix::zeros(m, m) },
+            rates_q: vec![T::zero(); p * m],
+            rates_r: vec![T::zero(); m * m],
             nodes: 0,
             refinements: 0,
         })
@@ -212,33 +220,139 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
         }
     }
 
-    fn assemble(&self, coefficients: &Coefficients<T>, q: &DMatrix<T>, r: &DMatrix<T>, rates: &mut Rates<T>) {
-        let (p, m) = q.shape();
-        let two = T::lit(2.0);
-        for j in 0..m {
-            for l in 0..p {
-                rates.q[(l, j)] = coefficients.a[(l, j)] - self.decay * q[(l, j)];
+    /// The right-hand side with its derivatives by the state and by parameters of the model, at `state`.
+    ///
+    /// The derivatives are those of the frozen quadrature rule that meets the tolerance at `state`, exact to rounding;
+    /// so they agree with differences of a [`system`](Self::system). With a σ that has a kink they come by parts and
+    /// are as accurate as the averages. Under the sphere constraint they are those of the projected flow.
+    ///
+    /// ```
+    /// use contrastive_dynamics::limit::Parameter;
+    /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+    /// use contrastive_dynamics::{OrderParameters, ReducedOde};
+    /// let model = Model::builder()
+    ///     .nonlinearity(Tanh)
+    ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+    ///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+    ///     .learning_rate(0.3)
+    ///     .weight_decay(0.5)
+    ///     .build()?;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+    /// let answer = ReducedOde::new(&model)?.sensitivities(&state, &[Parameter::WeightDecay])?;
+    /// // d(dQ/dt)/dγ = −τQ and d(dR/dt)/dγ = −2τR.
+    /// assert!((answer.by_parameter[(0, 0)] + 0.3 * 0.4).abs() < 1e-14);
+    /// assert!((answer.by_parameter[(1, 0)] + 2.0 * 0.3 * 0.8).abs() < 1e-14);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Limit::coefficients`]; [`LimitError::Parameter`] for a parameter that this model does not have;
+    /// [`LimitError::NotDifferentiable`] where the rates have a derivative on one side at most.
+    pub fn sensitivities(
+        &self,
+        state: &OrderParameters<T>,
+        parameters: &[Parameter],
+    ) -> Result<Sensitivities<T>, LimitError<T>> {
+        let directions = self.directions(parameters);
+        let limit = self.limit.for_directions(&directions);
+        let mut rule = limit.rule(state)?;
+        self.differentiate(&limit, &mut rule, state, &directions)
+    }
+
+    /// Every entry of the packed state, then the parameters.
+    fn directions(&self, parameters: &[Parameter]) -> Vec<Direction> {
+        let (p, m) = (self.limit.features(), self.limit.neurons());
+        Direction::of_state(p, m).chain(parameters.iter().map(|&parameter| Direction::Parameter(parameter))).collect()
+    }
+
+    fn differentiate(
+        &self,
+        limit: &Limit<'_, T>,
+        rule: &mut Rule<T>,
+        state: &OrderParameters<T>,
+        directions: &[Direction],
+    ) -> Result<Sensitivities<T>, LimitError<T>> {
+        let (p, m) = (limit.features(), limit.neurons());
+        let entries = packed_len(p, m);
+        let mut out = Sensitivities {
+            rates: Rates { q: DMatrix::zeros(p, m), r: DMatrix::zeros(m, m) },
+            by_state: DMatrix::zeros(entries, entries),
+            by_parameter: DMatrix::zeros(entries, directions.len() - entries),
+        };
+        let varied: Vec<Option<Parameter>> = directions
+            .iter()
+            .map(|direction| if let Direction::Parameter(parameter) = direction { Some(*parameter) } else { None })
+            .collect();
+        rule.differentiate(limit, state, directions, &mut |first, moving| {
+            let mut decay = Dual::constant(self.decay());
+            for (slope, parameter) in decay.slopes.0.iter_mut().zip(&varied[first..]) {
+                *slope = match parameter {
+                    Some(Parameter::LearningRate) => self.decay_slope * self.weight_decay,
+                    Some(Parameter::WeightDecay) => self.decay_slope * limit.learning_rate(),
+                    _ => T::zero(),
+                };
             }
-            for i in 0..m {
-                rates.r[(i, j)] = coefficients.b[(i, j)] + coefficients.b[(j, i)] + coefficients.lambda[(i, j)]
-                    - two * self.decay * r[(i, j)];
+            let (mut q, mut r) = (vec![Dual::zero(); p * m], vec![Dual::zero(); m * m]);
+            self.assemble(&moving, decay, &mut q, &mut r);
+            let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
+            for (row, rate) in q.iter().copied().chain(triangle.map(|at| r[at])).enumerate() {
+                for (k, &slope) in rate.slopes.0.iter().enumerate().take(directions.len() - first) {
+                    let column = first + k;
+                    if column < entries {
+                        out.by_state[(row, column)] = slope;
+                    } else {
+                        out.by_parameter[(row, column - entries)] = slope;
+                    }
+                }
+            }
+            (0..p * m).for_each(|at| out.rates.q[(at / m, at % m)] = q[at].value);
+            (0..m * m).for_each(|at| out.rates.r[(at / m, at % m)] = r[at].value);
+        })?;
+        Ok(out)
+    }
+
+    /// The right-hand side from coefficients at their state (theory §5); Q row by row, and R.
+    fn assemble<N: Number<T>>(&self, at: &Moving<'_, N>, decay: N, rates_q: &mut [N], rates_r: &mut [N]) {
+        let (p, m) = (self.limit.features(), self.limit.neurons());
+        let Moving { coefficients: Assembled { a, b, lambda, .. }, q, r } = at;
+        for (at, rate) in rates_q.iter_mut().enumerate() {
+            *rate = a[at] - decay * q[at];
+        }
+        for i in 0..m {
+            for j in 0..m {
+                rates_r[i * m + j] =
+                    b[i * m + j] + b[j * m + i] + lambda[i * m + j] - (decay * r[i * m + j]).times(T::lit(2.0));
             }
         }
         if self.constraint == Constraint::Sphere {
-            // Projection back to the sphere: ν_i = −(dR_ii/dt)/(2 R_ii).
-            let pull = |i: usize, rates: &Rates<T>| -rates.r[(i, i)] / (two * r[(i, i)]);
-            let pulls: Vec<T> = (0..m).map(|i| pull(i, rates)).collect();
-            for j in 0..m {
+            // Projection back to the sphere: ν_i = −(dR_ii/dt)/(2 R_ii). Entry (i, i) is read before it is written.
+            for i in 0..m {
+                let pull = -(rates_r[i * m + i] / r[i * m + i].times(T::lit(2.0)));
                 for l in 0..p {
-                    rates.q[(l, j)] += pulls[j] * q[(l, j)];
+                    rates_q[l * m + i] += pull * q[l * m + i];
                 }
-                for i in 0..m {
-                    rates.r[(i, j)] += (pulls[i] + pulls[j]) * r[(i, j)];
+                for j in (0..m).filter(|&j| j != i) {
+                    rates_r[i * m + j] += pull * r[i * m + j];
+                    rates_r[j * m + i] += pull * r[j * m + i];
                 }
-                rates.r[(j, j)] = T::zero();
+            }
+            for i in 0..m {
+                rates_r[i * m + i] = N::zero();
             }
         }
     }
+}
+
+/// The right-hand side with its derivatives; made by [`ReducedOde::sensitivities`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensitivities<T: Scalar = f64> {
+    /// The right-hand side itself.
+    pub rates: Rates<T>,
+    /// The Jacobian, n x n with n = pm + m(m + 1)/2: rows are entries of the packed rates, columns of the packed state (see
+    /// [`OrderParameters::to_packed`]). A column of R_ij, i < j, moves R_ji with it.
+    pub by_state: DMatrix<T>,
+    /// Derivatives by the parameters, n x k, in the order in which they were asked for.
+    pub by_parameter: DMatrix<T>,
 }
 
 /// Rates of change of the order parameters.
@@ -267,10 +381,10 @@ pub enum RatesError<T: Scalar = f64> {
 pub struct OdeSystem<'o, 'a, T: Scalar = f64> {
     ode: &'o ReducedOde<'a, T>,
     rule: Rule<T>,
-    coefficients: Coefficients<T>,
     q: DMatrix<T>,
     r: DMatrix<T>,
-    rates: Rates<T>,
+    rates_q: Vec<T>,
+    rates_r: Vec<T>,
     nodes: u64,
     refinements: u64,
 }
@@ -280,6 +394,37 @@ impl<T: Scalar> OdeSystem<'_, '_, T> {
     #[must_use]
     pub fn rule(&self) -> &Rule<T> {
         &self.rule
+    }
+
+    /// The right-hand side at a packed state, and its Jacobian by the packed state, n x n: those of the frozen rule.
+    ///
+    /// # Errors
+    /// [`LimitError::Shape`] if the length does not fit; [`LimitError::NotDifferentiable`] where the rates have no
+    /// derivative.
+    pub fn jacobian(&mut self, y: &[T]) -> Result<Sensitivities<T>, LimitError<T>> {
+        let limit = &self.ode.limit;
+        let (p, m) = self.q.shape();
+        if y.len() != packed_len(p, m) {
+            return Err(LimitError::Shape { features: p, neurons: m, state_features: y.len(), state_neurons: 1 });
+        }
+        unpack_into(y, &mut self.q, &mut self.r);
+        let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
+        let directions = self.ode.directions(&[]);
+        self.nodes += self.rule.nodes();
+        self.ode.differentiate(limit, &mut self.rule, &state, &directions)
+    }
+
+    fn evaluate(&mut self, y: &[T], rates: &mut [T]) {
+        let (p, m) = self.q.shape();
+        let (q, r) = (&y[..p * m], &y[p * m..]);
+        self.nodes += self.rule.evaluate(&self.ode.limit, q, r);
+        let (ode, at) = (self.ode, self.rule.moving());
+        ode.assemble(&at, ode.decay(), &mut self.rates_q, &mut self.rates_r);
+        rates[..p * m].copy_from_slice(&self.rates_q);
+        let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
+        for (rate, at) in rates[p * m..].iter_mut().zip(triangle) {
+            *rate = self.rates_r[at];
+        }
     }
 }
 
@@ -291,10 +436,7 @@ impl<T: Scalar> System<T> for OdeSystem<'_, '_, T> {
     }
 
     fn rates(&mut self, _t: T, y: &[T], rates: &mut [T]) -> Result<(), RatesError<T>> {
-        unpack_into(y, &mut self.q, &mut self.r);
-        self.nodes += self.rule.apply_to(&self.ode.limit, &self.q, &self.r, &mut self.coefficients);
-        self.ode.assemble(&self.coefficients, &self.q, &self.r, &mut self.rates);
-        pack(&self.rates.q, &self.rates.r, rates);
+        self.evaluate(y, rates);
         // Rates that are not finite make an adaptive step be rejected, and a fixed one infeasible.
         Ok(())
     }

@@ -27,6 +27,14 @@ pub(crate) fn evaluate<T: Scalar>(
     );
 }
 
+/// Fills `out` with f of every pair.
+pub(crate) fn combine<T: Scalar>(x: &[T], y: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
+    dispatch(
+        #[inline(always)]
+        || out.iter_mut().zip(x).zip(y).for_each(|((out, &x), &y)| *out = f(x, y)),
+    );
+}
+
 /// Adding it rounds to the nearest integer and leaves that integer in the low bits.
 const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52
 const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;

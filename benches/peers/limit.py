@@ -65,13 +65,28 @@ def median_time(f, repeats):
     return np.median(times)
 
 
-for p in (1, 2):
-    state = np.array([0.35, 1.0]) if p == 1 else np.array([0.35, 0.2, 1.0])
-    fine = make_rhs(p, 121)(0.0, state)
-    # The smallest rule that is good to 1e-8 at the start.
-    n = next(n for n in range(21, 121, 2) if np.abs(make_rhs(p, n)(0.0, state) - fine).max() < 1e-8)
-    rhs = make_rhs(p, n)
-    micro = 1e6 * median_time(lambda: rhs(0.0, state), 500)
-    solve = lambda: solve_ivp(rhs, (0.0, 20.0), state, rtol=1e-8, atol=1e-10)
-    milli = 1e3 * median_time(solve, 7)
-    print(f"p = {p}: {n} x {n} nodes, rhs {micro:.1f} us, solve {milli:.2f} ms, {solve().nfev} evaluations")
+def cases():
+    """For each p: the right-hand side with the smallest rule that is good to 1e-8 at the start, its nodes, the start."""
+    for p in (1, 2):
+        state = np.array([0.35, 1.0]) if p == 1 else np.array([0.35, 0.2, 1.0])
+        fine = make_rhs(p, 121)(0.0, state)
+        n = next(n for n in range(21, 121, 2) if np.abs(make_rhs(p, n)(0.0, state) - fine).max() < 1e-8)
+        yield p, make_rhs(p, n), n, state
+
+
+def measure(repeats=7):
+    """Seconds of one right-hand side and of one solution, by id of the `limit` bench."""
+    times = {}
+    for p, rhs, _, state in cases():
+        times[f"limit/rhs/{p}/1"] = median_time(lambda: rhs(0.0, state), 60 * repeats)
+        solve = lambda: solve_ivp(rhs, (0.0, 20.0), state, rtol=1e-8, atol=1e-10)
+        times[f"limit/solve/{p}/1"] = median_time(solve, repeats)
+    return times
+
+
+if __name__ == "__main__":
+    for _, rhs, n, state in cases():
+        solution = solve_ivp(rhs, (0.0, 20.0), state, rtol=1e-8, atol=1e-10)
+        print(f"{n} x {n} nodes, {solution.nfev} evaluations, ends at {solution.y[:, -1]}")
+    for name, seconds in measure().items():
+        print(f"{name}: {1e6 * seconds:.1f} us")

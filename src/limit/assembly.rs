@@ -1,218 +1,336 @@
 //! From averages to coefficients (theory §3): A and B by regression of x̃ and h on the fields of each pair, Λ from pairs
-//! and groups, and what whole batches add.
+//! and quadruples of fields, and what whole batches add. Written once, for scalars and for numbers with derivatives.
 
-use nalgebra::DMatrix;
-
-use super::batch::BatchSignal;
-use super::kinked::kinked_table;
+use super::batch::{BatchSignal, BatchTable};
+use super::closed;
+use super::number::Number;
 use super::plane::{COVARIANCE, SQUARES, SUMS, complete_by_exchange, plane_sums};
-use super::rule::Rule;
-use super::space::Signal;
+use super::rule::{Plane, PlaneNodes, Rule, Work};
+use super::signals::{Couplings, NoiseTerms, Product};
 use super::{Coefficients, Limit};
 use crate::Scalar;
 use crate::model::{GradientFlow, Smoothness};
 use crate::order_parameters::OrderParameters;
 
+/// Averages over one pair of fields and the hidden law.
+#[derive(Debug, Clone)]
+pub(super) struct PlaneAverages<N> {
+    /// E[f z] over hidden nodes and z; index as in `plane_sums`.
+    pub(super) sums: [N; SUMS],
+    /// E[f c_l] for f = a₁, a₂, b₁, b₂ at the nodes' c, before any scale: 4 x p.
+    pub(super) with_hidden: Vec<N>,
+}
+
+impl<N> PlaneAverages<N> {
+    pub(super) fn new<T: Scalar>(features: usize) -> Self
+    where
+        N: Number<T>,
+    {
+        Self { sums: [N::zero(); SUMS], with_hidden: vec![N::zero(); 4 * features] }
+    }
+}
+
+/// A, p x m, B and Λ, m x m, row by row.
+#[derive(Debug, Clone)]
+pub(crate) struct Assembled<N> {
+    neurons: usize,
+    pub(crate) a: Vec<N>,
+    pub(crate) b: Vec<N>,
+    pub(crate) lambda: Vec<N>,
+}
+
+impl<N> Assembled<N> {
+    pub(super) fn new<T: Scalar>(features: usize, neurons: usize) -> Self
+    where
+        N: Number<T>,
+    {
+        let square = || vec![N::zero(); neurons * neurons];
+        Self { neurons, a: vec![N::zero(); features * neurons], b: square(), lambda: square() }
+    }
+}
+
+impl<N> Assembled<N> {
+    /// The number m of neurons.
+    pub(crate) fn neurons(&self) -> usize {
+        self.neurons
+    }
+}
+
+impl<T: Scalar> From<&Coefficients<T>> for Assembled<T> {
+    fn from(c: &Coefficients<T>) -> Self {
+        let rows = |x: &nalgebra::DMatrix<T>| x.transpose().as_slice().to_vec();
+        Self { neurons: c.b.nrows(), a: rows(&c.a), b: rows(&c.b), lambda: rows(&c.lambda) }
+    }
+}
+
+impl<T: Scalar> Assembled<T> {
+    pub(super) fn copy_to(&self, out: &mut Coefficients<T>) {
+        let m = self.neurons;
+        for (matrix, entries) in [(&mut out.a, &self.a), (&mut out.b, &self.b), (&mut out.lambda, &self.lambda)] {
+            for (slot, &x) in entries.iter().enumerate() {
+                matrix[(slot / m, slot % m)] = x;
+            }
+        }
+    }
+}
+
+/// The parts of a rule that do not depend on the state.
+pub(super) struct Frozen<'a, T> {
+    pub(super) planes: &'a [Plane<T>],
+    pub(super) terms: Option<&'a NoiseTerms>,
+    pub(super) offsets: &'a [T],
+    pub(super) slopes: &'a [T],
+    pub(super) batches: Option<&'a BatchTable<T>>,
+}
+
 impl<T: Scalar> Rule<T> {
     /// E[∂e^v/∂h^v'] of one neuron, or `None` where σ'' is needed and not known.
     pub(super) fn error_slopes(&mut self, limit: &Limit<'_, T>, state: &OrderParameters<T>) -> Option<[[T; 2]; 2]> {
-        self.update(limit, state.q(), state.r());
-        let plane = self.planes.first()?;
-        let row = |field: usize| [plane.factor.get(field, 0), plane.factor.get(field, 1)];
-        let rows = [row(0), row(1)];
-        if limit.sigma.second_derivative(T::zero()).is_none() {
-            // E[e z_k] = Σ_v F_vk E[∂e/∂h^v], solved for the derivatives.
-            self.average_planes(limit);
-            let determinant = rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0];
-            let scale = rows.iter().flatten().fold(T::zero(), |s, x| s.max(x.abs()));
-            if !(determinant.abs() > T::EPSILON.sqrt() * scale * scale) {
+        self.work.state.copy_from(state.q(), state.r());
+        self.update_work(limit);
+        let by_parts = matches!(self.smoothness, Smoothness::Kinked { .. });
+        let mut slopes = [[T::zero(); 2]; 2];
+        if let PlaneNodes::Closed(form) = self.planes.first()?.nodes {
+            slopes = closed::slopes(form, &self.work.pair_law(&self.planes[0], 0)).map(|f| f.map(|x| -x));
+        } else {
+            if by_parts && !self.work.plane_factors[0].is_regular() {
                 return None;
             }
-            let sums = &self.planes.first()?.sums;
-            return Some([0, 3].map(|f| {
-                let (x, y) = (-sums[f + 1], -sums[f + 2]);
-                [(x * rows[1][1] - y * rows[1][0]) / determinant, (y * rows[0][0] - x * rows[0][1]) / determinant]
-            }));
-        }
-        let mut slopes = [[T::zero(); 2]; 2];
-        let (z1, z2) = (plane.table.coordinate(0), plane.table.coordinate(1));
-        for (n, &hidden_weight) in self.hidden.weights.iter().enumerate() {
-            let mean = self.moments.means[(plane.i, n)];
-            for ((&a, &b), &w) in z1.iter().zip(z2).zip(plane.table.weights()) {
-                let w = w * hidden_weight;
-                let h = rows.map(|row| mean + row[0] * a + row[1] * b);
-                let [(y, d), (yy, dd)] = h.map(|h| limit.sigma.value_and_derivative(h));
-                slopes[0][0] -= w * limit.sigma.second_derivative(h[0])? * yy;
-                slopes[1][1] -= w * limit.sigma.second_derivative(h[1])? * y;
-                slopes[0][1] -= w * d * dd;
+            for group in 0..self.groups.count() {
+                let gradient = self.plane_gradient(limit, 0, group);
+                for f in 0..2 {
+                    for (slope, mean) in slopes[f].iter_mut().zip(gradient.mean(f)) {
+                        *slope -= self.groups.weight(group) * mean;
+                    }
+                }
             }
         }
-        if plane.odd.is_some() {
-            // Half of the nodes served for all: exchanging the views exchanges the diagonal.
-            let mean = T::lit(0.5) * (slopes[0][0] + slopes[1][1]);
-            slopes[0][0] = mean;
-            slopes[1][1] = mean;
-        }
-        slopes[1][0] = slopes[0][1];
         if limit.flow == GradientFlow::StopGradient {
             slopes[1] = [T::zero(); 2];
         }
         Some(slopes)
     }
 
+    /// Averages over pairs of fields.
     pub(super) fn average_planes(&mut self, limit: &Limit<'_, T>) {
-        for plane in &mut self.planes {
-            let factor = &plane.factor;
-            let rows = [[factor.get(0, 0), factor.get(0, 1)], [factor.get(1, 0), factor.get(1, 1)]];
-            plane.sums = [T::zero(); SUMS];
-            plane.with_hidden.fill(T::zero());
-            for (n, &weight) in self.hidden.weights.iter().enumerate() {
-                let mean = [self.moments.means[(plane.i, n)], self.moments.means[(plane.j, n)]];
+        let Self { planes, work, groups, plane_buffers, .. } = self;
+        for index in 0..planes.len() {
+            if let PlaneNodes::Closed(form) = planes[index].nodes {
+                work.fill_closed(&planes[index], index, form);
+                continue;
+            }
+            let plane = &mut planes[index];
+            let rows = work.rows(index);
+            let averages = &mut work.planes[index];
+            averages.sums = [T::zero(); SUMS];
+            averages.with_hidden.fill(T::zero());
+            for group in 0..groups.count() {
+                let mean = [groups.mean(group)[plane.i], groups.mean(group)[plane.j]];
+                let table = match &mut plane.nodes {
+                    PlaneNodes::Table(table) => &*table,
+                    PlaneNodes::Kinked(nodes) => nodes.at(mean, rows),
+                    PlaneNodes::Closed(_) => continue,
+                };
                 let penalty = plane.i != plane.j;
-                if let Smoothness::Kinked { at } = self.smoothness {
-                    plane.table = kinked_table(mean, rows, at, self.accuracy);
-                }
-                let mut sums = plane_sums(&plane.table, mean, rows, penalty, limit.sigma, &mut self.plane_buffers);
+                let mut sums = plane_sums(table, mean, rows, penalty, limit.sigma, plane_buffers);
                 if let Some(odd) = plane.odd {
                     complete_by_exchange(&mut sums, odd);
                 }
-                for (total, &sum) in plane.sums.iter_mut().zip(&sums) {
-                    *total += weight * sum;
+                for (total, &sum) in averages.sums.iter_mut().zip(&sums) {
+                    *total += groups.weight(group) * sum;
                 }
-                for f in 0..4 {
-                    for l in 0..limit.features {
-                        plane.with_hidden[f * limit.features + l] += weight * sums[3 * f] * self.hidden.nodes[(l, n)];
+                for (f, totals) in averages.with_hidden.chunks_exact_mut(limit.features).enumerate() {
+                    for (total, &c) in totals.iter_mut().zip(groups.weighted(group)) {
+                        *total += sums[3 * f] * c;
+                    }
+                }
+            }
+        }
+        work.collect_means(planes);
+    }
+
+    /// Averages over quadruples of fields.
+    pub(super) fn average_quads(&mut self, limit: &Limit<'_, T>) {
+        let Self { quads, places, work, groups, terms, closed_products, .. } = self;
+        let Some(terms) = terms else { return };
+        if closed_products.is_some() {
+            work.fill_closed_products(terms.products());
+            return;
+        }
+        for (quad, factor) in quads.iter_mut().zip(&work.quad_factors) {
+            quad.reset();
+            for group in 0..groups.count() {
+                quad.add(groups.mean(group), groups.weight(group), factor, limit.sigma);
+            }
+        }
+        for (product, place) in work.products.iter_mut().zip(places) {
+            let sum: T = place.parts.iter().map(|&(quad, pair)| quads[quad].average(pair)).sum();
+            *product = sum / T::of_usize(place.parts.len());
+        }
+    }
+}
+
+impl<T: Scalar, N: Number<T>> Work<T, N> {
+    /// The factor rows of the two fields of a plane.
+    pub(super) fn rows(&self, plane: usize) -> [[N; 2]; 2] {
+        let factor = &self.plane_factors[plane];
+        [0, 1].map(|f| [factor.get(f, 0), factor.get(f, 1)])
+    }
+
+    fn pair_law(&self, plane: &Plane<T>, index: usize) -> closed::PairLaw<N> {
+        let fields = [(0, plane.i), (1, plane.j)];
+        let covariance = fields.map(|x| fields.map(|y| self.moments.field_covariance(x, y)));
+        closed::PairLaw { covariance, rows: self.rows(index) }
+    }
+
+    /// A plane's averages in closed form: the only hidden node is zero.
+    pub(super) fn fill_closed(&mut self, plane: &Plane<T>, index: usize, form: crate::model::ClosedForm<T>) {
+        let sums = closed::plane_sums(form, &self.pair_law(plane, index));
+        self.planes[index].sums = sums;
+        self.planes[index].with_hidden.fill(N::zero());
+    }
+
+    /// Averages over four fields of erf in closed form.
+    pub(super) fn fill_closed_products(&mut self, products: &[Product]) {
+        for (out, (x, y)) in self.products.iter_mut().zip(products) {
+            let fields = [(x.view, x.own), (y.view, y.own), (1 - x.view, x.other), (1 - y.view, y.other)];
+            let moments = &self.moments;
+            *out = closed::erf_fourth(&|i, j| moments.field_covariance(fields[i], fields[j]));
+        }
+    }
+
+    /// M from the planes.
+    pub(super) fn collect_means(&mut self, planes: &[Plane<T>]) {
+        let m = self.out.neurons;
+        for (plane, averages) in planes.iter().zip(&self.planes) {
+            self.means[plane.i * m + plane.j] = averages.sums[COVARIANCE];
+        }
+    }
+
+    /// The coefficients from the averages.
+    pub(super) fn assemble(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
+        self.assemble_drift(limit, frozen);
+        self.assemble_diffusion(limit, frozen);
+        self.add_batches(limit, frozen);
+    }
+
+    /// A and B from the averages over planes.
+    fn assemble_drift(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
+        let (p, m) = (limit.features, limit.neurons);
+        let Self { numbers, state, moments, plane_factors, planes, out, .. } = self;
+        let inverse = N::one() / numbers.batch;
+        out.a.fill(N::zero());
+        out.b.fill(N::zero());
+        let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
+        for ((plane, factor), averages) in frozen.planes.iter().zip(&*plane_factors).zip(&*planes) {
+            let fields = [(0, plane.i), (1, plane.j)];
+            for view in 0..views {
+                // Index 1 of the plane's averages belongs to neuron i in view 1, index 2 to neuron j in view 2.
+                let neuron = if view == 0 { plane.i } else { plane.j };
+                let terms = if plane.i == plane.j {
+                    [Some((view, -N::one())), None]
+                } else {
+                    let at = plane.i * m + plane.j;
+                    let (offset, slope) = (frozen.offsets[at], frozen.slopes[at]);
+                    let rest = ((N::one() - inverse) * averages.sums[COVARIANCE]).times(slope);
+                    let strength = numbers.penalty_strength;
+                    let own = (strength * inverse).times(slope);
+                    [Some((view, strength * (N::constant(offset) + rest))), Some((2 + view, own))]
+                };
+                for (f, coefficient) in terms.into_iter().flatten() {
+                    let scale = -(numbers.learning_rate * coefficient);
+                    let with_z = [averages.sums[3 * f + 1], averages.sums[3 * f + 2]];
+                    let with_hidden = &averages.with_hidden[f * p..(f + 1) * p];
+                    let mut g = [N::zero(); 2];
+                    for l in 0..p {
+                        let covariance = fields.map(|field| moments.feature_covariance(state, (view, l), field));
+                        factor.regress(&covariance, &mut g);
+                        out.a[l * m + neuron] +=
+                            scale * (with_hidden[l] * numbers.scales[l] + g[0] * with_z[0] + g[1] * with_z[1]);
+                    }
+                    for j in 0..m {
+                        let covariance = fields.map(|field| moments.field_covariance((view, j), field));
+                        factor.regress(&covariance, &mut g);
+                        let mean = (0..p).fold(N::zero(), |sum, l| sum + moments.scaled[l * m + j] * with_hidden[l]);
+                        out.b[j * m + neuron] += scale * (mean + g[0] * with_z[0] + g[1] * with_z[1]);
                     }
                 }
             }
         }
     }
 
-    /// A and B from the averages over planes.
-    pub(super) fn assemble_drift(&self, limit: &Limit<'_, T>, q: &DMatrix<T>, out: &mut Coefficients<T>) {
-        let (p, m) = (limit.features, limit.neurons);
-        let (inverse, strength) = (T::one() / limit.batch, limit.penalty_strength);
-        out.a.fill(T::zero());
-        out.b.fill(T::zero());
-        let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
-        for plane in &self.planes {
-            for view in 0..views {
-                // Index 1 of the plane's averages belongs to neuron i in view 1, index 2 to neuron j in view 2.
-                let neuron = if view == 0 { plane.i } else { plane.j };
-                let terms = if plane.i == plane.j {
-                    [(view, -T::one()), (2 + view, T::zero())]
+    /// Λ from the averages over planes (diagonal, no penalty) and over quadruples of fields.
+    fn assemble_diffusion(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
+        let m = limit.neurons;
+        let Self { numbers, planes, means, products, out, .. } = self;
+        let scale = numbers.learning_rate * numbers.learning_rate / numbers.batch;
+        out.lambda.fill(N::zero());
+        if !limit.penalised {
+            let d = |v: usize, w: usize| numbers.views.get(v, w);
+            for (plane, averages) in frozen.planes.iter().zip(&*planes) {
+                let [first, cross, second] = [0, 1, 2].map(|k| averages.sums[SQUARES + k]);
+                out.lambda[plane.i * m + plane.i] = if limit.flow == GradientFlow::StopGradient {
+                    d(0, 0) * first
                 } else {
-                    let rest = (T::one() - inverse) * plane.sums[COVARIANCE];
-                    [(view, strength * rest), (2 + view, strength * inverse)]
+                    d(0, 0) * first + (d(0, 1) * cross).times(T::lit(2.0)) + d(1, 1) * second
                 };
-                for (f, coefficient) in terms.into_iter().filter(|t| t.1 != T::zero()) {
-                    let scale = -limit.learning_rate * coefficient;
-                    let with_z = [plane.sums[3 * f + 1], plane.sums[3 * f + 2]];
-                    let with_hidden = &plane.with_hidden[f * p..(f + 1) * p];
-                    let mut g = [T::zero(); 2];
-                    for l in 0..p {
-                        let covariance = [(0, plane.i), (1, plane.j)]
-                            .map(|field| self.moments.feature_covariance(limit, q, (view, l), field));
-                        plane.factor.regress(&covariance, &mut g);
-                        out.a[(l, neuron)] += scale * (with_hidden[l] + g[0] * with_z[0] + g[1] * with_z[1]);
-                    }
-                    for j in 0..m {
-                        let covariance = [(0, plane.i), (1, plane.j)]
-                            .map(|field| self.moments.field_covariance(limit, (view, j), field));
-                        plane.factor.regress(&covariance, &mut g);
-                        let mean: T = (0..p).map(|l| q[(l, j)] * with_hidden[l]).sum();
-                        out.b[(j, neuron)] += scale * (mean + g[0] * with_z[0] + g[1] * with_z[1]);
-                    }
-                }
+            }
+        }
+        if let Some(terms) = frozen.terms {
+            let couplings = Couplings { numbers, offsets: frozen.offsets, slopes: frozen.slopes, means };
+            terms.add(&couplings, products, &mut out.lambda);
+        }
+        for i in 0..m {
+            for j in i..m {
+                let entry = scale * out.lambda[i * m + j];
+                out.lambda[i * m + j] = entry;
+                out.lambda[j * m + i] = entry;
             }
         }
     }
 
     /// What a penalty that is not quadratic adds to every coefficient, from averages over whole batches.
-    pub(super) fn add_batches(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, out: &mut Coefficients<T>) {
-        let Some((factor, table)) = &mut self.batches else { return };
+    fn add_batches(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
+        let (Some((factor, work)), Some(table)) = (&mut self.batch, frozen.batches) else { return };
         let (p, m) = (limit.features, limit.neurons);
+        let (numbers, moments, state, out) = (&self.numbers, &self.moments, &self.state, &mut self.out);
+        let (g, rest) = self.covariance.split_at_mut(2 * m);
+        let covariance = &mut rest[..2 * m];
         let signal = BatchSignal {
             sigma: limit.sigma,
             penalty: limit.penalty,
-            penalty_strength: limit.batch_strength,
-            views: limit.views,
+            offsets: frozen.offsets,
+            slopes: frozen.slopes,
+            numbers,
             flow: limit.flow,
         };
-        let sums = table.average(q, factor, &signal);
-        out.lambda += sums.diffusion * (limit.learning_rate * limit.learning_rate);
-        let mut g = vec![T::zero(); 2 * m];
-        let mut covariance = vec![T::zero(); 2 * m];
+        let sums = table.average(&moments.scaled, factor, &signal, work);
+        let tau = numbers.learning_rate;
+        for (out, &sum) in out.lambda.iter_mut().zip(&sums.diffusion) {
+            *out += tau * tau * sum;
+        }
         for view in 0..2 {
             for l in 0..p {
                 for (f, slot) in covariance.iter_mut().enumerate() {
-                    *slot = self.moments.feature_covariance(limit, q, (view, l), (f / m, f % m));
+                    *slot = moments.feature_covariance(state, (view, l), (f / m, f % m));
                 }
-                factor.regress(&covariance, &mut g);
+                factor.regress(covariance, g);
                 for i in 0..m {
                     let column = view * m + i;
-                    let noise: T = g.iter().zip(sums.with_z.column(column).iter()).map(|(&g, &z)| g * z).sum();
-                    out.a[(l, i)] -= limit.learning_rate * (sums.with_hidden[(l, column)] + noise);
+                    let with_z = &sums.with_z[column * 2 * m..][..2 * m];
+                    let noise = g.iter().zip(with_z).fold(N::zero(), |sum, (&g, &z)| sum + g * z);
+                    let mean = sums.with_hidden[column * p + l] * numbers.scales[l];
+                    out.a[l * m + i] -= tau * (mean + noise);
                 }
             }
             for j in 0..m {
                 for i in 0..m {
                     let column = view * m + i;
-                    let mean: T = (0..p).map(|l| q[(l, j)] * sums.with_hidden[(l, column)]).sum();
-                    let with_z = sums.with_z.column(column);
-                    let noise: T = (0..2 * m).map(|k| factor.get(view * m + j, k) * with_z[k]).sum();
-                    out.b[(j, i)] -= limit.learning_rate * (mean + noise);
-                }
-            }
-        }
-    }
-
-    /// Λ from the averages over planes (one neuron, or diagonal without penalty) and over groups.
-    pub(super) fn assemble_diffusion(&mut self, limit: &Limit<'_, T>, out: &mut Coefficients<T>) {
-        let m = limit.neurons;
-        let scale = limit.learning_rate * limit.learning_rate / limit.batch;
-        let penalised = limit.penalty_strength > T::zero();
-        out.lambda.fill(T::zero());
-        let mut covariance = DMatrix::zeros(m, m);
-        for plane in &self.planes {
-            covariance[(plane.i, plane.j)] = plane.sums[COVARIANCE];
-            if plane.i == plane.j && !penalised {
-                let d = limit.views;
-                let [first, cross, second] = [plane.sums[SQUARES], plane.sums[SQUARES + 1], plane.sums[SQUARES + 2]];
-                let sum = if limit.flow == GradientFlow::StopGradient {
-                    d.get(0, 0) * first
-                } else {
-                    d.get(0, 0) * first + T::lit(2.0) * d.get(0, 1) * cross + d.get(1, 1) * second
-                };
-                out.lambda[(plane.i, plane.i)] = scale * sum;
-            }
-        }
-        for group in &mut self.groups {
-            let k = group.neurons.len();
-            let local = DMatrix::from_fn(k, k, |a, b| covariance[(group.neurons[a], group.neurons[b])]);
-            let signal = Signal {
-                penalty_strength: limit.penalty_strength,
-                batch: limit.batch,
-                views: limit.views,
-                flow: limit.flow,
-                exchangeable: limit.is_exchangeable(),
-                covariance: &local,
-            };
-            group.buffers.reset();
-            let mut mean = vec![T::zero(); k];
-            for (n, &weight) in self.hidden.weights.iter().enumerate() {
-                for (slot, &neuron) in mean.iter_mut().zip(&group.neurons) {
-                    *slot = self.moments.means[(neuron, n)];
-                }
-                let factor = |f: usize, axis: usize| group.factor.get(f, axis);
-                group.buffers.add(&group.table, &mean, weight, &factor, limit.sigma, &signal);
-            }
-            let block = group.buffers.diffusion(&signal);
-            for (a, &i) in group.neurons.iter().enumerate() {
-                for (b, &j) in group.neurons.iter().enumerate() {
-                    if penalised || i != j {
-                        out.lambda[(i, j)] = scale * block[(a, b)];
-                    }
+                    let with_hidden = &sums.with_hidden[column * p..][..p];
+                    let mean = (0..p).fold(N::zero(), |sum, l| sum + moments.scaled[l * m + j] * with_hidden[l]);
+                    let with_z = &sums.with_z[column * 2 * m..][..2 * m];
+                    let noise = (0..2 * m).fold(mean, |sum, k| sum + factor.get(view * m + j, k) * with_z[k]);
+                    out.b[j * m + i] -= tau * noise;
                 }
             }
         }

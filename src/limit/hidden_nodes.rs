@@ -2,6 +2,7 @@
 
 use nalgebra::DMatrix;
 
+use super::rule::Accuracy;
 use super::sobol::uniform;
 use super::{Limit, LimitError};
 use crate::Scalar;
@@ -37,28 +38,42 @@ pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -
 /// Nodes for each continuous variable at which a law is checked.
 const CHECK_POINTS: usize = 8;
 
-/// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes. Says which.
+/// The nodes that averages run over.
+pub(super) struct HiddenNodes<T: Scalar> {
+    pub(super) quadrature: HiddenQuadrature<T>,
+    /// Whether they are Sobol points.
+    pub(super) sampled: bool,
+    /// Whether there are as many Sobol points as there will ever be.
+    pub(super) saturated: bool,
+}
+
+/// The most Sobol points of each scramble, in bits.
+const MOST_BITS: u32 = 13;
+
+/// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes.
 pub(super) fn hidden_nodes<T: Scalar>(
     limit: &Limit<'_, T>,
-    accuracy: f64,
-) -> Result<(HiddenQuadrature<T>, bool), LimitError<T>> {
+    accuracy: Accuracy,
+    scrambles: &[u32],
+) -> Result<HiddenNodes<T>, LimitError<T>> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
-    let points = (accuracy.clamp(1.0, 1e4).ceil() as usize) + 2;
+    let points = (accuracy.fixed.clamp(1.0, 1e4).ceil() as usize) + 2;
     let size = limit.hidden.quadrature_size(points);
     if size <= MOST_HIDDEN_NODES {
-        return Ok((limit.hidden.quadrature(points), false));
+        return Ok(HiddenNodes { quadrature: limit.hidden.quadrature(points), sampled: false, saturated: false });
     }
     let p = limit.features;
     // The Gaussian part is second moment less that of the nodes; a rule of one point has it already.
     let gaussian = limit.hidden.gaussian_part();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
-    let (bits, scramble) = ((0.75 * accuracy + 2.0).clamp(4.0, 16.0) as u32, (accuracy * 512.0) as u32);
-    let count = 1_usize << bits;
+    let bits = ((0.75 * accuracy.sampled).clamp(4.0, f64::from(MOST_BITS))) as u32;
+    let each = 1_usize << bits;
+    let count = each * scrambles.len();
     let mut nodes = DMatrix::zeros(p, count);
     let (mut u, mut c) = (vec![T::zero(); p], vec![T::zero(); p]);
     for n in 0..count {
         for (l, u) in u.iter_mut().enumerate() {
-            *u = T::lit(uniform(n, l, scramble)).min(T::one() - T::EPSILON);
+            *u = T::lit(uniform(n % each, l, scrambles[n / each])).min(T::one() - T::EPSILON);
         }
         if !limit.hidden.transport(&u, &mut c) {
             return Err(LimitError::HiddenNodes { nodes: size, most: MOST_HIDDEN_NODES });
@@ -66,7 +81,8 @@ pub(super) fn hidden_nodes<T: Scalar>(
         nodes.column_mut(n).copy_from_slice(&c);
     }
     let weights = vec![T::one() / T::of_usize(count); count];
-    Ok((HiddenQuadrature { nodes, weights, gaussian }, true))
+    let quadrature = HiddenQuadrature { nodes, weights, gaussian };
+    Ok(HiddenNodes { quadrature, sampled: true, saturated: bits == MOST_BITS })
 }
 
 /// Merges hidden nodes that are equal, or mirror images where that changes no average.

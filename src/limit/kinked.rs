@@ -13,46 +13,94 @@ const PANEL: f64 = 3.5;
 /// The bend is over beyond that many widths.
 const BEND: f64 = 7.0;
 
-/// Nodes for the pair with these means and factor rows; one of the rows has no second entry.
-pub(crate) fn kinked_table<T: Scalar>(mean: [T; 2], rows: [[T; 2]; 2], at: T, accuracy: f64) -> NodeTable<T> {
-    let first = usize::from(rows[0][1] != T::zero());
-    let second = 1 - first;
-    let distance = |field: usize| (at - mean[field]).as_f64();
-    let a = rows[first][0].as_f64();
-    let (b, c) = (rows[second][0].as_f64(), rows[second][1].as_f64());
-    let radius = (2.0 * (accuracy + 4.0)).sqrt();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few dozen
-    let line = legendre(6 + (accuracy / 3.0).ceil() as usize);
-
-    let mut breaks = Vec::new();
-    let middle = distance(second) / b;
-    let width = BEND * (c / b).abs();
-    breaks.extend([distance(first) / a, middle]);
-    if c != 0.0 && width < 2.0 * radius {
-        breaks.extend([middle - width, middle + width]);
-    }
-    let outer = if a == 0.0 && b == 0.0 { vec![(0.0, 1.0)] } else { panels(breaks, radius, &line) };
-    let (mut nodes, mut weights) = (Vec::new(), Vec::new());
-    for (z1, w1) in outer {
-        let inner =
-            if c == 0.0 { vec![(0.0, 1.0)] } else { panels(vec![(distance(second) - b * z1) / c], radius, &line) };
-        for (z2, w2) in inner {
-            if z1 * z1 + z2 * z2 > radius * radius {
-                continue;
-            }
-            nodes.extend([z1, z2]);
-            weights.push(w1 * w2);
-        }
-    }
-    NodeTable::from_rows(2, &nodes, &weights, vec![0.0; 2])
+/// Nodes for a pair of fields, remade at every mean without allocating.
+#[derive(Debug, Clone)]
+pub(super) struct KinkedNodes<T> {
+    at: T,
+    radius: f64,
+    /// Gauss-Legendre nodes and weights on [−1, 1].
+    line: (Vec<f64>, Vec<f64>),
+    breaks: Vec<f64>,
+    outer: Vec<(f64, f64)>,
+    inner: Vec<(f64, f64)>,
+    rows: Vec<f64>,
+    weights: Vec<f64>,
+    table: NodeTable<T>,
 }
 
-/// Nodes and normal weights on [−radius, radius], with panels that end at the breaks.
-fn panels(mut breaks: Vec<f64>, radius: f64, line: &(Vec<f64>, Vec<f64>)) -> Vec<(f64, f64)> {
+impl<T: Scalar> KinkedNodes<T> {
+    /// For a kink there, with an error of about exp(−accuracy).
+    pub(super) fn new(at: T, accuracy: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few dozen
+        let line = legendre(6 + (accuracy / 3.0).ceil() as usize);
+        Self {
+            at,
+            radius: (2.0 * (accuracy + 4.0)).sqrt(),
+            line,
+            breaks: Vec::new(),
+            outer: Vec::new(),
+            inner: Vec::new(),
+            rows: Vec::new(),
+            weights: Vec::new(),
+            table: NodeTable::empty(2),
+        }
+    }
+
+    /// The nodes for fields of those means and factor rows; one of the rows has no second entry.
+    pub(super) fn at(&mut self, mean: [T; 2], rows: [[T; 2]; 2]) -> &NodeTable<T> {
+        let first = usize::from(rows[0][1] != T::zero());
+        let second = 1 - first;
+        let distance = |field: usize| (self.at - mean[field]).as_f64();
+        let a = rows[first][0].as_f64();
+        let (b, c) = (rows[second][0].as_f64(), rows[second][1].as_f64());
+        let radius = self.radius;
+        let (first, second) = (distance(first), distance(second));
+
+        self.outer.clear();
+        if a == 0.0 && b == 0.0 {
+            self.outer.push((0.0, 1.0));
+        } else {
+            let (middle, width) = (second / b, BEND * (c / b).abs());
+            self.breaks.clear();
+            self.breaks.extend([first / a, middle]);
+            if c != 0.0 && width < 2.0 * radius {
+                self.breaks.extend([middle - width, middle + width]);
+            }
+            panels(&mut self.breaks, radius, &self.line, &mut self.outer);
+        }
+        self.rows.clear();
+        self.weights.clear();
+        for &(z1, w1) in &self.outer {
+            self.inner.clear();
+            if c == 0.0 {
+                self.inner.push((0.0, 1.0));
+            } else {
+                self.breaks.clear();
+                self.breaks.push((second - b * z1) / c);
+                panels(&mut self.breaks, radius, &self.line, &mut self.inner);
+            }
+            for &(z2, w2) in &self.inner {
+                if z1 * z1 + z2 * z2 <= radius * radius {
+                    self.rows.extend([z1, z2]);
+                    self.weights.push(w1 * w2);
+                }
+            }
+        }
+        self.table.refill(&self.rows, &self.weights);
+        &self.table
+    }
+
+    /// The nodes last made.
+    pub(super) fn table(&self) -> &NodeTable<T> {
+        &self.table
+    }
+}
+
+/// Adds nodes and normal weights on [−radius, radius], with panels that end at the breaks.
+fn panels(breaks: &mut Vec<f64>, radius: f64, line: &(Vec<f64>, Vec<f64>), nodes: &mut Vec<(f64, f64)>) {
     breaks.retain(|x| x.abs() < radius);
     breaks.extend([-radius, radius]);
-    breaks.sort_by(f64::total_cmp);
-    let mut nodes = Vec::new();
+    breaks.sort_unstable_by(f64::total_cmp);
     for ends in breaks.windows(2) {
         let length = ends[1] - ends[0];
         if length <= 0.0 {
@@ -69,7 +117,6 @@ fn panels(mut breaks: Vec<f64>, radius: f64, line: &(Vec<f64>, Vec<f64>)) -> Vec
             }));
         }
     }
-    nodes
 }
 
 #[cfg(test)]
@@ -82,7 +129,8 @@ mod tests {
         for correlation in [-0.999_999, -0.6, 0.0, 0.3, 0.9, 0.999_999, 1.0] {
             let angle = f64::acos(correlation);
             let rows = [[1.0, 0.0], [correlation, angle.sin()]];
-            let table = kinked_table([0.0, 0.0], rows, 0.0, 25.0);
+            let mut nodes = KinkedNodes::new(0.0, 25.0);
+            let table = nodes.at([0.0, 0.0], rows);
             assert!(table.count() <= 10_000, "{}", table.count());
             let (mut product, mut probability) = (0.0, 0.0);
             for n in 0..table.count() {

@@ -1,23 +1,38 @@
 //! The limit coefficients A, B and Λ (theory §3): the one object from which ODE, PDE and stability are built.
 //!
 //! In: [`Limit`], which answers for their error, and [`Coefficients`]. The averages themselves are in the private
-//! modules: `factor` (the Gaussian field), `table` (nodes), `plane` (two fields), `space` (all fields), `batch`
-//! (whole batches), `rule` (a frozen choice of these) and `assembly` (from averages to coefficients).
+//! modules: `factor` (the Gaussian field), `table` (nodes), `plane` (two fields), `quad` (four), `closed` (closed forms),
+//! `batch` (whole batches), `rule` (a frozen choice of these), `assembly` (from averages to coefficients) and `jacobian`
+//! (their derivatives).
 
 mod assembly;
 mod batch;
+mod closed;
+mod curvature;
 mod factor;
+mod groups;
 mod hidden_nodes;
+mod jacobian;
 mod kinked;
 mod moments;
+mod number;
+mod parameters;
 mod plane;
+mod plane_gradient;
+mod quad;
 mod rule;
+mod signals;
 mod sobol;
-mod space;
 mod table;
 
 use nalgebra::{DMatrix, DVector, SVD};
 
+pub(crate) use assembly::Assembled;
+pub(crate) use jacobian::Direction;
+pub(crate) use number::{Dual, Number};
+pub use parameters::Parameter;
+use rule::Accuracy;
+pub(crate) use rule::Moving;
 pub use rule::Rule;
 
 use crate::Scalar;
@@ -87,9 +102,24 @@ pub enum LimitError<T: Scalar = f64> {
         /// Neurons of the model.
         neurons: usize,
     },
-    /// The second derivative of σ is needed and not known.
-    #[error("this needs the second derivative of the nonlinearity, which it does not provide")]
+    /// The second derivative of σ is needed and does not exist.
+    #[error(
+        "this needs a second derivative of the nonlinearity: it has a kink, and the two views' fields are degenerate"
+    )]
     NoSecondDerivative,
+    /// The parameter cannot be varied in this model.
+    #[error(
+        "{parameter:?} cannot be varied here: a noise variance of zero has no shape to keep, the batch size is real for the quadratic penalty alone, and hidden variables are counted from 0"
+    )]
+    Parameter {
+        /// Which parameter.
+        parameter: Parameter,
+    },
+    /// The averages have no derivative in some direction.
+    #[error(
+        "the averages are not differentiable here: a direction in which the fields have no variance would get some (R = Q^T Q, or a fully correlated noise that is varied)"
+    )]
+    NotDifferentiable,
 }
 
 /// The limit coefficients at one state (theory §3).
@@ -191,6 +221,8 @@ pub struct Estimated<T: Scalar = f64> {
 /// assert!(answer.error < 1e-10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about a model")]
 pub struct Limit<'a, T: Scalar = f64> {
     sigma: &'a dyn Nonlinearity<T>,
     hidden: &'a dyn HiddenLaw<T>,
@@ -202,18 +234,22 @@ pub struct Limit<'a, T: Scalar = f64> {
     features: usize,
     neurons: usize,
     learning_rate: T,
-    /// λ of a quadratic penalty.
     penalty_strength: T,
-    /// λ of any other.
-    batch_strength: T,
+    /// Whether the penalty acts, or its strength is varied.
+    penalised: bool,
     batch: T,
+    /// Whether the rest of a batch matters to Λ.
+    batch_terms: bool,
     penalty: &'a dyn Penalty<T>,
     /// Whether the penalty is not quadratic, so that averages run over whole batches.
     whole_batches: bool,
     batch_size: usize,
+    background_std: T,
+    background_noise: ViewCovariance<T>,
     feature_noise: ViewCovariance<T>,
     views: ViewCovariance<T>,
     flow: GradientFlow,
+    quadrature: Quadrature,
     tolerance: T,
     node_budget: usize,
 }
@@ -267,17 +303,21 @@ impl<'a, T: Scalar> Limit<'a, T> {
             features: model.features(),
             neurons: model.neurons(),
             learning_rate: model.learning_rate(),
-            penalty_strength: if penalised && !whole_batches { model.penalty_strength() } else { T::zero() },
-            batch_strength: if whole_batches { model.penalty_strength() } else { T::zero() },
+            penalty_strength: if penalised { model.penalty_strength() } else { T::zero() },
+            penalised,
             batch: T::of_usize(model.batch_size()),
+            batch_terms: model.batch_size() > 1,
             penalty: model.penalty(),
             whole_batches,
             batch_size: model.batch_size(),
+            background_std: model.background_std(),
+            background_noise: model.noise().background_covariance(),
             feature_noise: model.noise().feature_covariance(),
             views: model.view_covariance(),
             flow: model.gradient_flow(),
             tolerance: T::lit(default).max(T::lit(200.0) * T::EPSILON),
             node_budget: 1 << 22,
+            quadrature: Quadrature::Automatic,
         })
     }
 
@@ -298,6 +338,25 @@ impl<'a, T: Scalar> Limit<'a, T> {
     pub fn node_budget(mut self, nodes: usize) -> Self {
         self.node_budget = nodes;
         self
+    }
+
+    /// Averages by that rule. Default [`Quadrature::Automatic`].
+    #[must_use]
+    pub fn quadrature(mut self, quadrature: Quadrature) -> Self {
+        self.quadrature = quadrature;
+        self
+    }
+
+    /// The limit with every term that a derivative along those directions needs.
+    pub(crate) fn for_directions(&self, directions: &[Direction]) -> Self {
+        let mut this = self.clone();
+        let varies = |parameter| directions.iter().any(|d| matches!(d, Direction::Parameter(p) if *p == parameter));
+        if self.neurons > 1 && varies(Parameter::PenaltyStrength) {
+            this.penalised = true;
+            this.whole_batches = !self.penalty.is_quadratic();
+        }
+        this.batch_terms |= varies(Parameter::BatchSize);
+        this
     }
 
     /// The number p of features.
@@ -383,13 +442,15 @@ impl<'a, T: Scalar> Limit<'a, T> {
         })
     }
 
-    /// Whether a lattice must be refined without end: one over a kink converges algebraically.
-    fn sums_lattices_over_a_kink(&self) -> bool {
-        !self.whole_batches && self.neurons > 1 && matches!(self.sigma.smoothness(), Smoothness::Kinked { .. })
+    /// Whether a rule converges no faster than algebraically, so that refining it goes on for as long as the budget lasts.
+    fn converges_slowly(&self) -> bool {
+        let kinked = matches!(self.sigma.smoothness(), Smoothness::Kinked { .. });
+        !self.whole_batches && kinked && (self.neurons > 1 || self.quadrature != Quadrature::Automatic)
     }
 
-    /// Refines until two successive rules agree. The rule returned is the coarser of the two: the difference is its
-    /// error. The coefficients returned are those of the finer.
+    /// Refines until the estimated error meets the tolerance. The rule returned is the coarser of two that agree (their
+    /// difference is its error), the coefficients those of the finer; rules over Sobol points are judged by the
+    /// spread over independent scrambles.
     fn refine(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
         self.check_shape(state)?;
         let mut accuracy = (-self.tolerance.as_f64().ln() + 2.0).max(4.0);
@@ -401,7 +462,8 @@ impl<'a, T: Scalar> Limit<'a, T> {
             best: best.map(|(_, estimated)| Box::new(estimated)),
         };
         loop {
-            let Some(mut rule) = Rule::new(self, state, accuracy)? else { return Err(fail(best)) };
+            let both = Accuracy { fixed: accuracy + self.margin(), sampled: accuracy };
+            let Some(mut rule) = Rule::new(self, state, both, 0..SCRAMBLES)? else { return Err(fail(best)) };
             let mut coefficients = Coefficients::zeros(self.features, self.neurons);
             nodes += rule.apply(self, state, &mut coefficients);
             if !coefficients.is_finite() {
@@ -414,25 +476,83 @@ impl<'a, T: Scalar> Limit<'a, T> {
             if rule.is_exact() {
                 return Ok((rule, Estimated { coefficients, error: rounding, nodes }));
             }
-            if let Some((previous_rule, previous)) = best.take() {
-                let difference = coefficients.distance(&previous.coefficients);
+            let error = if rule.is_sampled() {
+                self.spread(state, accuracy, &mut nodes)? + rounding
+            } else if let Some((_, previous)) = &best {
                 // Twice the difference: it may be small by chance, and of coarse rules it need not bound the error.
-                let error = (T::lit(2.0) * difference).max(rule.sampling_floor() * magnitude) + rounding;
-                let estimated = Estimated { coefficients, error, nodes };
-                if error <= self.tolerance * magnitude {
-                    return Ok((previous_rule, estimated));
-                }
-                // Rounding sets the floor: a rule ten times finer than that will not agree better.
-                if accuracy > 90.0 && !self.sums_lattices_over_a_kink() {
-                    return Err(fail(Some((rule, estimated))));
-                }
-                best = Some((rule, estimated));
+                T::lit(2.0) * coefficients.distance(&previous.coefficients) + rounding
             } else {
-                let error = T::lit(f64::INFINITY);
-                best = Some((rule, Estimated { coefficients, error, nodes }));
+                T::lit(f64::INFINITY)
+            };
+            let estimated = Estimated { coefficients, error, nodes };
+            if error <= self.tolerance * magnitude {
+                let rule = if rule.is_sampled() { rule } else { best.map_or(rule, |(rule, _)| rule) };
+                return Ok((rule, estimated));
+            }
+            // Rounding sets the floor: a rule ten times finer than that will not agree better.
+            let pointless = accuracy > 90.0 && !self.converges_slowly() || rule.saturated;
+            best = Some((rule, estimated));
+            if pointless {
+                return Err(fail(best));
             }
             // In four dimensions the nodes grow with the fourth power.
             accuracy *= if self.neurons == 1 { 1.3 } else { 1.15 };
         }
     }
+
+    /// How much more accurate lattices are than Sobol points beside them, in units of ln(1/error): they cost less.
+    fn margin(&self) -> f64 {
+        if self.whole_batches { 4.0 } else { 0.0 }
+    }
+
+    /// The error of a rule with Sobol points: four standard errors over independent scrambles, of the entry that strays
+    /// most, and twice what finer lattices change for one of the scrambles.
+    fn spread(&self, state: &OrderParameters<T>, accuracy: f64, nodes: &mut u64) -> Result<T, LimitError<T>> {
+        let mut apply = |fixed: f64, r: u32| -> Result<Option<Vec<T>>, LimitError<T>> {
+            let accuracy = Accuracy { fixed, sampled: accuracy };
+            let Some(mut rule) = Rule::new(self, state, accuracy, r..r + 1)? else { return Ok(None) };
+            let mut c = Coefficients::zeros(self.features, self.neurons);
+            *nodes += rule.apply(self, state, &mut c);
+            Ok(Some([&c.a, &c.b, &c.lambda].iter().flat_map(|x| x.iter().copied()).collect()))
+        };
+        let mut rows = Vec::new();
+        for r in 0..SCRAMBLES {
+            // A part of a rule that fitted into the budget fits.
+            let Some(row) = apply(accuracy + self.margin(), r)? else { return Ok(T::lit(f64::INFINITY)) };
+            rows.push(row);
+        }
+        let Some(finer) = apply(1.15 * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
+        let count = T::of_usize(rows.len());
+        let (mut sampled, mut fixed) = (T::zero(), T::zero());
+        for k in 0..finer.len() {
+            let mean = rows.iter().map(|row| row[k]).sum::<T>() / count;
+            let squares: T = rows.iter().map(|row| (row[k] - mean) * (row[k] - mean)).sum();
+            sampled = sampled.max((squares / (count * (count - T::one()))).sqrt());
+            fixed = fixed.max((finer[k] - rows[0][k]).abs());
+        }
+        Ok(T::lit(4.0) * sampled + T::lit(2.0) * fixed)
+    }
+}
+
+/// Independent scrambles of Sobol points, from whose spread their error is known.
+const SCRAMBLES: u32 = 8;
+
+/// The rule by which Gaussian averages are computed. Whichever it is, it is refined until its own error estimate meets
+/// the tolerance; see docs/accuracy.md for what each costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Quadrature {
+    /// Closed forms where they exist; else by the smoothness of σ: Gauss-Hermite for polynomials, panels at a kink, the
+    /// trapezoidal rule for all others.
+    #[default]
+    Automatic,
+    /// The trapezoidal rule on a truncated lattice.
+    Trapezoidal,
+    /// Products of Gauss-Hermite rules: exact for polynomials, slow to converge for tanh and its like.
+    GaussHermite,
+    /// Gauss-Legendre panels that end at the kink (at zero where there is none), for pairs of fields; averages over four
+    /// fields by the trapezoidal rule.
+    Panels,
+    /// Owen-scrambled Sobol points.
+    Sobol,
 }

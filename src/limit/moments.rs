@@ -1,71 +1,144 @@
-//! Covariances and means of the fields at a state (theory §2): S = K^f ⊗ QᵀQ + D ⊗ (R − QᵀQ), and the shared Gaussian part
-//! of the hidden law.
+//! Covariances of the fields at a state (theory §2): S = K^f ⊗ QᵀQ + D ⊗ (R − QᵀQ), and the shared Gaussian part of the
+//! hidden law.
 
 use nalgebra::DMatrix;
 
-use super::Limit;
+use super::number::Number;
+use super::parameters::Numbers;
 use crate::Scalar;
-use crate::model::hidden::HiddenQuadrature;
 
-/// What the averages need of the state: second moments of fields, and means at the hidden nodes.
+/// A state as numbers: Q, p x m, and R, m x m, row by row.
 #[derive(Debug, Clone)]
-pub(super) struct StateMoments<T: Scalar> {
-    /// QᵀQ, R − QᵀQ and Qᵀ G Q, with G the Gaussian part of the hidden law; m x m each.
-    pub(super) overlap: DMatrix<T>,
-    background: DMatrix<T>,
-    shared: DMatrix<T>,
-    /// G Q, p x m.
-    shared_overlap: DMatrix<T>,
-    /// Qᵀ c at each hidden node, m x n.
-    pub(super) means: DMatrix<T>,
+pub(super) struct State<N> {
+    pub(super) q: Vec<N>,
+    pub(super) r: Vec<N>,
 }
 
-impl<T: Scalar> StateMoments<T> {
-    pub(super) fn new(features: usize, neurons: usize, nodes: usize) -> Self {
-        let square = || DMatrix::zeros(neurons, neurons);
+impl<T: Scalar> State<T> {
+    pub(super) fn copy_from(&mut self, q: &DMatrix<T>, r: &DMatrix<T>) {
+        let m = r.nrows();
+        for (slot, x) in self.q.iter_mut().enumerate() {
+            *x = q[(slot / m, slot % m)];
+        }
+        for (slot, x) in self.r.iter_mut().enumerate() {
+            *x = r[(slot / m, slot % m)];
+        }
+    }
+}
+
+/// Second moments of the fields.
+#[derive(Debug, Clone)]
+pub(super) struct StateMoments<N> {
+    features: usize,
+    neurons: usize,
+    feature_noise: [[N; 2]; 2],
+    views: [[N; 2]; 2],
+    /// QᵀQ, R − QᵀQ and Qᵀ G Q, with G the Gaussian part of the hidden law; m x m each.
+    pub(super) overlap: Vec<N>,
+    background: Vec<N>,
+    shared: Vec<N>,
+    /// G Q, p x m.
+    shared_overlap: Vec<N>,
+    /// Q with rows scaled as the hidden variables are; p x m.
+    pub(super) scaled: Vec<N>,
+}
+
+impl<N> StateMoments<N> {
+    pub(super) fn new<T: Scalar>(features: usize, neurons: usize) -> Self
+    where
+        N: Number<T>,
+    {
+        let square = || vec![N::zero(); neurons * neurons];
+        let tall = || vec![N::zero(); features * neurons];
         Self {
+            features,
+            neurons,
+            feature_noise: [[N::zero(); 2]; 2],
+            views: [[N::zero(); 2]; 2],
             overlap: square(),
             background: square(),
             shared: square(),
-            shared_overlap: DMatrix::zeros(features, neurons),
-            means: DMatrix::zeros(neurons, nodes),
+            shared_overlap: tall(),
+            scaled: tall(),
         }
     }
 
-    pub(super) fn update(&mut self, q: &DMatrix<T>, r: &DMatrix<T>, hidden: &HiddenQuadrature<T>) {
-        q.tr_mul_to(q, &mut self.overlap);
-        self.background.copy_from(r);
-        self.background -= &self.overlap;
-        hidden.gaussian.mul_to(q, &mut self.shared_overlap);
-        q.tr_mul_to(&self.shared_overlap, &mut self.shared);
-        q.tr_mul_to(&hidden.nodes, &mut self.means);
+    pub(super) fn update<T: Scalar>(&mut self, numbers: &Numbers<N>, state: &State<N>, gaussian: &DMatrix<T>)
+    where
+        N: Number<T>,
+    {
+        let (p, m) = (self.features, self.neurons);
+        for (v, w) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            self.feature_noise[v][w] = numbers.feature_noise.get(v, w);
+            self.views[v][w] = numbers.views.get(v, w);
+        }
+        let q = &state.q;
+        for l in 0..p {
+            for i in 0..m {
+                self.scaled[l * m + i] = q[l * m + i] * numbers.scales[l];
+            }
+        }
+        for l in 0..p {
+            for i in 0..m {
+                let row = (0..p).filter(|&k| gaussian[(l, k)] != T::zero());
+                let sum = row.fold(N::zero(), |sum, k| sum + self.scaled[k * m + i].times(gaussian[(l, k)]));
+                self.shared_overlap[l * m + i] = sum * numbers.scales[l];
+            }
+        }
+        for i in 0..m {
+            for j in i..m {
+                let sum = |x: &[N], y: &[N]| (0..p).fold(N::zero(), |sum, l| sum + x[l * m + i] * y[l * m + j]);
+                let (overlap, shared) = (sum(q, q), sum(q, &self.shared_overlap));
+                for at in [i * m + j, j * m + i] {
+                    self.overlap[at] = overlap;
+                    self.background[at] = state.r[i * m + j] - overlap;
+                    self.shared[at] = shared;
+                }
+            }
+        }
+    }
+
+    /// The largest (QᵀQ)_ii.
+    pub(super) fn largest_overlap<T: Scalar>(&self) -> T
+    where
+        N: Number<T>,
+    {
+        let diagonal = self.overlap.iter().step_by(self.neurons + 1);
+        diagonal.fold(T::zero(), |most, x| most.max(x.value()))
     }
 
     /// Cov(h_i^v, h_j^w).
-    pub(super) fn field_covariance(&self, limit: &Limit<'_, T>, (v, i): (usize, usize), (w, j): (usize, usize)) -> T {
-        limit.feature_noise.get(v, w) * self.overlap[(i, j)]
-            + limit.views.get(v, w) * self.background[(i, j)]
-            + self.shared[(i, j)]
+    pub(super) fn field_covariance<T: Scalar>(&self, (v, i): (usize, usize), (w, j): (usize, usize)) -> N
+    where
+        N: Number<T>,
+    {
+        let at = i * self.neurons + j;
+        self.feature_noise[v][w] * self.overlap[at] + self.views[v][w] * self.background[at] + self.shared[at]
     }
 
     /// Cov(x̃_l^v − c_l at the node, h_j^w).
-    pub(super) fn feature_covariance(
+    pub(super) fn feature_covariance<T: Scalar>(
         &self,
-        limit: &Limit<'_, T>,
-        q: &DMatrix<T>,
+        state: &State<N>,
         (v, l): (usize, usize),
         (w, j): (usize, usize),
-    ) -> T {
-        limit.feature_noise.get(v, w) * q[(l, j)] + self.shared_overlap[(l, j)]
+    ) -> N
+    where
+        N: Number<T>,
+    {
+        let at = l * self.neurons + j;
+        self.feature_noise[v][w] * state.q[at] + self.shared_overlap[at]
     }
 
-    /// The covariance of the fields (h¹, h²) of a group, row-major.
-    pub(super) fn group_covariance(&self, limit: &Limit<'_, T>, neurons: &[usize], out: &mut [T]) {
-        let k = neurons.len();
-        for (slot, out) in out.iter_mut().enumerate() {
-            let (row, column) = (slot / (2 * k), slot % (2 * k));
-            let field = |f: usize| (f / k, neurons[f % k]);
-            *out = self.field_covariance(limit, field(row), field(column));
+    /// The covariance of those fields (view, neuron), row by row.
+    pub(super) fn covariance<T: Scalar>(&self, fields: &[(usize, usize)], out: &mut [N])
+    where
+        N: Number<T>,
+    {
+        for (row, &first) in out.chunks_exact_mut(fields.len()).zip(fields) {
+            for (out, &second) in row.iter_mut().zip(fields) {
+                *out = self.field_covariance(first, second);
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //!   a₁ = d Y, a₂ = D y (the loss itself), b₁ = d y Y², b₂ = D Y y² (one sample's own part of the penalty);
 //! index 1 belongs to neuron i in view 1, index 2 to neuron j in view 2.
 
+use std::ops::Range;
+
 use super::table::NodeTable;
 use crate::Scalar;
 use crate::lanes::{Lanes, dispatch, groups};
@@ -34,6 +36,36 @@ impl<T: Scalar> PlaneBuffers<T> {
     }
 }
 
+/// σ and σ' of both fields at a block of nodes.
+pub(super) struct Pair<'a, T> {
+    pub(super) fields: [&'a [T]; 2],
+    pub(super) values: [&'a [T]; 2],
+    pub(super) derivatives: [&'a [T]; 2],
+}
+
+/// Evaluates σ at a block of nodes; means and factor rows are those of h and k.
+pub(super) fn evaluate_pair<'a, T: Scalar>(
+    table: &NodeTable<T>,
+    range: Range<usize>,
+    mean: [T; 2],
+    rows: [[T; 2]; 2],
+    sigma: &dyn Nonlinearity<T>,
+    buffers: &'a mut PlaneBuffers<T>,
+) -> Pair<'a, T> {
+    let (z1, z2) = (&table.coordinate(0)[range.clone()], &table.coordinate(1)[range.clone()]);
+    let length = range.len();
+    for f in 0..2 {
+        let field = &mut buffers.fields[f][..length];
+        dispatch(
+            #[inline(always)]
+            || affine(mean[f], rows[f], z1, z2, field),
+        );
+        sigma.evaluate(field, &mut buffers.values[f][..length], &mut buffers.derivatives[f][..length]);
+    }
+    let both = |x: &'a [Vec<T>; 2]| [&x[0][..length], &x[1][..length]];
+    Pair { fields: both(&buffers.fields), values: both(&buffers.values), derivatives: both(&buffers.derivatives) }
+}
+
 /// The averages at the mean (μ_1, μ_2) with factor rows `rows` of h and k.
 ///
 /// `penalty` asks for b₁, b₂ and E[y Y]; without it they stay zero.
@@ -46,25 +78,12 @@ pub(crate) fn plane_sums<T: Scalar>(
     buffers: &mut PlaneBuffers<T>,
 ) -> [T; SUMS] {
     let mut sums = [Lanes::zero(); SUMS];
-    let (z1, z2, w) = (table.coordinate(0), table.coordinate(1), table.weights());
     for start in (0..table.padded()).step_by(BLOCK) {
-        let end = (start + BLOCK).min(table.padded());
-        let (z1, z2, w) = (&z1[start..end], &z2[start..end], &w[start..end]);
-        let length = end - start;
-        for f in 0..2 {
-            let (field, value, derivative) = (
-                &mut buffers.fields[f][..length],
-                &mut buffers.values[f][..length],
-                &mut buffers.derivatives[f][..length],
-            );
-            dispatch(
-                #[inline(always)]
-                || affine(mean[f], rows[f], z1, z2, field),
-            );
-            sigma.evaluate(field, value, derivative);
-        }
-        let [y, yy] = [&buffers.values[0][..length], &buffers.values[1][..length]];
-        let [d, dd] = [&buffers.derivatives[0][..length], &buffers.derivatives[1][..length]];
+        let range = start..(start + BLOCK).min(table.padded());
+        let pair = evaluate_pair(table, range.clone(), mean, rows, sigma, buffers);
+        let (z1, z2) = (&table.coordinate(0)[range.clone()], &table.coordinate(1)[range.clone()]);
+        let w = &table.weights()[range];
+        let ([y, yy], [d, dd]) = (pair.values, pair.derivatives);
         if penalty {
             dispatch(
                 #[inline(always)]

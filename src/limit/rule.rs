@@ -2,268 +2,366 @@
 
 use nalgebra::DMatrix;
 
-use super::batch::BatchTable;
+use super::assembly::{Assembled, PlaneAverages};
+use super::batch::{BatchTable, BatchWork};
 use super::factor::Factor;
+use super::groups::Groups;
 use super::hidden_nodes::{hidden_nodes, merge_nodes};
-use super::kinked::kinked_table;
-use super::moments::StateMoments;
-use super::plane::{PlaneBuffers, SUMS};
-use super::space::SpaceBuffers;
-use super::table::{Coordinate, NodeTable, steps};
-use super::{Coefficients, Limit, LimitError};
+use super::kinked::KinkedNodes;
+use super::moments::{State, StateMoments};
+use super::number::Number;
+use super::parameters::Numbers;
+use super::plane::PlaneBuffers;
+use super::quad::{Place, Quad, quads};
+use super::signals::NoiseTerms;
+use super::table::{Coordinate, NodeTable};
+use super::{Limit, LimitError, Quadrature};
 use crate::Scalar;
 use crate::model::hidden::HiddenQuadrature;
-use crate::model::{GradientFlow, Smoothness};
+use crate::model::{ClosedForm, GradientFlow, Smoothness};
 use crate::order_parameters::OrderParameters;
 
 /// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is
 /// a smooth function of the state. Made by [`Limit::rule`].
 #[derive(Debug, Clone)]
 pub struct Rule<T: Scalar = f64> {
-    pub(super) accuracy: f64,
+    accuracy: Accuracy,
     pub(super) exact: bool,
     pub(super) sampled: bool,
-    pub(super) hidden_sampled: bool,
+    /// Whether more accuracy would not bring more nodes of the hidden law.
+    pub(super) saturated: bool,
     /// The largest squared overlap (QᵀQ)_ii for which the cubature of the hidden law was chosen; none if it is exact.
     pub(super) reach: Option<T>,
     pub(super) smoothness: Smoothness<T>,
     pub(super) hidden: HiddenQuadrature<T>,
+    pub(super) groups: Groups<T>,
     pub(super) planes: Vec<Plane<T>>,
-    pub(super) groups: Vec<Group<T>>,
+    /// How Λ is made of averages over four fields, and where those are.
+    pub(super) terms: Option<NoiseTerms>,
+    pub(super) quads: Vec<Quad<T>>,
+    pub(super) places: Vec<Place>,
+    /// The family whose closed forms serve for products of four fields.
+    pub(super) closed_products: Option<ClosedForm<T>>,
     /// Whole batches, for what a penalty that is not quadratic adds.
-    pub(super) batches: Option<(Factor<T>, BatchTable<T>)>,
-    pub(super) moments: StateMoments<T>,
+    pub(super) batches: Option<BatchTable<T>>,
+    /// g'(C) as offset + slope·C, m x m each: 0 and 1 for the quadratic penalty.
+    pub(super) offsets: Vec<T>,
+    pub(super) slopes: Vec<T>,
+    pub(super) work: Work<T, T>,
     pub(super) plane_buffers: PlaneBuffers<T>,
 }
 
-/// The pair of fields (h¹_i, h²_j) with its nodes and averages.
+/// The pair of fields (h¹_i, h²_j) with its nodes.
 #[derive(Debug, Clone)]
 pub(super) struct Plane<T> {
     pub(super) i: usize,
     pub(super) j: usize,
-    pub(super) factor: Factor<T>,
-    pub(super) table: NodeTable<T>,
+    pub(super) nodes: PlaneNodes<T>,
     /// The coordinate whose sign exchanges the views, if half of the nodes serve for all.
     pub(super) odd: Option<usize>,
-    /// E[f z] over hidden nodes and z; index as in `plane_sums`.
-    pub(super) sums: [T; SUMS],
-    /// E[f c_l] for f = a₁, a₂, b₁, b₂: 4 x p.
-    pub(super) with_hidden: Vec<T>,
 }
 
-/// All fields of a group of neurons with its nodes.
+/// By what a pair of fields is averaged.
 #[derive(Debug, Clone)]
-pub(super) struct Group<T> {
-    pub(super) neurons: Vec<usize>,
-    pub(super) factor: Factor<T>,
-    pub(super) table: NodeTable<T>,
-    pub(super) buffers: SpaceBuffers<T>,
+pub(super) enum PlaneNodes<T> {
+    Table(NodeTable<T>),
+    Kinked(KinkedNodes<T>),
+    Closed(ClosedForm<T>),
 }
 
-/// How much more accurate pairs of fields are than larger groups, in units of ln(1/error).
+/// Everything between the state and the coefficients, as numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Work<T, N> {
+    pub(super) numbers: Numbers<N>,
+    pub(super) state: State<N>,
+    pub(super) moments: StateMoments<N>,
+    pub(super) plane_factors: Vec<Factor<T, N>>,
+    pub(super) quad_factors: Vec<Factor<T, N>>,
+    pub(super) batch: Option<(Factor<T, N>, BatchWork<T, N>)>,
+    pub(super) planes: Vec<PlaneAverages<N>>,
+    /// M = E[y¹ y²ᵀ], m x m, off its diagonal.
+    pub(super) means: Vec<N>,
+    pub(super) products: Vec<N>,
+    pub(super) out: Assembled<N>,
+    /// Scratch.
+    pub(super) covariance: Vec<N>,
+}
+
+/// The error aimed at, as ln(1/error): of lattices and other fixed rules, and of samples.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accuracy {
+    pub(super) fixed: f64,
+    pub(super) sampled: f64,
+}
+
+/// How much more accurate pairs of fields are than quadruples, in units of ln(1/error).
 const PAIR_MARGIN: f64 = 8.0;
 
 impl<T: Scalar> Rule<T> {
     /// The rule that errs by about exp(−accuracy) near `state`; `None` if it needs more nodes than the budget.
+    /// Sampled nodes are of those `replicates`.
     pub(super) fn new(
         limit: &Limit<'_, T>,
         state: &OrderParameters<T>,
-        accuracy: f64,
+        accuracy: Accuracy,
+        replicates: std::ops::Range<u32>,
     ) -> Result<Option<Self>, LimitError<T>> {
+        let (p, m) = (limit.features, limit.neurons);
         let smoothness = limit.sigma.smoothness();
-        let (hidden, hidden_sampled) = hidden_nodes(limit, accuracy)?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+        let base = (accuracy.sampled * 1024.0) as u32;
+        let scrambles: Vec<u32> = replicates.map(|r| base.wrapping_add(r.wrapping_mul(0x9E37_79B1))).collect();
+        let nodes = hidden_nodes(limit, accuracy, &scrambles)?;
         // A batch has many hidden nodes at once: none is the mirror image of another.
-        let whole = limit.whole_batches.then(|| hidden.clone());
-        let hidden = merge_nodes(hidden, limit.mirror);
+        let whole = limit.whole_batches.then(|| nodes.quadrature.clone());
+        let hidden = merge_nodes(nodes.quadrature, limit.mirror);
         let mut rule = Self {
             accuracy,
-            sampled: hidden_sampled
-                || limit.neurons > 2
-                    && limit.penalty_strength > T::zero()
-                    && !matches!(smoothness, Smoothness::Polynomial { .. }),
+            sampled: nodes.sampled || limit.whole_batches || limit.quadrature == Quadrature::Sobol,
+            saturated: nodes.saturated,
             reach: None,
-            hidden_sampled,
-            exact: limit.hidden_is_exact
-                && !hidden_sampled
-                && !limit.whole_batches
-                && matches!(smoothness, Smoothness::Polynomial { .. }),
+            exact: false,
             smoothness,
-            moments: StateMoments::new(limit.features, limit.neurons, hidden.weights.len()),
+            groups: Groups::new(p, m, hidden.weights.len(), limit.mirror),
             hidden,
             planes: Vec::new(),
-            groups: Vec::new(),
+            terms: None,
+            quads: Vec::new(),
+            places: Vec::new(),
+            closed_products: None,
             batches: None,
+            offsets: vec![T::zero(); m * m],
+            slopes: vec![T::one(); m * m],
+            work: Work::new(limit),
             plane_buffers: PlaneBuffers::new(),
         };
-        rule.moments.update(state.q(), state.r(), &rule.hidden);
-        rule.reach = (hidden_sampled || !limit.hidden_is_exact).then(|| rule.moments.overlap.diagonal().max());
-        Ok(rule.choose(limit, whole.as_ref()).map(|()| rule))
+        rule.work.state.copy_from(state.q(), state.r());
+        let Work { moments, numbers, state: numbers_of_state, .. } = &mut rule.work;
+        moments.update(numbers, numbers_of_state, &rule.hidden.gaussian);
+        let inexact = nodes.sampled || !limit.hidden_is_exact;
+        rule.reach = inexact.then(|| rule.work.moments.largest_overlap());
+        let Some(closed) = rule.choose(limit, whole.as_ref(), &scrambles) else { return Ok(None) };
+        let polynomial =
+            limit.quadrature == Quadrature::Automatic && matches!(smoothness, Smoothness::Polynomial { .. });
+        rule.exact = !inexact && !limit.whole_batches && (polynomial || closed);
+        if limit.whole_batches {
+            rule.fit_penalty(limit);
+        }
+        Ok(Some(rule))
     }
 
-    /// Chooses nodes for every average.
-    fn choose(&mut self, limit: &Limit<'_, T>, whole: Option<&HiddenQuadrature<T>>) -> Option<()> {
+    /// Chooses nodes for every average; says whether all of them are closed forms.
+    fn choose(&mut self, limit: &Limit<'_, T>, whole: Option<&HiddenQuadrature<T>>, scrambles: &[u32]) -> Option<bool> {
         let m = limit.neurons;
-        if let Some(hidden) = whole {
-            let mut covariance = vec![T::zero(); 4 * m * m];
-            self.moments.group_covariance(limit, &(0..m).collect::<Vec<_>>(), &mut covariance);
-            let factor = Factor::new(&covariance, 2 * m, limit.is_exchangeable());
-            let table = BatchTable::new(hidden, m, limit.batch_size, self.accuracy, limit.node_budget)?;
-            self.batches = Some((factor, table));
-        }
-        let penalised = limit.penalty_strength > T::zero();
+        let closed = self.closed_form(limit);
         for i in 0..m {
-            for j in (0..m).filter(|&j| penalised || j == i) {
-                self.planes.push(self.plane(limit, i, j)?);
+            for j in (0..m).filter(|&j| limit.penalised || j == i) {
+                self.add_plane(limit, (i, j), closed, scrambles)?;
             }
         }
-        if penalised {
-            self.groups.push(self.group(limit, (0..m).collect())?);
-        } else {
-            for i in 0..m {
-                for j in i + 1..m {
-                    self.groups.push(self.group(limit, vec![i, j])?);
+        let mut complete = closed.is_some();
+        if m > 1 {
+            let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
+            let exchangeable = limit.is_exchangeable();
+            let terms = NoiseTerms::new(m, limit.penalised, limit.batch_terms, views, exchangeable);
+            self.closed_products = closed.filter(|form| matches!(form, ClosedForm::Erf));
+            complete &= self.closed_products.is_some();
+            if self.closed_products.is_none() {
+                (self.quads, self.places) = quads(&terms, m, exchangeable);
+                for index in 0..self.quads.len() {
+                    self.add_quad_nodes(limit, index, scrambles)?;
                 }
             }
+            self.work.products = vec![T::zero(); terms.products().len()];
+            self.terms = Some(terms);
         }
+        if let Some(hidden) = whole {
+            let table =
+                BatchTable::new(hidden, (m, limit.batch_size), self.accuracy.sampled, scrambles, limit.node_budget)?;
+            let fields = all_fields(m);
+            let mut covariance = vec![T::zero(); fields.len() * fields.len()];
+            self.work.moments.covariance(&fields, &mut covariance);
+            let factor = Factor::new(&covariance, fields.len(), limit.is_exchangeable());
+            self.work.batch = Some((factor, table.work()));
+            self.batches = Some(table);
+        }
+        Some(complete)
+    }
+
+    /// The closed form that applies: fields are Gaussian and centred, and there is no penalty.
+    fn closed_form(&self, limit: &Limit<'_, T>) -> Option<ClosedForm<T>> {
+        let centred = self.hidden.nodes.iter().all(|x| *x == T::zero());
+        let form = limit.sigma.closed_form()?;
+        let spread = |v: usize, i: usize| self.work.moments.field_covariance((v, i), (v, i)) > T::zero();
+        let regular = match form {
+            ClosedForm::Erf => true,
+            ClosedForm::Rectifier { .. } => (0..limit.neurons).all(|i| spread(0, i) && spread(1, i)),
+        };
+        (limit.quadrature == Quadrature::Automatic && centred && regular && !limit.penalised).then_some(form)
+    }
+
+    fn add_plane(
+        &mut self,
+        limit: &Limit<'_, T>,
+        (i, j): (usize, usize),
+        closed: Option<ClosedForm<T>>,
+        scrambles: &[u32],
+    ) -> Option<()> {
+        let kink = match self.smoothness {
+            Smoothness::Kinked { at } => Some(at),
+            _ => None,
+        };
+        let panels = match limit.quadrature {
+            Quadrature::Automatic => kink,
+            Quadrature::Panels => Some(kink.unwrap_or(T::zero())),
+            _ => None,
+        };
+        // A kink lies across single fields: the rotated ones would hide it.
+        let rotated = i == j && limit.is_exchangeable() && panels.is_none();
+        let mut covariance = [T::zero(); 4];
+        self.work.moments.covariance(&[(0, i), (1, j)], &mut covariance);
+        let factor = Factor::new(&covariance, 2, rotated);
+        let reflected = (0..2).find(|&k| factor.is_odd_under_exchange(k));
+        let (nodes, odd) = if let Some(form) = closed {
+            (PlaneNodes::Closed(form), None)
+        } else if let Some(at) = panels {
+            let mut nodes = KinkedNodes::new(at, self.accuracy.fixed);
+            let mut rows = [[T::zero(); 2]; 2];
+            (0..4).for_each(|k| rows[k / 2][k % 2] = factor.get(k / 2, k % 2));
+            if nodes.at([T::zero(); 2], rows).count() > limit.node_budget {
+                return None;
+            }
+            (PlaneNodes::Kinked(nodes), None)
+        } else {
+            let (table, halved) = self.table(limit, &coordinates(&factor, 2), scrambles)?;
+            (PlaneNodes::Table(table), reflected.filter(|_| halved))
+        };
+        self.planes.push(Plane { i, j, nodes, odd });
+        self.work.plane_factors.push(factor);
+        self.work.planes.push(PlaneAverages::new(limit.features));
         Some(())
     }
 
-    /// Whether the rule has no discretisation error.
-    #[must_use]
-    pub fn is_exact(&self) -> bool {
+    fn add_quad_nodes(&mut self, limit: &Limit<'_, T>, index: usize, scrambles: &[u32]) -> Option<()> {
+        let quad = &self.quads[index];
+        let mut covariance = vec![T::zero(); 16];
+        self.work.moments.covariance(&quad.fields, &mut covariance);
+        let factor = Factor::new(&covariance, 4, quad.is_symmetric() && limit.is_exchangeable());
+        let (table, _) = self.table(limit, &coordinates(&factor, 4), scrambles)?;
+        self.quads[index].table = table;
+        self.work.quad_factors.push(factor);
+        Some(())
+    }
+
+    /// Nodes for whitened coordinates, and whether half of them stand for all.
+    fn table(
+        &self,
+        limit: &Limit<'_, T>,
+        coordinates: &[Coordinate],
+        scrambles: &[u32],
+    ) -> Option<(NodeTable<T>, bool)> {
+        // Pairs of fields cost nothing beside quadruples: their error should not count.
+        let pair = coordinates.len() == 2 && limit.neurons > 1;
+        let accuracy = if pair { self.accuracy.fixed + PAIR_MARGIN } else { self.accuracy.fixed };
+        let budget = limit.node_budget;
+        let degree = match self.smoothness {
+            Smoothness::Polynomial { degree } => Some(degree),
+            _ => None,
+        };
+        // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
+        let exact = degree.map(|degree| if limit.penalised { 4 * degree } else { 2 * degree }.max(1));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+        let many = accuracy.ceil() as usize;
+        match (limit.quadrature, exact) {
+            (Quadrature::Automatic, Some(points)) => Some((NodeTable::hermite(coordinates, points, budget)?, false)),
+            (Quadrature::GaussHermite, points) => {
+                Some((NodeTable::hermite(coordinates, points.unwrap_or(many), budget)?, false))
+            }
+            (Quadrature::Sobol, _) => {
+                Some((NodeTable::sobol(coordinates, self.accuracy.sampled, scrambles, budget)?, false))
+            }
+            _ => Some((NodeTable::trapezoid(&self.smoothness, coordinates, accuracy, budget)?, true)),
+        }
+    }
+
+    /// Fits offset and slope of g' to the mean of C and to how far it strays over batches.
+    fn fit_penalty(&mut self, limit: &Limit<'_, T>) {
+        self.update_work(limit);
+        self.average_planes(limit);
+        let m = limit.neurons;
+        for at in (0..m * m).filter(|at| at / m != at % m) {
+            let mean = self.work.means[at];
+            let spread = (T::lit(0.5) + mean.abs()) / limit.batch.sqrt();
+            let (above, below) = (limit.penalty.derivative(mean + spread), limit.penalty.derivative(mean - spread));
+            let slope = (above - below) / (spread + spread);
+            let offset = T::lit(0.5) * (above + below) - slope * mean;
+            // Any line is exact in the end; none is better than one that is not finite.
+            let usable = slope.is_finite() && offset.is_finite();
+            (self.offsets[at], self.slopes[at]) = if usable { (offset, slope) } else { (T::zero(), T::zero()) };
+        }
+    }
+
+    /// Whether the rule has no error but rounding.
+    pub(super) fn is_exact(&self) -> bool {
         self.exact
     }
 
-    /// Whether some nodes are scrambled Sobol points, so that the error is random.
+    /// Whether some averages are over Sobol points, whose error is random.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
-        self.sampled || self.batches.is_some()
+        self.sampled
     }
 
-    /// The relative error that agreement of two samples of the hidden law cannot rule out.
-    pub(super) fn sampling_floor(&self) -> T {
-        if self.hidden_sampled { T::lit(4.0) / T::of_usize(self.hidden.weights.len()) } else { T::zero() }
-    }
-
-    /// The nodes at which one evaluation of the coefficients evaluates the nonlinearity, over all averages.
+    /// The nodes at which one evaluation of the coefficients evaluates the nonlinearity, over all averages. Closed forms
+    /// have none.
     #[must_use]
     pub fn nodes(&self) -> u64 {
-        let planes = self.planes.iter().map(|plane| plane.table.count() * 2);
-        let groups = self.groups.iter().map(|group| group.table.count() * 2 * group.neurons.len());
-        let batches = self.batches.as_ref().map_or(0, |(_, table)| table.count());
-        (planes.chain(groups).sum::<usize>() * self.hidden.weights.len() + batches) as u64
+        let planes = self.planes.iter().map(|plane| match &plane.nodes {
+            PlaneNodes::Table(table) => table.count() * 2,
+            PlaneNodes::Kinked(nodes) => nodes.table().count() * 2,
+            PlaneNodes::Closed(_) => 0,
+        });
+        let quads = self.quads.iter().map(Quad::count);
+        let batches = self.batches.as_ref().map_or(0, BatchTable::count);
+        (planes.chain(quads).sum::<usize>() * self.groups.count() + batches) as u64
     }
 
-    /// Nodes for the fields of that factor.
-    fn table(&self, limit: &Limit<'_, T>, factor: &Factor<T>, fields: usize) -> Option<NodeTable<T>> {
-        // Pairs of fields cost nothing beside larger groups: their error should not count.
-        let accuracy = if fields == 2 && limit.neurons > 1 { self.accuracy + PAIR_MARGIN } else { self.accuracy };
-        let mut coordinates = coordinates(factor, fields);
-        if fields > 2 && limit.flow == GradientFlow::StopGradient {
-            // Λ then has terms of view 1 alone.
-            for coordinate in &mut coordinates {
-                coordinate.reflected = false;
-            }
-        }
-        let lattice = || NodeTable::trapezoid(&self.smoothness, &coordinates, accuracy, limit.node_budget);
-        match self.smoothness {
-            Smoothness::Polynomial { degree } => {
-                // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
-                let error = if limit.penalty_strength > T::zero() { 4 * degree } else { 2 * degree };
-                NodeTable::hermite(&coordinates, error.max(1), limit.node_budget)
-            }
-            // In six dimensions and more, Sobol points are cheaper than a lattice for as far as they go.
-            _ if fields > 4 => NodeTable::sobol(&coordinates, accuracy, limit.node_budget).or_else(lattice),
-            _ => lattice(),
-        }
-    }
-
-    fn plane(&self, limit: &Limit<'_, T>, i: usize, j: usize) -> Option<Plane<T>> {
-        // A kink lies across single fields: the rotated ones would hide it.
-        let kinked = matches!(self.smoothness, Smoothness::Kinked { .. });
-        let rotated = i == j && limit.is_exchangeable() && !kinked;
-        let mut covariance = [T::zero(); 4];
-        self.plane_covariance(limit, i, j, &mut covariance);
-        let factor = Factor::new(&covariance, 2, rotated);
-        let table = if let Smoothness::Kinked { at } = self.smoothness {
-            let rows = [[factor.get(0, 0), factor.get(0, 1)], [factor.get(1, 0), factor.get(1, 1)]];
-            let table = kinked_table([T::zero(); 2], rows, at, self.accuracy);
-            (table.count() <= limit.node_budget).then_some(table)?
-        } else {
-            self.table(limit, &factor, 2)?
-        };
-        let polynomial = matches!(self.smoothness, Smoothness::Polynomial { .. });
-        let odd = if polynomial { None } else { (0..2).find(|&k| factor.is_odd_under_exchange(k)) };
-        let with_hidden = vec![T::zero(); 4 * limit.features];
-        Some(Plane { i, j, factor, table, odd, sums: [T::zero(); SUMS], with_hidden })
-    }
-
-    fn group(&self, limit: &Limit<'_, T>, neurons: Vec<usize>) -> Option<Group<T>> {
-        let fields = 2 * neurons.len();
-        let mut covariance = vec![T::zero(); fields * fields];
-        self.moments.group_covariance(limit, &neurons, &mut covariance);
-        let factor = Factor::new(&covariance, fields, limit.is_exchangeable());
-        let table = self.table(limit, &factor, fields)?;
-        let fluctuations = limit.penalty_strength > T::zero() && limit.batch > T::one();
-        let buffers = SpaceBuffers::new(neurons.len(), fluctuations);
-        Some(Group { neurons, factor, table, buffers })
-    }
-
-    fn plane_covariance(&self, limit: &Limit<'_, T>, i: usize, j: usize, out: &mut [T; 4]) {
-        let fields = [(0, i), (1, j)];
-        for (slot, out) in out.iter_mut().enumerate() {
-            *out = self.moments.field_covariance(limit, fields[slot / 2], fields[slot % 2]);
-        }
-    }
-
-    /// Refits the factors to a state.
-    pub(super) fn update(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) {
-        self.moments.update(q, r, &self.hidden);
-        let mut covariance = [T::zero(); 4];
-        let mut work = [T::zero(); 4];
-        for n in 0..self.planes.len() {
-            let (i, j) = (self.planes[n].i, self.planes[n].j);
-            self.plane_covariance(limit, i, j, &mut covariance);
-            self.planes[n].factor.update(&covariance, &mut work);
-        }
-        if let Some((factor, _)) = &mut self.batches {
-            let m = limit.neurons;
-            let mut covariance = vec![T::zero(); 4 * m * m];
-            let mut work = covariance.clone();
-            self.moments.group_covariance(limit, &(0..m).collect::<Vec<_>>(), &mut covariance);
-            factor.update(&covariance, &mut work);
-        }
-        for group in &mut self.groups {
-            let fields = 2 * group.neurons.len();
-            let mut covariance = vec![T::zero(); fields * fields];
-            let mut work = covariance.clone();
-            self.moments.group_covariance(limit, &group.neurons, &mut covariance);
-            group.factor.update(&covariance, &mut work);
-        }
+    /// Refits moments and factors to the state in the work space.
+    pub(super) fn update_work(&mut self, limit: &Limit<'_, T>) {
+        self.groups.update(&self.work.state, &self.hidden);
+        let Self { planes, quads, hidden, work, .. } = self;
+        work.update(limit, planes, quads, hidden);
     }
 
     /// Whether the nodes still resolve the fields at that state.
     pub(crate) fn resolves(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
-        self.update(limit, q, r);
+        self.work.state.copy_from(q, r);
+        self.update_work(limit);
         // The nodes of a continuous hidden law were chosen for overlaps of that size: a fifth more asks for new ones.
-        if self.reach.is_some_and(|reach| self.moments.overlap.diagonal().max() > T::lit(1.44) * reach) {
+        if self.reach.is_some_and(|reach| self.work.moments.largest_overlap() > T::lit(1.44) * reach) {
             return false;
         }
-        if matches!(self.smoothness, Smoothness::Polynomial { .. }) {
+        let automatic = limit.quadrature == Quadrature::Automatic;
+        if automatic && matches!(self.smoothness, Smoothness::Polynomial { .. }) {
             return true;
         }
-        let fits = |factor: &Factor<T>, table: &NodeTable<T>, fields: usize| {
-            let margin = if fields == 2 && limit.neurons > 1 { PAIR_MARGIN } else { 0.0 };
-            table.resolves(&steps(&self.smoothness, &coordinates(factor, fields), self.accuracy + margin))
-        };
-        // Nodes at a kink move with the state.
-        let kinked = matches!(self.smoothness, Smoothness::Kinked { .. });
-        (kinked || self.planes.iter().all(|plane| fits(&plane.factor, &plane.table, 2)))
-            && self.groups.iter().all(|group| fits(&group.factor, &group.table, 2 * group.neurons.len()))
+        let fits =
+            |factor: &Factor<T>, table: &NodeTable<T>, fields: usize| table.resolves(&coordinates(factor, fields));
+        let planes = self.planes.iter().zip(&self.work.plane_factors).all(|(plane, factor)| match &plane.nodes {
+            PlaneNodes::Table(table) => fits(factor, table, 2),
+            // These nodes move with the state.
+            PlaneNodes::Kinked(_) | PlaneNodes::Closed(_) => true,
+        });
+        planes && self.quads.iter().zip(&self.work.quad_factors).all(|(quad, factor)| fits(factor, &quad.table, 4))
     }
 
     /// The coefficients at `state` by this rule; returns the number of nodes used.
-    pub(super) fn apply(&mut self, limit: &Limit<'_, T>, state: &OrderParameters<T>, out: &mut Coefficients<T>) -> u64 {
+    pub(super) fn apply(
+        &mut self,
+        limit: &Limit<'_, T>,
+        state: &OrderParameters<T>,
+        out: &mut super::Coefficients<T>,
+    ) -> u64 {
         self.apply_to(limit, state.q(), state.r(), out)
     }
 
@@ -273,14 +371,128 @@ impl<T: Scalar> Rule<T> {
         limit: &Limit<'_, T>,
         q: &DMatrix<T>,
         r: &DMatrix<T>,
-        out: &mut Coefficients<T>,
+        out: &mut super::Coefficients<T>,
     ) -> u64 {
-        self.update(limit, q, r);
-        self.average_planes(limit);
-        self.assemble_drift(limit, q, out);
-        self.assemble_diffusion(limit, out);
-        self.add_batches(limit, q, out);
+        self.work.state.copy_from(q, r);
+        self.run(limit);
+        self.work.out.copy_to(out);
         self.nodes()
+    }
+
+    /// Computes the coefficients at a packed state, to be read from [`moving`](Self::moving).
+    pub(crate) fn evaluate(&mut self, limit: &Limit<'_, T>, q: &[T], upper_r: &[T]) -> u64 {
+        let m = limit.neurons;
+        self.work.state.q.copy_from_slice(q);
+        let triangle = (0..m).flat_map(|i| (i..m).map(move |j| (i, j)));
+        for ((i, j), &x) in triangle.zip(upper_r) {
+            self.work.state.r[i * m + j] = x;
+            self.work.state.r[j * m + i] = x;
+        }
+        self.run(limit);
+        self.nodes()
+    }
+
+    fn run(&mut self, limit: &Limit<'_, T>) {
+        self.update_work(limit);
+        self.average(limit);
+        self.assemble(limit);
+    }
+
+    /// The coefficients last computed, at their state.
+    pub(crate) fn moving(&self) -> Moving<'_, T> {
+        self.work.moving()
+    }
+
+    /// All averages, of which the coefficients are made.
+    pub(super) fn average(&mut self, limit: &Limit<'_, T>) {
+        self.average_planes(limit);
+        self.average_quads(limit);
+    }
+
+    /// The coefficients from the averages.
+    pub(super) fn assemble(&mut self, limit: &Limit<'_, T>) {
+        let Self { planes, terms, offsets, slopes, batches, work, .. } = self;
+        let frozen =
+            super::assembly::Frozen { planes, terms: terms.as_ref(), offsets, slopes, batches: batches.as_ref() };
+        work.assemble(limit, &frozen);
+    }
+}
+
+/// Coefficients at a state, with their derivatives or without.
+#[derive(Debug)]
+pub(crate) struct Moving<'a, N> {
+    pub(crate) coefficients: &'a Assembled<N>,
+    /// Q and R, row by row.
+    pub(crate) q: &'a [N],
+    pub(crate) r: &'a [N],
+}
+
+impl<T: Scalar, N: Number<T>> Work<T, N> {
+    pub(super) fn moving(&self) -> Moving<'_, N> {
+        Moving { coefficients: &self.out, q: &self.state.q, r: &self.state.r }
+    }
+
+    fn new(limit: &Limit<'_, T>) -> Self {
+        let (p, m) = (limit.features, limit.neurons);
+        Self {
+            numbers: Numbers::constants(limit),
+            state: State { q: vec![N::zero(); p * m], r: vec![N::zero(); m * m] },
+            moments: StateMoments::new(p, m),
+            plane_factors: Vec::new(),
+            quad_factors: Vec::new(),
+            batch: None,
+            planes: Vec::new(),
+            means: vec![N::zero(); m * m],
+            products: Vec::new(),
+            out: Assembled::new(p, m),
+            covariance: vec![N::zero(); 16.max(4 * m * m)],
+        }
+    }
+
+    /// A work space of the same layout for other numbers; the state is left to be filled in.
+    pub(super) fn with_numbers<M: Number<T>>(
+        &self,
+        limit: &Limit<'_, T>,
+        batches: Option<&BatchTable<T>>,
+    ) -> Work<T, M> {
+        let factors = |factors: &[Factor<T, N>]| factors.iter().map(Factor::with_numbers).collect();
+        let batch = self.batch.as_ref().zip(batches);
+        Work {
+            plane_factors: factors(&self.plane_factors),
+            quad_factors: factors(&self.quad_factors),
+            batch: batch.map(|((factor, _), table)| (factor.with_numbers(), table.work())),
+            planes: vec![PlaneAverages::new(limit.features); self.planes.len()],
+            products: vec![M::zero(); self.products.len()],
+            ..Work::new(limit)
+        }
+    }
+
+    /// Refits moments and factors to the state.
+    pub(super) fn update(
+        &mut self,
+        limit: &Limit<'_, T>,
+        planes: &[Plane<T>],
+        quads: &[Quad<T>],
+        hidden: &HiddenQuadrature<T>,
+    ) {
+        self.moments.update(&self.numbers, &self.state, &hidden.gaussian);
+        for (plane, factor) in planes.iter().zip(&mut self.plane_factors) {
+            self.moments.covariance(&[(0, plane.i), (1, plane.j)], &mut self.covariance[..4]);
+            factor.update(&self.covariance[..4]);
+        }
+        for (quad, factor) in quads.iter().zip(&mut self.quad_factors) {
+            self.moments.covariance(&quad.fields, &mut self.covariance[..16]);
+            factor.update(&self.covariance[..16]);
+        }
+        if let Some((factor, _)) = &mut self.batch {
+            let m = limit.neurons;
+            let entries = &mut self.covariance[..4 * m * m];
+            for (slot, out) in entries.iter_mut().enumerate() {
+                let (row, column) = (slot / (2 * m), slot % (2 * m));
+                *out = self.moments.field_covariance((row / m, row % m), (column / m, column % m));
+            }
+            factor.update(entries);
+        }
     }
 }
 
@@ -289,6 +501,11 @@ impl<T: Scalar> Limit<'_, T> {
     pub(super) fn is_exchangeable(&self) -> bool {
         self.feature_noise.is_exchangeable() && self.views.is_exchangeable()
     }
+}
+
+/// Every field (view, neuron), view 1 first.
+fn all_fields(neurons: usize) -> Vec<(usize, usize)> {
+    (0..2).flat_map(|v| (0..neurons).map(move |i| (v, i))).collect()
 }
 
 fn coordinates<T: Scalar>(factor: &Factor<T>, fields: usize) -> Vec<Coordinate> {

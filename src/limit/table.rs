@@ -22,12 +22,19 @@ pub(crate) struct NodeTable<T> {
     count: usize,
     coordinates: Vec<T>,
     weights: Vec<T>,
-    /// The step of each coordinate; infinite where there is one node.
-    steps: Vec<f64>,
+    reach: Reach<T>,
 }
 
-/// Beyond 2^20 points a lattice is the better rule.
-const MOST_SOBOL_BITS: u32 = 20;
+/// How far the fields may grow before a table no longer resolves them.
+#[derive(Debug, Clone)]
+enum Reach<T> {
+    /// Without limit.
+    Any,
+    /// Until a step of the lattice is too long; it is infinite where there is one node.
+    Steps { smoothness: Smoothness<T>, accuracy: f64, steps: Vec<f64> },
+    /// Until a gain has grown.
+    Gains(Vec<f64>),
+}
 
 /// How a coordinate enters the fields.
 #[derive(Debug, Clone, Copy)]
@@ -73,37 +80,39 @@ impl<T: Scalar> NodeTable<T> {
     ) -> Option<Self> {
         let steps = steps(smoothness, coordinates, accuracy);
         let radius_squared = 2.0 * (accuracy + 2.0 + coordinates.len() as f64);
-        let mut table =
+        let mut lattice =
             Lattice { coordinates, steps: &steps, radius_squared, budget, nodes: Vec::new(), weights: Vec::new() };
         let mut point = vec![0.0; coordinates.len()];
-        table.fill(0, radius_squared, 1.0, false, &mut point)?;
-        let Lattice { nodes, weights, .. } = table;
-        Some(Self::from_rows(coordinates.len(), &nodes, &weights, steps))
+        lattice.fill(0, radius_squared, 1.0, false, &mut point)?;
+        let Lattice { nodes, weights, .. } = lattice;
+        let reach = Reach::Steps { smoothness: *smoothness, accuracy, steps };
+        Some(Self::from_rows(coordinates.len(), &nodes, &weights, reach))
     }
 
-    /// Scrambled Sobol points, or `None` if they are more than `budget`. The number of points grows with the accuracy,
-    /// and every accuracy has a scramble of its own.
-    pub(crate) fn sobol(coordinates: &[Coordinate], accuracy: f64, budget: usize) -> Option<Self> {
+    /// Scrambled Sobol points, equally many of each scramble, or `None` if they are more than `budget`. The number of
+    /// points grows with the accuracy.
+    pub(crate) fn sobol(coordinates: &[Coordinate], accuracy: f64, scrambles: &[u32], budget: usize) -> Option<Self> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
-        let (bits, scramble) = ((0.75 * accuracy + 4.0).clamp(4.0, 31.0) as u32, (accuracy * 1024.0) as u32);
-        let count = 1_usize << bits;
-        if count > budget || bits > MOST_SOBOL_BITS {
+        let each = 1_usize << ((0.75 * accuracy + 1.0).clamp(4.0, 31.0) as u32);
+        let count = each.checked_mul(scrambles.len())?;
+        if count > budget {
             return None;
         }
         let mut nodes = Vec::with_capacity(count * coordinates.len());
-        for n in 0..count {
-            let mut moving = 0;
-            for coordinate in coordinates {
-                nodes.push(if coordinate.gain > 0.0 {
-                    moving += 1;
-                    normal_quantile(uniform(n, moving - 1, scramble))
-                } else {
-                    0.0
-                });
+        for &scramble in scrambles {
+            for n in 0..each {
+                let mut moving = 0;
+                for coordinate in coordinates {
+                    nodes.push(if coordinate.gain > 0.0 {
+                        moving += 1;
+                        normal_quantile(uniform(n, moving - 1, scramble))
+                    } else {
+                        0.0
+                    });
+                }
             }
         }
-        let steps = coordinates.iter().map(|c| if c.gain > 0.0 { 0.0 } else { f64::INFINITY }).collect();
-        Some(Self::from_rows(coordinates.len(), &nodes, &vec![1.0; count], steps))
+        Some(Self::from_rows(coordinates.len(), &nodes, &vec![1.0; count], Reach::gains(coordinates)))
     }
 
     /// The product of Gauss-Hermite rules of `points` nodes, or `None` if it has more than `budget` nodes.
@@ -130,23 +139,37 @@ impl<T: Scalar> NodeTable<T> {
             }
             weights.push(weight);
         }
-        Some(Self::from_rows(axes.len(), &nodes, &weights, vec![f64::INFINITY; coordinates.len()]))
+        Some(Self::from_rows(axes.len(), &nodes, &weights, Reach::gains(coordinates)))
     }
 
     /// A table from nodes row by row; the weights are normalised to sum 1.
-    pub(super) fn from_rows(dimensions: usize, nodes: &[f64], weights: &[f64], steps: Vec<f64>) -> Self {
-        let count = weights.len();
-        let padded = count.div_ceil(LANES) * LANES;
+    fn from_rows(dimensions: usize, nodes: &[f64], weights: &[f64], reach: Reach<T>) -> Self {
+        let mut table = Self { reach, ..Self::empty(dimensions) };
+        table.refill(nodes, weights);
+        table
+    }
+
+    /// A table without nodes.
+    pub(crate) fn empty(dimensions: usize) -> Self {
+        let reach = Reach::Any;
+        Self { dimensions, padded: 0, count: 0, coordinates: Vec::new(), weights: Vec::new(), reach }
+    }
+
+    /// Replaces the nodes, given row by row; the weights are normalised to sum 1.
+    pub(crate) fn refill(&mut self, nodes: &[f64], weights: &[f64]) {
+        self.count = weights.len();
+        self.padded = self.count.div_ceil(LANES) * LANES;
         let total: f64 = weights.iter().sum();
-        let mut coordinates = vec![T::zero(); dimensions * padded];
-        for (n, row) in nodes.chunks_exact(dimensions.max(1)).enumerate() {
+        self.coordinates.clear();
+        self.coordinates.resize(self.dimensions * self.padded, T::zero());
+        for (n, row) in nodes.chunks_exact(self.dimensions.max(1)).enumerate() {
             for (k, &z) in row.iter().enumerate() {
-                coordinates[k * padded + n] = T::lit(z);
+                self.coordinates[k * self.padded + n] = T::lit(z);
             }
         }
-        let mut weights: Vec<T> = weights.iter().map(|w| T::lit(w / total)).collect();
-        weights.resize(padded, T::zero());
-        Self { dimensions, padded, count, coordinates, weights, steps }
+        self.weights.clear();
+        self.weights.extend(weights.iter().map(|w| T::lit(w / total)));
+        self.weights.resize(self.padded, T::zero());
     }
 
     /// The number of nodes, padding included: a multiple of the lane width.
@@ -159,11 +182,6 @@ impl<T: Scalar> NodeTable<T> {
         self.count
     }
 
-    /// The number of coordinates.
-    pub(crate) fn dimensions(&self) -> usize {
-        self.dimensions
-    }
-
     /// Coordinate k of every node.
     pub(crate) fn coordinate(&self, k: usize) -> &[T] {
         &self.coordinates[k * self.padded..(k + 1) * self.padded]
@@ -174,9 +192,21 @@ impl<T: Scalar> NodeTable<T> {
         &self.weights
     }
 
-    /// Whether these steps, wanted by a field that has moved on, are still resolved within a tenth.
-    pub(crate) fn resolves(&self, wanted: &[f64]) -> bool {
-        self.steps.iter().zip(wanted).all(|(have, want)| *have <= 1.1 * want)
+    /// Whether fields that move so with the coordinates are still resolved, within a tenth.
+    pub(crate) fn resolves(&self, coordinates: &[Coordinate]) -> bool {
+        match &self.reach {
+            Reach::Any => true,
+            Reach::Steps { smoothness, accuracy, steps: have } => {
+                have.iter().zip(steps(smoothness, coordinates, *accuracy)).all(|(have, want)| *have <= 1.1 * want)
+            }
+            Reach::Gains(gains) => gains.iter().zip(coordinates).all(|(had, now)| now.gain <= 1.1 * had),
+        }
+    }
+}
+
+impl<T> Reach<T> {
+    fn gains(coordinates: &[Coordinate]) -> Self {
+        Self::Gains(coordinates.iter().map(|c| c.gain).collect())
     }
 }
 
@@ -236,7 +266,7 @@ mod tests {
     fn average(table: &NodeTable<f64>, f: impl Fn(&[f64]) -> f64) -> f64 {
         (0..table.padded())
             .map(|n| {
-                let z: Vec<f64> = (0..table.dimensions()).map(|k| table.coordinate(k)[n]).collect();
+                let z: Vec<f64> = (0..table.dimensions).map(|k| table.coordinate(k)[n]).collect();
                 table.weights()[n] * f(&z)
             })
             .sum()

@@ -14,8 +14,8 @@ pub(crate) use hidden::HiddenLaw;
 pub use hidden::{HiddenDistribution, HiddenVariable, Independent, Law};
 pub use noise::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 pub use nonlinearity::{
-    Erf, FromFunctions, Identity, LeakyRelu, Nonlinearity, Parity, Polynomial, Relu, Sigmoid, Smoothness, Softplus,
-    Tanh,
+    ClosedForm, Erf, FromFunctions, Identity, LeakyRelu, Nonlinearity, Parity, Polynomial, Relu, Sigmoid, Smoothness,
+    Softplus, Tanh,
 };
 pub use penalty::{Penalty, PseudoHuber, Quadratic, Quartic};
 pub use regularizer::{ElasticNet, L1, L2, LinearRegularizer, Regularizer, RegularizerFunction, SmoothedL1};

@@ -84,6 +84,11 @@ pub trait Nonlinearity<T: Scalar = f64>: Send + Sync {
         Smoothness::Smooth
     }
 
+    /// The family whose Gaussian averages have closed forms, if σ is of one. The default claims none.
+    fn closed_form(&self) -> Option<ClosedForm<T>> {
+        None
+    }
+
     /// σ and σ' over a slice: `values\[k\] = σ(fields\[k\])`, `derivatives\[k\] = σ'(fields\[k\])`.
     ///
     /// The three slices have one length; only the common prefix is written otherwise. This is the hot call of every
@@ -93,6 +98,27 @@ pub trait Nonlinearity<T: Scalar = f64>: Send + Sync {
             (*y, *d) = self.value_and_derivative(h);
         }
     }
+
+    /// σ'' over a slice, from the fields and what [`evaluate`](Self::evaluate) gave for them; all slices have one
+    /// length. Answers false, and may leave anything in `seconds`, if σ'' is not known. The default loops over
+    /// [`second_derivative`](Self::second_derivative).
+    fn evaluate_second(&self, fields: &[T], values: &[T], derivatives: &[T], seconds: &mut [T]) -> bool {
+        let _ = (values, derivatives);
+        fields.iter().zip(seconds).all(|(&h, out)| self.second_derivative(h).map(|second| *out = second).is_some())
+    }
+}
+
+/// A family of activations whose averages over centred Gaussian fields are elementary functions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum ClosedForm<T> {
+    /// σ(h) = erf(h/√2): arcsine formulas (Saad and Solla, Phys. Rev. E 52, 4225 (1995)).
+    Erf,
+    /// σ(h) = h for h > 0 and `slope`·h otherwise: arc-cosine formulas (Cho and Saul, NIPS 2009).
+    Rectifier {
+        /// The slope at negative arguments.
+        slope: T,
+    },
 }
 
 macro_rules! forward_nonlinearity {
@@ -119,6 +145,12 @@ macro_rules! forward_nonlinearity {
             fn evaluate(&self, fields: &[T], values: &mut [T], derivatives: &mut [T]) {
                 (**self).evaluate(fields, values, derivatives);
             }
+            fn closed_form(&self) -> Option<ClosedForm<T>> {
+                (**self).closed_form()
+            }
+            fn evaluate_second(&self, fields: &[T], values: &[T], derivatives: &[T], seconds: &mut [T]) -> bool {
+                (**self).evaluate_second(fields, values, derivatives, seconds)
+            }
         }
     )*};
 }
@@ -144,6 +176,10 @@ impl<T: Scalar> Nonlinearity<T> for Tanh {
     }
     fn evaluate(&self, fields: &[T], values: &mut [T], derivatives: &mut [T]) {
         vector_math::evaluate(vector_math::tanh, fields, values, derivatives);
+    }
+    fn evaluate_second(&self, _fields: &[T], values: &[T], derivatives: &[T], seconds: &mut [T]) -> bool {
+        vector_math::combine(values, derivatives, seconds, |y, d| T::lit(-2.0) * y * d);
+        true
     }
     fn second_derivative(&self, h: T) -> Option<T> {
         let (y, d) = self.value_and_derivative(h);
@@ -178,6 +214,13 @@ impl<T: Scalar> Nonlinearity<T> for Erf {
     fn evaluate(&self, fields: &[T], values: &mut [T], derivatives: &mut [T]) {
         vector_math::evaluate(vector_math::erf, fields, values, derivatives);
     }
+    fn evaluate_second(&self, fields: &[T], _values: &[T], derivatives: &[T], seconds: &mut [T]) -> bool {
+        vector_math::combine(fields, derivatives, seconds, |h, d| -h * d);
+        true
+    }
+    fn closed_form(&self) -> Option<ClosedForm<T>> {
+        Some(ClosedForm::Erf)
+    }
     fn second_derivative(&self, h: T) -> Option<T> {
         Some(-h * Nonlinearity::<T>::derivative(self, h))
     }
@@ -204,6 +247,9 @@ impl<T: Scalar> Nonlinearity<T> for Relu {
     }
     fn smoothness(&self) -> Smoothness<T> {
         Smoothness::Kinked { at: T::zero() }
+    }
+    fn closed_form(&self) -> Option<ClosedForm<T>> {
+        Some(ClosedForm::Rectifier { slope: T::zero() })
     }
 }
 
@@ -238,6 +284,9 @@ impl<T: Scalar> Nonlinearity<T> for LeakyRelu<T> {
     fn smoothness(&self) -> Smoothness<T> {
         Smoothness::Kinked { at: T::zero() }
     }
+    fn closed_form(&self) -> Option<ClosedForm<T>> {
+        Some(ClosedForm::Rectifier { slope: self.slope })
+    }
 }
 
 /// The soft rectifier, σ(h) = ln(1 + exp h): branch points at ±iπ.
@@ -260,6 +309,10 @@ impl<T: Scalar> Nonlinearity<T> for Softplus {
     }
     fn evaluate(&self, fields: &[T], values: &mut [T], derivatives: &mut [T]) {
         vector_math::evaluate(vector_math::softplus, fields, values, derivatives);
+    }
+    fn evaluate_second(&self, _fields: &[T], _values: &[T], derivatives: &[T], seconds: &mut [T]) -> bool {
+        vector_math::combine(derivatives, derivatives, seconds, |d, _| d * (T::one() - d));
+        true
     }
     fn second_derivative(&self, h: T) -> Option<T> {
         Some(Sigmoid.derivative(h))
@@ -289,6 +342,10 @@ impl<T: Scalar> Nonlinearity<T> for Sigmoid {
     }
     fn evaluate(&self, fields: &[T], values: &mut [T], derivatives: &mut [T]) {
         vector_math::evaluate(vector_math::sigmoid, fields, values, derivatives);
+    }
+    fn evaluate_second(&self, _fields: &[T], values: &[T], derivatives: &[T], seconds: &mut [T]) -> bool {
+        vector_math::combine(values, derivatives, seconds, |y, d| d * (T::one() - y - y));
+        true
     }
     fn second_derivative(&self, h: T) -> Option<T> {
         let y: T = self.value(h);
@@ -484,6 +541,9 @@ mod tests {
             let slope = (sigma.value(h + step) - sigma.value(h - step)) / (2.0 * step);
             assert!((slope - d).abs() < 1e-7 * (1.0 + d.abs()), "first derivative at {h}: {slope} {d}");
             if let Some(second) = sigma.second_derivative(h) {
+                let mut slice = [0.0];
+                assert!(sigma.evaluate_second(&[h], &[y], &[d], &mut slice));
+                assert!((slice[0] - second).abs() <= 1e-14 * (1.0 + second.abs()), "on a slice, at {h}");
                 let curvature = (sigma.derivative(h + step) - sigma.derivative(h - step)) / (2.0 * step);
                 assert!((curvature - second).abs() < 1e-7 * (1.0 + second.abs()), "second derivative at {h}");
             }

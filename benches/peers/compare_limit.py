@@ -1,0 +1,33 @@
+"""How many times faster the crate is than limit.py: medians of ratios over interleaved rounds.
+
+Both are measured in turn in every round, because a machine drifts. Run from the root of the crate.
+"""
+
+import re
+import statistics
+import subprocess
+
+import limit
+
+ROUNDS = 7
+UNITS = {"ns": 1e-9, "\u00b5s": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+COMMAND = ["cargo", "bench", "--quiet", "--bench", "limit", "--", "--quick", "^limit/(rhs|solve)/[12]/1$"]
+LINE = re.compile(r"(limit/\S+)\s+time:\s+\[\S+ \S+ (\S+) (\S+) ")
+
+
+def crate():
+    """Seconds by id, from one quick run of the bench."""
+    output = subprocess.run(COMMAND, check=True, capture_output=True, text=True).stdout
+    return {name: float(value) * UNITS[unit] for name, value, unit in LINE.findall(output)}
+
+
+crate()  # compiles
+ratios = {}
+for _ in range(ROUNDS):
+    ours, theirs = crate(), limit.measure(3)
+    for name, seconds in theirs.items():
+        ratios.setdefault(name, []).append(seconds / ours[name])
+print("| id | times faster: median | smallest | largest |")
+print("|---|---|---|---|")
+for name, values in ratios.items():
+    print(f"| {name} | {statistics.median(values):.0f} | {min(values):.0f} | {max(values):.0f} |")

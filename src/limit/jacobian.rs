@@ -1,0 +1,338 @@
+//! Derivatives of the coefficients by the state and by the parameters of the model: those of the frozen rule itself.
+//!
+//! One more pass over the nodes gives how every average moves with the means and the factor of its fields, whatever the
+//! number of directions; the rest is the assembly, in numbers that carry eight derivatives each.
+
+use super::assembly::{Frozen, PlaneAverages};
+use super::number::{DIRECTIONS, Dual, Number};
+use super::parameters::Parameter;
+use super::plane::SUMS;
+use super::plane_gradient::{Motion, PlaneGradient};
+use super::quad::QuadGradient;
+use super::rule::{Moving, PlaneNodes, Rule, Work};
+use super::signals::Couplings;
+use super::{Limit, LimitError};
+use crate::Scalar;
+use crate::lanes::Lanes;
+use crate::model::Smoothness;
+use crate::order_parameters::OrderParameters;
+
+/// A direction of differentiation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Direction {
+    /// Entry (l, i) of Q.
+    Overlap(usize, usize),
+    /// Entry (i, j) of R, and with it (j, i).
+    Covariance(usize, usize),
+    /// A parameter.
+    Parameter(Parameter),
+}
+
+impl Direction {
+    /// The entries of a packed state, in order.
+    pub(crate) fn of_state(features: usize, neurons: usize) -> impl Iterator<Item = Self> {
+        let overlaps = (0..features).flat_map(move |l| (0..neurons).map(move |i| Self::Overlap(l, i)));
+        let covariances = (0..neurons).flat_map(move |i| (i..neurons).map(move |j| Self::Covariance(i, j)));
+        overlaps.chain(covariances)
+    }
+}
+
+/// How the averages of a rule move.
+struct Gradients<T> {
+    /// For each plane and each group of hidden nodes; none for closed forms.
+    planes: Vec<Vec<PlaneGradient<T>>>,
+    /// E[c_l c_l'] over each group: p x p.
+    hidden: Vec<Vec<T>>,
+    /// For each entry of Λ that moves: the entry, and its gradient for each quad.
+    entries: Vec<(usize, Vec<QuadMotion<T>>)>,
+}
+
+/// How an entry of Λ moves with the means and the factor of four fields, summed over the hidden law.
+struct QuadMotion<T> {
+    /// By c_l Σ: for each field, of length p.
+    means: [Vec<T>; 4],
+    /// By F_fj.
+    rows: [[T; 4]; 4],
+}
+
+impl<T: Scalar> Rule<T> {
+    /// The coefficients with their derivatives along up to eight directions at a time; calls `visit` with the number
+    /// of the first direction, and the coefficients at the moving state.
+    pub(crate) fn differentiate(
+        &mut self,
+        limit: &Limit<'_, T>,
+        state: &OrderParameters<T>,
+        directions: &[Direction],
+        visit: &mut dyn FnMut(usize, Moving<'_, Dual<T>>),
+    ) -> Result<(), LimitError<T>> {
+        self.work.state.copy_from(state.q(), state.r());
+        self.update_work(limit);
+        self.average(limit);
+        let gradients = self.gradients(limit);
+        for (chunk, directions) in directions.chunks(DIRECTIONS).enumerate() {
+            let mut work = self.lifted(limit, directions)?;
+            work.update(limit, &self.planes, &self.quads, &self.hidden);
+            self.check_smooth(&work)?;
+            self.lift_planes(limit, &gradients, &mut work);
+            self.lift_products(&mut work);
+            let frozen = Frozen {
+                planes: &self.planes,
+                terms: self.terms.as_ref(),
+                offsets: &self.offsets,
+                slopes: &self.slopes,
+                batches: self.batches.as_ref(),
+            };
+            work.assemble(limit, &frozen);
+            self.add_quads(&gradients, &mut work);
+            visit(chunk * DIRECTIONS, work.moving());
+        }
+        Ok(())
+    }
+
+    fn by_parts(&self) -> bool {
+        matches!(self.smoothness, Smoothness::Kinked { .. })
+    }
+
+    /// How one plane's averages move at one group of hidden nodes.
+    pub(super) fn plane_gradient(&mut self, limit: &Limit<'_, T>, index: usize, group: usize) -> PlaneGradient<T> {
+        let by_parts = self.by_parts();
+        let rows = self.work.rows(index);
+        let Self { planes, groups, plane_buffers, .. } = self;
+        let plane = &mut planes[index];
+        let mean = [groups.mean(group)[plane.i], groups.mean(group)[plane.j]];
+        let empty;
+        let table = match &mut plane.nodes {
+            PlaneNodes::Table(table) => &*table,
+            PlaneNodes::Kinked(nodes) => nodes.at(mean, rows),
+            PlaneNodes::Closed(_) => {
+                empty = super::table::NodeTable::empty(2);
+                &empty
+            }
+        };
+        if by_parts {
+            return PlaneGradient::by_parts(table, mean, rows, limit.sigma, plane_buffers);
+        }
+        let mut gradient = PlaneGradient::new(table, mean, rows, plane.i != plane.j, limit.sigma, plane_buffers);
+        if let Some(odd) = plane.odd {
+            gradient.complete_by_exchange(odd);
+        }
+        gradient
+    }
+
+    fn gradients(&mut self, limit: &Limit<'_, T>) -> Gradients<T> {
+        let groups = self.groups.count();
+        let planes = (0..self.planes.len())
+            .map(|plane| match self.planes[plane].nodes {
+                PlaneNodes::Closed(_) => Vec::new(),
+                _ => (0..groups).map(|group| self.plane_gradient(limit, plane, group)).collect(),
+            })
+            .collect();
+        let p = limit.features;
+        let hidden = (0..groups).map(|group| {
+            let mut moments = vec![T::zero(); p * p];
+            for &node in self.groups.members(group) {
+                let (c, weight) = (self.hidden.nodes.column(node), self.hidden.weights[node]);
+                for l in 0..p {
+                    for k in 0..p {
+                        moments[l * p + k] += weight * c[l] * c[k];
+                    }
+                }
+            }
+            moments
+        });
+        Gradients { planes, hidden: hidden.collect(), entries: self.entry_gradients(limit) }
+    }
+
+    fn entry_gradients(&mut self, limit: &Limit<'_, T>) -> Vec<(usize, Vec<QuadMotion<T>>)> {
+        let by_parts = self.by_parts();
+        let Self { terms: Some(terms), quads, places, work, groups, offsets, slopes, closed_products: None, .. } = self
+        else {
+            return Vec::new();
+        };
+        let couplings = Couplings { numbers: &work.numbers, offsets, slopes, means: &work.means };
+        let rows = terms.weights(&couplings, &work.products);
+        let p = limit.features;
+        let still = || QuadMotion { means: [(); 4].map(|()| vec![T::zero(); p]), rows: [[T::zero(); 4]; 4] };
+        let mut entries: Vec<(usize, Vec<QuadMotion<T>>)> =
+            rows.iter().map(|(entry, _)| (*entry, quads.iter().map(|_| still()).collect())).collect();
+        for (index, quad) in quads.iter_mut().enumerate() {
+            // The weight of each of the quad's own pairs in each entry.
+            let mut weights = vec![vec![T::zero(); quad.pairs()]; rows.len()];
+            for (product, place) in places.iter().enumerate() {
+                let share = T::one() / T::of_usize(place.parts.len());
+                for &(_, pair) in place.parts.iter().filter(|part| part.0 == index) {
+                    for (weights, (_, row)) in weights.iter_mut().zip(&rows) {
+                        weights[pair] += share * row[product];
+                    }
+                }
+            }
+            let moving: Vec<usize> = (0..rows.len()).filter(|&n| weights[n].iter().any(|w| *w != T::zero())).collect();
+            let weights: Vec<Vec<T>> = moving.iter().map(|&n| std::mem::take(&mut weights[n])).collect();
+            for group in 0..groups.count() {
+                let (mean, factor) = (groups.mean(group), &work.quad_factors[index]);
+                let gradients: Vec<QuadGradient<T>> = if by_parts {
+                    quad.gradient_by_parts(mean, factor, &weights, limit.sigma)
+                } else {
+                    quad.gradient(mean, factor, &weights, limit.sigma)
+                };
+                for (&entry, gradient) in moving.iter().zip(gradients) {
+                    let motion = &mut entries[entry].1[index];
+                    for f in 0..4 {
+                        for (total, &c) in motion.means[f].iter_mut().zip(groups.weighted(group)) {
+                            *total += gradient[f][0] * c;
+                        }
+                        for j in 0..4 {
+                            motion.rows[f][j] += groups.weight(group) * gradient[f][j + 1];
+                        }
+                    }
+                }
+            }
+        }
+        entries
+    }
+
+    /// A work space whose state and parameters move along the directions.
+    fn lifted(&self, limit: &Limit<'_, T>, directions: &[Direction]) -> Result<Work<T, Dual<T>>, LimitError<T>> {
+        let mut work: Work<T, Dual<T>> = self.work.with_numbers(limit, self.batches.as_ref());
+        let m = limit.neurons;
+        work.state.q = self.work.state.q.iter().map(|&x| Dual::constant(x)).collect();
+        work.state.r = self.work.state.r.iter().map(|&x| Dual::constant(x)).collect();
+        for (k, &direction) in directions.iter().enumerate() {
+            match direction {
+                Direction::Overlap(l, i) => work.state.q[l * m + i].slopes.0[k] = T::one(),
+                Direction::Covariance(i, j) => {
+                    work.state.r[i * m + j].slopes.0[k] = T::one();
+                    work.state.r[j * m + i].slopes.0[k] = T::one();
+                }
+                Direction::Parameter(parameter) => work.numbers.vary(limit, parameter, k)?,
+            }
+        }
+        Ok(work)
+    }
+
+    /// Refuses where the factors, or the averages by parts, do not follow the directions.
+    fn check_smooth(&self, work: &Work<T, Dual<T>>) -> Result<(), LimitError<T>> {
+        let mut smooth = work.batch.as_ref().is_none_or(|(factor, _)| factor.is_smooth());
+        for (plane, factor) in self.planes.iter().zip(&work.plane_factors) {
+            smooth &= factor.is_smooth();
+            if self.by_parts() {
+                let neurons = [plane.i, plane.j];
+                smooth &= self.means_follow(work, factor, &|f| neurons[f]);
+            }
+        }
+        for (quad, factor) in self.quads.iter().zip(&work.quad_factors) {
+            smooth &= factor.is_smooth();
+            if self.by_parts() {
+                smooth &= self.means_follow(work, factor, &|f| quad.fields[f].1);
+            }
+        }
+        if smooth { Ok(()) } else { Err(LimitError::NotDifferentiable) }
+    }
+
+    /// Whether fields without a density of their own move with those that have one.
+    fn means_follow(
+        &self,
+        work: &Work<T, Dual<T>>,
+        factor: &super::factor::Factor<T, Dual<T>>,
+        neuron: &dyn Fn(usize) -> usize,
+    ) -> bool {
+        factor.is_regular()
+            || (0..self.groups.count()).all(|group| {
+                let motion = work.mean_motion(self.groups.weighted(group));
+                factor.moves_within_range(&|f| motion[neuron(f)])
+            })
+    }
+
+    fn lift_planes(&self, limit: &Limit<'_, T>, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
+        let (p, m) = (limit.features, limit.neurons);
+        for (index, plane) in self.planes.iter().enumerate() {
+            if let PlaneNodes::Closed(form) = plane.nodes {
+                work.fill_closed(plane, index, form);
+                continue;
+            }
+            let known = &self.work.planes[index];
+            let mut averages = PlaneAverages {
+                sums: known.sums.map(Dual::constant),
+                with_hidden: known.with_hidden.iter().map(|&x| Dual::constant(x)).collect(),
+            };
+            let rows = work.rows(index);
+            for (group, gradient) in gradients.planes[index].iter().enumerate() {
+                let (weight, weighted) = (self.groups.weight(group), self.groups.weighted(group));
+                let mean = work.mean_motion(weighted);
+                let still = Motion { mean: [Dual::zero(); 2], rows };
+                let along_rows = gradient.slopes(&still);
+                // The mean moves with the average c of the group, and its weight is in there already.
+                let moving = Motion { mean: [mean[plane.i], mean[plane.j]], rows: [[Dual::zero(); 2]; 2] };
+                let along_means = gradient.slopes(&moving);
+                for k in 0..SUMS {
+                    averages.sums[k].slopes += Lanes::splat(weight) * along_rows[k] + along_means[k];
+                }
+                for l in 0..p {
+                    // Σ weight c_l dμ_v over the group.
+                    let moments = &gradients.hidden[group][l * p..][..p];
+                    let mean = work.mean_motion(moments);
+                    for f in 0..4 {
+                        let slopes = gradient.mean(f);
+                        let sum = Lanes::splat(weighted[l]) * along_rows[3 * f]
+                            + Lanes::splat(slopes[0]) * mean[plane.i].slopes
+                            + Lanes::splat(slopes[1]) * mean[plane.j].slopes;
+                        averages.with_hidden[f * p + l].slopes += sum;
+                    }
+                }
+            }
+            work.planes[index] = averages;
+        }
+        debug_assert_eq!(work.means.len(), m * m);
+        work.collect_means(&self.planes);
+    }
+
+    /// Products as constants: how Λ moves with them comes from the gradients of its entries. Closed forms move.
+    fn lift_products(&self, work: &mut Work<T, Dual<T>>) {
+        let Some(terms) = &self.terms else { return };
+        if self.closed_products.is_some() {
+            work.fill_closed_products(terms.products());
+            return;
+        }
+        work.products = self.work.products.iter().map(|&x| Dual::constant(x)).collect();
+    }
+
+    /// Adds to Λ how its averages over four fields move.
+    fn add_quads(&self, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
+        let numbers = &work.numbers;
+        let scale = (numbers.learning_rate * numbers.learning_rate / numbers.batch).value;
+        let m = work.out.neurons();
+        for (entry, motions) in &gradients.entries {
+            let mut total = Lanes::zero();
+            for ((quad, factor), motion) in self.quads.iter().zip(&work.quad_factors).zip(motions) {
+                for f in 0..4 {
+                    total += work.mean_motion(&motion.means[f])[quad.fields[f].1].slopes;
+                    for j in 0..4 {
+                        total += Lanes::splat(motion.rows[f][j]) * factor.get(f, j).slopes;
+                    }
+                }
+            }
+            let (i, j) = (entry / m, entry % m);
+            let total = Lanes::splat(scale) * total;
+            work.out.lambda[i * m + j].slopes += total;
+            if i != j {
+                work.out.lambda[j * m + i].slopes += total;
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Work<T, Dual<T>> {
+    /// Σ_l dQ_li c_l for every neuron i, with Q scaled as the hidden variables are; as slopes of zero.
+    fn mean_motion(&self, c: &[T]) -> Vec<Dual<T>> {
+        let m = self.out.neurons();
+        (0..m)
+            .map(|i| {
+                let slopes = c
+                    .iter()
+                    .enumerate()
+                    .fold(Lanes::zero(), |sum, (l, &c)| sum + Lanes::splat(c) * self.moments.scaled[l * m + i].slopes);
+                Dual { value: T::zero(), slopes }
+            })
+            .collect()
+    }
+}
