@@ -2,7 +2,7 @@
 //! weight, singular covariances, and the error estimate. Random models and states at a fixed seed: no false alarms,
 //! since nothing is drawn anew.
 //!
-//! m = 1 is asked for at tolerance 1e-10 and m = 2 at 1e-5 (relative to max(τ, largest entry)); two answers for what is
+//! m = 1 is asked for at tolerance 1e-10, m = 2 at 1e-5 and m = 3 at 1e-3 (relative to max(τ, largest entry)); two answers for what is
 //! one quantity must agree within the sum of their estimated errors, plus rounding.
 //!
 //! The estimate is no proven bound. Over other seeds it held in all of 3000 cases for one neuron, and failed in about 1
@@ -87,7 +87,7 @@ impl Case {
     }
 
     fn answer(&self) -> Estimated {
-        self.estimated(if self.neurons() == 1 { 1e-10 } else { 1e-5 })
+        self.estimated([1e-10, 1e-5, 1e-3][self.neurons() - 1])
     }
 
     fn view_covariance(&self) -> [[f64; 2]; 2] {
@@ -325,7 +325,7 @@ proptest! {
 
     /// Permuted and flipped features, the flipped neuron, exchanged views; 1e-10.
     #[test]
-    fn one_neuron_has_the_symmetries_of_the_model(case in case(3, 1)) {
+    fn one_neuron_has_the_symmetries_of_the_model(case in case(4, 1)) {
         let base = case.answer();
         check_feature_permutation(&case, &base);
         check_feature_flips(&case, &base);
@@ -364,7 +364,7 @@ proptest! {
 
     /// As for one neuron, and exchanged neurons; 1e-5.
     #[test]
-    fn two_neurons_have_the_symmetries_of_the_model(case in case(2, 2)) {
+    fn two_neurons_have_the_symmetries_of_the_model(case in case(4, 2)) {
         let base = case.answer();
         check_feature_permutation(&case, &base);
         check_feature_flips(&case, &base);
@@ -382,6 +382,22 @@ proptest! {
         let difference = distance(&rough.coefficients, &fine.coefficients);
         prop_assert!(difference <= 1e-3 * magnitude(&fine.coefficients), "{:e}", difference);
         prop_assert!(difference <= rough.error + fine.error, "{:e} with an estimate of {:e}", difference, rough.error);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(12))]
+
+    /// As for two neurons; 1e-3.
+    #[test]
+    fn three_neurons_have_the_symmetries_of_the_model(case in case(4, 3)) {
+        let base = case.answer();
+        check_feature_permutation(&case, &base);
+        check_neuron_flips(&case, &base);
+        check_neuron_permutation(&case, &base);
+        check_view_exchange(&case, &base);
+        check_positivity(&base);
+        check_drift(&case, &base);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Derivatives of the right-hand side by the state and by every parameter, against central differences.
 
 use contrastive_dynamics::integrate::System;
-use contrastive_dynamics::limit::Parameter;
+use contrastive_dynamics::limit::{LimitError, Parameter};
 use contrastive_dynamics::model::{
-    Constraint, Erf, GaussianNoise, GradientFlow, Identity, Independent, L2, Law, LeakyRelu, Model, Nonlinearity,
-    Quadratic, Relu, Sigmoid, Softplus, Tanh, ViewCovariance,
+    Constraint, Erf, FromFunctions, GaussianNoise, GradientFlow, Identity, Independent, L2, Law, LeakyRelu, Model,
+    Nonlinearity, PseudoHuber, Quadratic, Relu, Sigmoid, Smoothness, Softplus, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::{OrderParameters, ReducedOde};
@@ -250,4 +250,87 @@ fn penalty_strength_and_batch_size() {
 fn three_neurons_of_polynomials() {
     let numbers = Numbers { neurons: 3, batch: 2, gaussian: true, ..BASE };
     check(Identity, numbers, 1e-6, 1e-10);
+}
+
+/// A penalty that is not quadratic: whole batches, at a coarse tolerance, since the derivative is that of the rule.
+#[test]
+fn whole_batches() {
+    let model = {
+        Model::builder()
+            .nonlinearity(Tanh)
+            .hidden(Independent::new([Law::two_point(2.25).unwrap(), Law::two_point(1.0).unwrap()]).unwrap())
+            .noise(GaussianNoise::correlated(0.3, -0.4).unwrap())
+            .learning_rate(0.3)
+            .neurons(2)
+            .batch_size(3)
+            .penalty(PseudoHuber::new(0.4).unwrap())
+            .penalty_strength(0.8)
+            .background_std(0.9)
+            .build()
+            .unwrap()
+    };
+    let state = Numbers { neurons: 2, ..BASE }.state();
+    let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(3e-2).unwrap();
+    let mut system = ode.system(&state).unwrap();
+    let packed = state.to_packed();
+    let got = system.jacobian(packed.as_slice()).unwrap();
+    let n = packed.len();
+    for column in 0..n {
+        let mut at = |step: f64| {
+            let (mut y, mut out) = (packed.as_slice().to_vec(), vec![0.0; n]);
+            y[column] += step;
+            system.rates(0.0, &y, &mut out).unwrap();
+            out
+        };
+        let h = 1e-3;
+        let [a, b, c, d] = [-2.0 * h, -h, h, 2.0 * h].map(&mut at);
+        for row in 0..n {
+            let difference = (8.0 * (c[row] - b[row]) - (d[row] - a[row])) / (12.0 * h);
+            let error = (got.by_state[(row, column)] - difference).abs();
+            assert!(error < 1e-6, "({row}, {column}): {error:e}");
+        }
+    }
+}
+
+/// tanh that claims a kink goes by panels, Sobol points and integration by parts: within 2 % of the largest entry.
+#[test]
+fn derivatives_by_parts_agree_with_those_by_the_second_derivative() {
+    let second = |h: f64| -2.0 * h.tanh() / h.cosh().powi(2);
+    let kinked = FromFunctions::new(f64::tanh, |h: f64| h.cosh().powi(-2), second)
+        .with_smoothness(Smoothness::Kinked { at: 0.0 });
+    for strength in [0.0, 0.8] {
+        let numbers = Numbers { neurons: 2, batch: 2, penalty_strength: strength, ..BASE };
+        let (smooth, kinked) = (numbers.model(Tanh), numbers.model(kinked));
+        let want = ReducedOde::new(&smooth).unwrap().sensitivities(&numbers.state(), &[]).unwrap().by_state;
+        let ode = ReducedOde::new(&kinked).unwrap().coefficient_tolerance(2e-3).unwrap();
+        let got = ode.sensitivities(&numbers.state(), &[]).unwrap().by_state;
+        assert!((&got - &want).amax() < 0.02 * want.amax(), "{:e} of {:e}", (&got - &want).amax(), want.amax());
+    }
+}
+
+#[test]
+fn derivatives_that_do_not_exist_are_refused() {
+    let model = BASE.model(Tanh);
+    let ode = ReducedOde::new(&model).unwrap();
+    let at = |q: &[f64], r: f64| OrderParameters::from_rows(2, 1, q, &[r]).unwrap();
+    // R = QᵀQ: the noise keeps the fields regular, but for full correlation.
+    assert!(ode.sensitivities(&at(&[0.6, 0.8], 1.0), &[]).is_ok());
+    let singular = Numbers { noise: [0.3, 1.0, 0.3, 1.0], ..BASE };
+    let model = singular.model(Tanh);
+    let ode = ReducedOde::new(&model).unwrap();
+    let state = at(&[0.4, 0.1], 1.0);
+    assert!(ode.sensitivities(&state, &[Parameter::BackgroundNoiseVariance]).is_ok());
+    let refused = ode.sensitivities(&state, &[Parameter::BackgroundNoiseCorrelation]);
+    assert!(matches!(refused, Err(LimitError::NotDifferentiable)), "{refused:?}");
+    assert!(matches!(ode.sensitivities(&at(&[0.0, 0.0], 0.0), &[]), Err(LimitError::NotDifferentiable)));
+    let refused = ode.sensitivities(&state, &[Parameter::SecondMoment(2)]);
+    assert!(matches!(refused, Err(LimitError::Parameter { .. })));
+    let silent = Numbers { noise: [0.0; 4], ..BASE };
+    let model = silent.model(Tanh);
+    let ode = ReducedOde::new(&model).unwrap();
+    assert!(ode.sensitivities(&state, &[]).is_ok());
+    assert!(matches!(
+        ode.sensitivities(&state, &[Parameter::FeatureNoiseVariance]),
+        Err(LimitError::Parameter { parameter: Parameter::FeatureNoiseVariance })
+    ));
 }

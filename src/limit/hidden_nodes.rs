@@ -48,7 +48,7 @@ pub(super) struct HiddenNodes<T: Scalar> {
 }
 
 /// The most Sobol points of each scramble, in bits.
-const MOST_BITS: u32 = 13;
+const MOST_BITS: u32 = 14;
 
 /// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes.
 pub(super) fn hidden_nodes<T: Scalar>(

@@ -117,7 +117,7 @@ impl<T: Scalar> Rule<T> {
         let hidden = merge_nodes(nodes.quadrature, limit.mirror);
         let mut rule = Self {
             accuracy,
-            sampled: nodes.sampled || limit.whole_batches || limit.quadrature == Quadrature::Sobol,
+            sampled: nodes.sampled || limit.whole_batches || limit.samples_fields(&smoothness),
             saturated: nodes.saturated,
             reach: None,
             exact: false,
@@ -277,7 +277,8 @@ impl<T: Scalar> Rule<T> {
             (Quadrature::GaussHermite, points) => {
                 Some((NodeTable::hermite(coordinates, points.unwrap_or(many), budget)?, false))
             }
-            (Quadrature::Sobol, _) => {
+            // Across a kink in four dimensions lattices converge more slowly still.
+            _ if limit.samples_fields(&self.smoothness) => {
                 Some((NodeTable::sobol(coordinates, self.accuracy.sampled, scrambles, budget)?, false))
             }
             _ => Some((NodeTable::trapezoid(&self.smoothness, coordinates, accuracy, budget)?, true)),
@@ -497,6 +498,13 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
 }
 
 impl<T: Scalar> Limit<'_, T> {
+    /// Whether averages over some fields are over Sobol points.
+    fn samples_fields(&self, smoothness: &Smoothness<T>) -> bool {
+        let kinked = matches!(smoothness, Smoothness::Kinked { .. });
+        let automatic = matches!(self.quadrature, Quadrature::Automatic | Quadrature::Panels);
+        self.quadrature == Quadrature::Sobol || automatic && kinked && self.neurons > 1
+    }
+
     /// Whether exchanging the views changes no average.
     pub(super) fn is_exchangeable(&self) -> bool {
         self.feature_noise.is_exchangeable() && self.views.is_exchangeable()

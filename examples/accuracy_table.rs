@@ -1,0 +1,171 @@
+//! Error against work of the rules for the limit coefficients: the tables of docs/accuracy.md.
+//!
+//!     cargo run --release --example accuracy_table
+//!
+//! Nodes are evaluations of the nonlinearity in one evaluation of the coefficients. Errors are of the entry that is
+//! furthest off, over max(τ, largest entry).
+
+use std::error::Error;
+
+use contrastive_dynamics::limit::{Coefficients, Quadrature};
+use contrastive_dynamics::model::{
+    Erf, GaussianNoise, Independent, L2, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, Tanh,
+};
+use contrastive_dynamics::{Limit, OrderParameters};
+
+const LEARNING_RATE: f64 = 0.3;
+
+/// A model, a state, and what is asked of them.
+struct Table<'a, S, P> {
+    title: &'a str,
+    sigma: S,
+    penalty: P,
+    laws: Vec<Law>,
+    neurons: usize,
+    batch: usize,
+    /// Rules, each with the tolerances asked for.
+    rules: &'a [(Quadrature, &'a [f64])],
+    /// Rule and tolerance of the truth.
+    truth: (Quadrature, f64),
+}
+
+type TableModel<S, P> = Model<f64, S, Independent, GaussianNoise, L2, P>;
+
+impl<S: Nonlinearity + Copy, P: Penalty + Copy> Table<'_, S, P> {
+    fn model(&self) -> Result<TableModel<S, P>, Box<dyn Error>> {
+        let model = Model::builder()
+            .nonlinearity(self.sigma)
+            .hidden(Independent::new(self.laws.clone())?)
+            .noise(GaussianNoise::correlated(0.3, -0.5)?)
+            .learning_rate(LEARNING_RATE)
+            .neurons(self.neurons)
+            .batch_size(self.batch)
+            .penalty(self.penalty)
+            .penalty_strength(if self.neurons > 1 { 1.0 } else { 0.0 })
+            .build()?;
+        Ok(model)
+    }
+
+    fn state(&self) -> Result<OrderParameters, Box<dyn Error>> {
+        let (p, m) = (self.laws.len(), self.neurons);
+        let q: Vec<f64> = (0..p * m).map(|k| 0.4 - 0.15 * k as f64).collect();
+        let r: Vec<f64> = (0..m * m).map(|k| if k / m == k % m { 1.0 } else { 0.2 }).collect();
+        Ok(OrderParameters::from_rows(p, m, &q, &r)?)
+    }
+
+    fn print(&self) -> Result<(), Box<dyn Error>> {
+        let (model, state) = (self.model()?, self.state()?);
+        let limit = Limit::new(&model)?;
+        let (rule, tolerance) = self.truth;
+        let truth = limit.clone().quadrature(rule).tolerance(tolerance)?.coefficients(&state)?.coefficients;
+        let scale = largest(&truth).max(LEARNING_RATE);
+        println!(
+            "\n{}\n\n| rule | tolerance | nodes | estimated error | true error |\n|---|---|---|---|---|",
+            self.title
+        );
+        for &(rule, tolerances) in self.rules {
+            for &tolerance in tolerances {
+                let limit = limit.clone().quadrature(rule).tolerance(tolerance)?;
+                let Ok(answer) = limit.coefficients(&state) else {
+                    println!("| {rule:?} | {tolerance:.0e} | - | not met in the node budget | - |");
+                    continue;
+                };
+                let error = difference(&answer.coefficients, &truth) / scale;
+                let (nodes, estimate) = (limit.rule(&state)?.nodes(), answer.error / scale);
+                println!("| {rule:?} | {tolerance:.0e} | {nodes} | {estimate:.0e} | {error:.0e} |");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entries(c: &Coefficients) -> impl Iterator<Item = f64> {
+    c.a.iter().chain(c.b.iter()).chain(c.lambda.iter()).copied()
+}
+
+fn largest(c: &Coefficients) -> f64 {
+    entries(c).fold(0.0, |most, x| most.max(x.abs()))
+}
+
+fn difference(x: &Coefficients, y: &Coefficients) -> f64 {
+    entries(x).zip(entries(y)).fold(0.0, |most, (x, y)| most.max((x - y).abs()))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    use Quadrature::{Automatic, GaussHermite, Panels, Sobol, Trapezoidal};
+    let two_point = || vec![Law::two_point(2.25)];
+    let laws = |laws: Vec<_>| laws.into_iter().collect::<Result<Vec<Law>, _>>();
+    Table {
+        title: "tanh, one neuron, one two-point variable",
+        sigma: Tanh,
+        penalty: Quadratic,
+        laws: laws(two_point())?,
+        neurons: 1,
+        batch: 1,
+        rules: &[
+            (Trapezoidal, &[1e-2, 1e-4, 1e-7, 1e-10]),
+            (Panels, &[1e-2, 1e-4, 1e-7, 1e-10]),
+            (GaussHermite, &[1e-2, 1e-4, 1e-7]),
+            (Sobol, &[1e-2, 1e-4]),
+        ],
+        truth: (Trapezoidal, 1e-12),
+    }
+    .print()?;
+    Table {
+        title: "erf, one neuron, one Gaussian variable (the truth is the closed form)",
+        sigma: Erf,
+        penalty: Quadratic,
+        laws: laws(vec![Law::gaussian(2.25)])?,
+        neurons: 1,
+        batch: 1,
+        rules: &[(Automatic, &[1e-10]), (Trapezoidal, &[1e-4, 1e-7, 1e-10]), (GaussHermite, &[1e-4, 1e-7, 1e-10])],
+        truth: (Automatic, 1e-12),
+    }
+    .print()?;
+    Table {
+        title: "ReLU, one neuron, one two-point variable",
+        sigma: Relu,
+        penalty: Quadratic,
+        laws: laws(two_point())?,
+        neurons: 1,
+        batch: 1,
+        rules: &[(Panels, &[1e-2, 1e-4, 1e-7, 1e-10]), (Trapezoidal, &[1e-2]), (Sobol, &[1e-2, 1e-3])],
+        truth: (Panels, 1e-12),
+    }
+    .print()?;
+    Table {
+        title: "tanh, one neuron, four continuous variables (uniform and Laplace)",
+        sigma: Tanh,
+        penalty: Quadratic,
+        laws: laws(vec![Law::uniform(1.0), Law::laplace(1.5), Law::uniform(2.0), Law::uniform(0.5)])?,
+        neurons: 1,
+        batch: 1,
+        rules: &[(Automatic, &[1e-2, 1e-3])],
+        truth: (Automatic, 1e-4),
+    }
+    .print()?;
+    for neurons in [2, 3] {
+        Table {
+            title: &format!("tanh, {neurons} neurons with the quadratic penalty, B = 4, one two-point variable"),
+            sigma: Tanh,
+            penalty: Quadratic,
+            laws: laws(two_point())?,
+            neurons,
+            batch: 4,
+            rules: &[(Trapezoidal, &[1e-2, 1e-3, 1e-5]), (Sobol, &[1e-2, 1e-3])],
+            truth: (Trapezoidal, if neurons == 2 { 1e-8 } else { 1e-6 }),
+        }
+        .print()?;
+    }
+    Table {
+        title: "tanh, two neurons with the pseudo-Huber penalty of width 0.3 over whole batches, B = 8, one two-point variable",
+        sigma: Tanh,
+        penalty: PseudoHuber::new(0.3)?,
+        laws: laws(two_point())?,
+        neurons: 2,
+        batch: 8,
+        rules: &[(Automatic, &[1e-2, 1e-3])],
+        truth: (Automatic, 2e-4),
+    }
+    .print()
+}

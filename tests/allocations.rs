@@ -1,0 +1,68 @@
+//! The right-hand side allocates nothing once it has run. One test alone: the counts are of the whole process.
+
+use std::alloc::System as SystemAllocator;
+
+use contrastive_dynamics::integrate::System;
+use contrastive_dynamics::model::{
+    Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, Tanh,
+};
+use contrastive_dynamics::{OrderParameters, ReducedOde};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<SystemAllocator> = &INSTRUMENTED_SYSTEM;
+
+/// Allocations of ten evaluations at slowly moving states.
+fn allocations(
+    sigma: impl Nonlinearity,
+    penalty: impl Penalty,
+    neurons: usize,
+    laws: Vec<Law>,
+    tolerance: f64,
+) -> usize {
+    let model = Model::builder()
+        .nonlinearity(sigma)
+        .hidden(Independent::new(laws).unwrap())
+        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
+        .learning_rate(0.3)
+        .neurons(neurons)
+        .batch_size(2)
+        .penalty(penalty)
+        .penalty_strength(if neurons > 1 { 1.0 } else { 0.0 })
+        .build()
+        .unwrap();
+    let state = if neurons == 1 {
+        OrderParameters::from_rows(2, 1, &[0.35, 0.2], &[1.0])
+    } else {
+        OrderParameters::from_rows(2, 2, &[0.35, 0.2, 0.1, 0.4], &[1.0, 0.2, 0.2, 0.9])
+    };
+    let state = state.unwrap();
+    let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(tolerance).unwrap();
+    let mut system = ode.system(&state).unwrap();
+    let mut y = state.to_packed().as_slice().to_vec();
+    let mut rates = vec![0.0; y.len()];
+    system.rates(0.0, &y, &mut rates).unwrap();
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..10 {
+        y[0] *= 0.999;
+        system.rates(0.0, &y, &mut rates).unwrap();
+    }
+    let change = region.change();
+    assert!(rates.iter().all(|x| x.is_finite()));
+    change.allocations + change.reallocations
+}
+
+#[test]
+fn the_right_hand_side_allocates_nothing() {
+    let laws = || vec![Law::two_point(2.25).unwrap(), Law::three_point(1.0, 0.4).unwrap()];
+    let gaussian = || vec![Law::gaussian(2.25).unwrap(), Law::gaussian(1.0).unwrap()];
+    assert_eq!(allocations(Tanh, Quadratic, 1, laws(), 1e-8), 0);
+    assert_eq!(allocations(Relu, Quadratic, 1, laws(), 1e-6), 0, "panels at a kink");
+    assert_eq!(allocations(Erf, Quadratic, 1, gaussian(), 1e-8), 0, "closed form");
+    assert_eq!(allocations(Tanh, Quadratic, 2, laws(), 1e-4), 0, "four fields");
+    assert_eq!(allocations(Tanh, PseudoHuber::new(0.5).unwrap(), 2, laws(), 5e-2), 0, "whole batches");
+    // The control: one vector would be seen.
+    let region = Region::new(ALLOCATOR);
+    drop(std::hint::black_box(vec![0.0; 3]));
+    assert_eq!(region.change().allocations, 1);
+}
