@@ -7,7 +7,7 @@ use super::factor::Factor;
 use super::signals::{Kind, NoiseTerms, Signal, ordered};
 use super::table::NodeTable;
 use crate::Scalar;
-use crate::lanes::{Lanes, dispatch, groups, groups_mut};
+use crate::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
 use crate::model::Nonlinearity;
 
 /// Nodes evaluated at once: the signals of a block stay in the first-level cache.
@@ -188,7 +188,7 @@ impl<T: Scalar> Quad<T> {
         sigma: &dyn Nonlinearity<T>,
     ) -> Vec<QuadGradient<T>> {
         let signals = self.locals.len();
-        let forms: Vec<Vec<T>> = weights.iter().map(|weights| self.form(weights)).collect();
+        let forms: Vec<Form<T>> = weights.iter().map(|weights| self.form(weights)).collect();
         let mut sums = vec![[[Lanes::zero(); AFFINE]; 4]; forms.len()];
         let mut work = GradientBlock::new(signals);
         let mut curvature = Curvature::new(BLOCK);
@@ -225,27 +225,23 @@ impl<T: Scalar> Quad<T> {
         weights: &[Vec<T>],
         sigma: &dyn Nonlinearity<T>,
     ) -> Vec<QuadGradient<T>> {
-        let mut moments = vec![[[T::zero(); AFFINE]; AFFINE]; weights.len()];
+        let forms: Vec<Form<T>> = weights.iter().map(|weights| self.form(weights)).collect();
+        let mut sums = vec![[[Lanes::zero(); AFFINE]; AFFINE]; weights.len()];
         for start in (0..self.table.padded()).step_by(BLOCK) {
             let range = start..(start + BLOCK).min(self.table.padded());
             self.evaluate(range.clone(), mean, factor, sigma);
             let Self { table, locals, values, derivatives, block, .. } = self;
-            signals(locals, values, derivatives, range.len(), block);
-            for (n, at) in range.enumerate() {
-                let mut z = [T::one(); AFFINE];
-                (0..4).for_each(|k| z[k + 1] = table.coordinate(k)[at]);
-                for (weights, moments) in weights.iter().zip(&mut moments) {
-                    let products = self.pairs.iter().zip(weights);
-                    let g: T = products.map(|(&(x, y), &w)| w * block[x * BLOCK + n] * block[y * BLOCK + n]).sum();
-                    let g = g * table.weights()[at];
-                    for j in 0..AFFINE {
-                        for k in 0..AFFINE {
-                            moments[j][k] += g * z[j] * z[k];
-                        }
+            dispatch(
+                #[inline(always)]
+                || {
+                    signals(locals, values, derivatives, range.len(), block);
+                    for (form, sums) in forms.iter().zip(&mut sums) {
+                        moments(form, block, table, range.clone(), sums);
                     }
-                }
-            }
+                },
+            );
         }
+        let moments = sums.into_iter().map(|sums| sums.map(|row| row.map(Lanes::sum)));
         let solve = |moments: [[T; AFFINE]; AFFINE]| {
             // E[∂g/∂z_j z̃_k] = E[g z_j z̃_k] − δ_jk E[g].
             let mut gradient = [[T::zero(); AFFINE]; 4];
@@ -257,18 +253,21 @@ impl<T: Scalar> Quad<T> {
             }
             gradient
         };
-        moments.into_iter().map(solve).collect()
+        moments.map(solve).collect()
     }
 
-    /// The symmetric matrix W with g = sᵀ W s over the signals s, row by row, from the weights of the pairs.
-    fn form(&self, weights: &[T]) -> Vec<T> {
-        let n = self.locals.len();
-        let mut form = vec![T::zero(); n * n];
-        for (&(x, y), &weight) in self.pairs.iter().zip(weights) {
-            form[x * n + y] += T::lit(0.5) * weight;
-            form[y * n + x] += T::lit(0.5) * weight;
+    /// Twice the symmetric matrix W with g = sᵀ W s over the signals s, from the weights of the pairs.
+    fn form(&self, weights: &[T]) -> Form<T> {
+        let mut rows = vec![Vec::new(); self.locals.len()];
+        for (&(x, y), &weight) in self.pairs.iter().zip(weights).filter(|(_, weight)| **weight != T::zero()) {
+            if x == y {
+                rows[x].push((y, weight + weight));
+            } else {
+                rows[x].push((y, weight));
+                rows[y].push((x, weight));
+            }
         }
-        form
+        rows
     }
 
     /// The number of pairs of signals.
@@ -317,6 +316,42 @@ fn signals<T: Scalar>(locals: &[Local], y: &[Vec<T>; 4], d: &[Vec<T>; 4], length
     }
 }
 
+/// Adds E[g z̃_j z̃_k], g = sᵀ W s, over a block of nodes.
+#[inline(always)]
+fn moments<T: Scalar>(
+    form: &Form<T>,
+    block: &[T],
+    table: &NodeTable<T>,
+    range: Range<usize>,
+    sums: &mut [[Lanes<T>; AFFINE]; AFFINE],
+) {
+    let length = range.len();
+    let weights = groups(&table.weights()[range.clone()]);
+    let z: [&[[T; LANES]]; 4] = std::array::from_fn(|k| groups(&table.coordinate(k)[range.clone()]));
+    for (n, &w) in weights.iter().enumerate() {
+        let at = |signal: usize| Lanes(groups(&block[signal * BLOCK..][..length])[n]);
+        let mut g = Lanes::zero();
+        for (x, row) in form.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
+            let mut sum = Lanes::zero();
+            for &(y, entry) in row {
+                sum += Lanes::splat(entry) * at(y);
+            }
+            g += sum * at(x);
+        }
+        let g = g * Lanes(w) * Lanes::splat(T::lit(0.5));
+        let mut point = [Lanes::splat(T::one()); AFFINE];
+        for k in 0..4 {
+            point[k + 1] = Lanes(z[k][n]);
+        }
+        for j in 0..AFFINE {
+            let first = g * point[j];
+            for k in 0..AFFINE {
+                sums[j][k] += first * point[k];
+            }
+        }
+    }
+}
+
 /// Adds `weight` times the weighted sums of the products to `sums`.
 #[inline(always)]
 fn products<T: Scalar>(
@@ -329,22 +364,33 @@ fn products<T: Scalar>(
 ) {
     let (signals, weighted) = block.split_at_mut(signals * BLOCK);
     let length = weights.len();
-    let mut present = usize::MAX;
-    for (&(x, y), sum) in pairs.iter().zip(sums) {
+    let mut done = 0;
+    while let Some(&(x, _)) = pairs.get(done) {
+        let first = groups(&signals[x * BLOCK..][..length]);
         let weighted = groups_mut(&mut weighted[..length]);
-        if x != present {
-            let first = groups(&signals[x * BLOCK..][..length]);
-            for ((out, &x), &w) in weighted.iter_mut().zip(first).zip(groups(weights)) {
-                *out = (Lanes(x) * Lanes(w)).0;
+        for ((out, &x), &w) in weighted.iter_mut().zip(first).zip(groups(weights)) {
+            *out = (Lanes(x) * Lanes(w)).0;
+        }
+        let run = pairs[done..].iter().take_while(|pair| pair.0 == x).count();
+        let end = done + run;
+        // Four products at a time share the loads of the first factor.
+        while done < end {
+            let count = (end - done).min(4);
+            let second: [&[[T; LANES]]; 4] = std::array::from_fn(|k| {
+                let y = pairs[done + k.min(count - 1)].1;
+                groups(&signals[y * BLOCK..][..length])
+            });
+            let mut total = [Lanes::zero(); 4];
+            for (n, &x) in weighted.iter().enumerate() {
+                for k in 0..4 {
+                    total[k] += Lanes(x) * Lanes(second[k][n]);
+                }
             }
-            present = x;
+            for k in 0..count {
+                sums[done + k] += Lanes::splat(weight) * total[k];
+            }
+            done += count;
         }
-        let second = groups(&signals[y * BLOCK..][..length]);
-        let mut total = [Lanes::zero(); 2];
-        for (n, (&x, &y)) in weighted.iter().zip(second).enumerate() {
-            total[n % 2] += Lanes(x) * Lanes(y);
-        }
-        *sum += Lanes::splat(weight) * (total[0] + total[1]);
     }
 }
 
@@ -396,34 +442,30 @@ impl<T: Scalar> GradientBlock<T> {
     #[inline(always)]
     fn accumulate(
         &mut self,
-        form: &[T],
+        form: &Form<T>,
         locals: &[Local],
         block: &[T],
         table: &NodeTable<T>,
         range: Range<usize>,
         sums: &mut QuadLanes<T>,
     ) {
-        let (count, length) = (locals.len(), range.len());
+        let length = range.len();
         for field in &mut self.fields {
             field[..length].fill(T::zero());
         }
         let weights = groups(&table.weights()[range.clone()]);
-        for (x, local) in locals.iter().enumerate() {
-            let row = &form[x * count..(x + 1) * count];
-            if row.iter().all(|w| *w == T::zero()) {
+        for ((x, local), row) in locals.iter().enumerate().zip(form) {
+            if row.is_empty() {
                 continue;
             }
             // 2 w (W s)_x.
             let out = groups_mut(&mut self.row[..length]);
-            out.fill(Lanes::zero().0);
-            for (y, &w) in row.iter().enumerate().filter(|(_, w)| **w != T::zero()) {
-                let signal = groups(&block[y * BLOCK..][..length]);
-                for (out, &s) in out.iter_mut().zip(signal) {
-                    *out = (Lanes(*out) + Lanes::splat(w) * Lanes(s)).0;
+            for (n, (out, &w)) in out.iter_mut().zip(weights).enumerate() {
+                let mut sum = Lanes::zero();
+                for &(y, entry) in row {
+                    sum += Lanes::splat(entry) * Lanes(groups(&block[y * BLOCK..][..length])[n]);
                 }
-            }
-            for (out, &w) in out.iter_mut().zip(weights) {
-                *out = (Lanes(*out) * Lanes(w) * Lanes::splat(T::lit(2.0))).0;
+                *out = (sum * Lanes(w)).0;
             }
             for (field, slopes) in [(local.own, &self.own), (local.other, &self.other)] {
                 let total = groups_mut(&mut self.fields[field][..length]);
@@ -451,5 +493,8 @@ impl<T: Scalar> GradientBlock<T> {
         }
     }
 }
+
+/// For each signal, the other signals with their entries in the row.
+type Form<T> = Vec<Vec<(usize, T)>>;
 
 type QuadLanes<T> = [[Lanes<T>; AFFINE]; 4];
