@@ -7,10 +7,10 @@ mod naive;
 
 use std::time::Duration;
 
-use contrastive_dynamics::Model;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::sgd::{DirectSgd, Features, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Features, ProjectedChain, Simulator};
+use contrastive_dynamics::{Model, OrderParameters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naive::Naive;
 
@@ -42,6 +42,23 @@ fn direct<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator
         .weights(DMatrix::from_vec(n, m, naive.weights().concat()))
         .seed(seed)
         .unwrap()
+}
+
+/// Compressed SGD from feature and weights of the baseline.
+fn compressed<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator + use<'a> {
+    let (n, m) = (naive.feature().len(), naive.weights().len());
+    CompressedSgd::builder(model, n)
+        .features(Features::from_matrix(DMatrix::from_column_slice(n, 1, naive.feature())).unwrap())
+        .weights(DMatrix::from_vec(n, m, naive.weights().concat()))
+        .seed(seed)
+        .unwrap()
+}
+
+/// The projected chain from the order parameters of the baseline.
+fn projected<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator + use<'a> {
+    let (q, r) = naive.order_parameters();
+    let start = OrderParameters::from_rows(1, naive.weights().len(), &q, &r).unwrap();
+    ProjectedChain::builder(model, naive.feature().len()).start(&start).seed(seed).unwrap()
 }
 
 /// A baseline that simulates something else would make every ratio worthless: from the same start, means of Q and R
@@ -83,9 +100,19 @@ fn sgd_step(c: &mut Criterion) {
         let model = model(m, batch);
         let mut naive = Naive::new(n, m, batch, 1);
         let mut direct = direct(&model, &naive, 2);
+        let mut compressed = compressed(&model, &naive, 3);
+        let mut projected = projected(&model, &naive, 4);
         group.bench_function(id("naive"), |b| b.iter(|| naive.step()));
         group.bench_function(id("direct"), |b| b.iter(|| direct.step().unwrap()));
+        group.bench_function(id("compressed"), |b| b.iter(|| compressed.step().unwrap()));
+        group.bench_function(id("projected"), |b| b.iter(|| projected.step().unwrap()));
     }
+    // The cost of a step of the projected chain does not depend on N.
+    let model = model(1, 1);
+    let start = OrderParameters::from_rows(1, 1, &[0.4], &[1.0]).unwrap();
+    let mut projected = ProjectedChain::builder(&model, 1_000_000).start(&start).seed(5).unwrap();
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(BenchmarkId::new("projected", "1000000/1/1"), |b| b.iter(|| projected.step().unwrap()));
     group.finish();
 }
 

@@ -76,7 +76,7 @@ macro_rules! impl_scalar {
                 $erf(self)
             }
 
-            #[inline]
+            #[inline(always)]
             fn standard_normal<G: Rng + ?Sized>(rng: &mut G) -> Self {
                 StandardNormal.sample(rng)
             }

@@ -8,29 +8,21 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::batch::Batch;
+use super::kernels::{add_scaled, dot};
+use super::start::{Setup, Start, normalise};
 use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
 use crate::model::{
-    AugmentationNoise, Constraint, GradientFlow, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer,
-    ViewCovariance,
+    AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer, ViewCovariance,
 };
 use crate::order_parameters::OrderParameters;
-
-/// How the weights start.
-#[derive(Debug, Clone)]
-enum Start<T: Scalar> {
-    Random,
-    State(OrderParameters<T>),
-    Weights(DMatrix<T>),
-}
 
 /// Builds a [`DirectSgd`]; made by [`DirectSgd::builder`].
 #[derive(Debug, Clone)]
 pub struct DirectSgdBuilder<'a, M, T: Scalar = f64> {
     model: &'a M,
-    dimension: usize,
-    features: Option<Features<T>>,
-    start: Start<T>,
+    setup: Setup<T>,
 }
 
 impl<'a, T, S, H, A, G, P> DirectSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
@@ -45,7 +37,7 @@ where
     /// Uses these features, of dimension N. Default: random ones.
     #[must_use]
     pub fn features(mut self, features: Features<T>) -> Self {
-        self.features = Some(features);
+        self.setup.features = Some(features);
         self
     }
 
@@ -53,14 +45,14 @@ where
     /// normal components.
     #[must_use]
     pub fn start(mut self, state: &OrderParameters<T>) -> Self {
-        self.start = Start::State(state.clone());
+        self.setup.start = Start::State(state.clone());
         self
     }
 
     /// Starts from these weights, N x m.
     #[must_use]
     pub fn weights(mut self, weights: DMatrix<T>) -> Self {
-        self.start = Start::Weights(weights);
+        self.setup.start = Start::Weights(weights);
         self
     }
 
@@ -79,33 +71,8 @@ where
     /// [`SgdError::WeightsShape`] if start or features do not fit the model; [`SgdError::Weights`] for weights that
     /// are not finite, or zero under the sphere constraint.
     pub fn build<R: Rng>(self, mut rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, R>, SgdError<T>> {
-        let (n, p, m) = (self.dimension, self.model.features(), self.model.neurons());
-        if n < p + m {
-            return Err(SgdError::Dimension { dimension: n, least: p + m });
-        }
-        let features = match self.features {
-            Some(features) => features,
-            None => Features::random(n, p, &mut rng)?,
-        };
-        let fits = |state_features, state_neurons| {
-            if (state_features, state_neurons) == (p, m) {
-                return Ok(());
-            }
-            Err(SgdError::StateShape { features: p, neurons: m, state_features, state_neurons })
-        };
-        fits(features.features(), m)?;
-        if features.dimension() != n {
-            return Err(SgdError::Dimension { dimension: features.dimension(), least: n });
-        }
-        let weights = match self.start {
-            Start::Random => DMatrix::from_fn(n, m, |_, _| T::standard_normal(&mut rng)),
-            Start::State(state) => {
-                fits(state.features(), state.neurons())?;
-                features.weights(&state, &mut rng)?
-            }
-            Start::Weights(weights) => weights,
-        };
-        DirectSgd::new(self.model, features, weights, rng)
+        let (features, weights) = self.setup.build(self.model, &mut rng)?;
+        Ok(DirectSgd::new(self.model, features, weights, rng))
     }
 }
 
@@ -138,13 +105,7 @@ pub struct DirectSgd<'a, T: Scalar, S, H, A, G, P, R> {
     steps: u64,
     /// The views of the batch: sample b, view v in rows (2b + v)·N onwards.
     views: Vec<T>,
-    /// h, σ(h), then e of the batch: index (2b + v)·m + i.
-    fields: Vec<T>,
-    values: Vec<T>,
-    derivatives: Vec<T>,
-    errors: Vec<T>,
-    /// C, then ∂F/∂C; m x m.
-    gradient: DMatrix<T>,
+    batch: Batch<T>,
     hidden: Vec<T>,
     /// The weights before a step, to go back to.
     previous: DMatrix<T>,
@@ -157,7 +118,7 @@ impl<'a, T: Scalar, S, H, A, G, P> DirectSgd<'a, T, S, H, A, G, P, Xoshiro256Plu
         model: &'a Model<T, S, H, A, G, P>,
         dimension: usize,
     ) -> DirectSgdBuilder<'a, Model<T, S, H, A, G, P>, T> {
-        DirectSgdBuilder { model, dimension, features: None, start: Start::Random }
+        DirectSgdBuilder { model, setup: Setup::new(dimension) }
     }
 }
 
@@ -171,40 +132,19 @@ where
     P: Penalty<T>,
     R: Rng,
 {
-    fn new(
-        model: &'a Model<T, S, H, A, G, P>,
-        features: Features<T>,
-        mut weights: DMatrix<T>,
-        rng: R,
-    ) -> Result<Self, SgdError<T>> {
-        let (n, m, batch) = (features.dimension(), model.neurons(), model.batch_size());
-        if weights.shape() != (n, m) {
-            let (rows, columns) = weights.shape();
-            return Err(SgdError::WeightsShape { dimension: n, neurons: m, rows, columns });
-        }
-        let usable = |norm: T| norm.is_finite() && (norm > T::zero() || model.constraint() == Constraint::None);
-        if let Some(neuron) = (0..m).find(|&i| !usable(weights.column(i).norm_squared())) {
-            return Err(SgdError::Weights { neuron });
-        }
-        if model.constraint() == Constraint::Sphere {
-            normalise(&mut weights);
-        }
-        let per_neuron = vec![T::zero(); 2 * batch * m];
-        Ok(Self {
+    fn new(model: &'a Model<T, S, H, A, G, P>, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
+        let batch = model.batch_size();
+        Self {
             model,
             previous: weights.clone(),
-            features,
-            weights,
             rng,
             steps: 0,
-            views: vec![T::zero(); 2 * batch * n],
-            fields: per_neuron.clone(),
-            values: per_neuron.clone(),
-            derivatives: per_neuron.clone(),
-            errors: per_neuron,
-            gradient: DMatrix::zeros(m, m),
+            views: vec![T::zero(); 2 * batch * features.dimension()],
+            batch: Batch::new(model.neurons(), batch),
             hidden: vec![T::zero(); model.features()],
-        })
+            features,
+            weights,
+        }
     }
 
     /// The features U.
@@ -258,38 +198,6 @@ where
             }
         }
     }
-
-    /// e_bi^v from the fields of the whole batch (theory §1).
-    fn error_signals(&mut self) {
-        let (m, batch) = (self.model.neurons(), self.model.batch_size());
-        let strength = self.model.penalty_strength();
-        self.model.nonlinearity().evaluate(&self.fields, &mut self.values, &mut self.derivatives);
-        let value = |b: usize, v: usize, i: usize| self.values[(2 * b + v) * m + i];
-        for i in 0..m {
-            for j in 0..m {
-                self.gradient[(i, j)] = if i == j {
-                    -T::one()
-                } else if strength == T::zero() {
-                    T::zero()
-                } else {
-                    let sum: T = (0..batch).map(|b| value(b, 0, i) * value(b, 1, j)).sum();
-                    strength * self.model.penalty().derivative(sum / T::of_usize(batch))
-                };
-            }
-        }
-        for b in 0..batch {
-            for i in 0..m {
-                let first: T = (0..m).map(|j| self.gradient[(i, j)] * value(b, 1, j)).sum();
-                let second: T = (0..m).map(|j| self.gradient[(j, i)] * value(b, 0, j)).sum();
-                let at = |v: usize| (2 * b + v) * m + i;
-                self.errors[at(0)] = self.derivatives[at(0)] * first;
-                self.errors[at(1)] = match self.model.gradient_flow() {
-                    GradientFlow::BothViews => self.derivatives[at(1)] * second,
-                    GradientFlow::StopGradient => T::zero(),
-                };
-            }
-        }
-    }
 }
 
 impl<T, S, H, A, G, P, R> Simulator<T> for DirectSgd<'_, T, S, H, A, G, P, R>
@@ -316,18 +224,19 @@ where
 
     fn step(&mut self) -> Result<(), Divergence> {
         let n = self.features.dimension();
-        let (m, batch) = (self.model.neurons(), self.model.batch_size());
+        let batch = self.model.batch_size();
         let root = T::of_usize(n).sqrt();
         for b in 0..batch {
             self.draw(b);
         }
-        for (view, fields) in self.views.chunks_exact(n).zip(self.fields.chunks_exact_mut(m)) {
-            for (h, w) in fields.iter_mut().zip(self.weights.column_iter()) {
-                *h = dot(w.as_slice(), view) / root;
+        for (i, w) in self.weights.column_iter().enumerate() {
+            let fields = self.batch.fields_mut(i, batch);
+            for (k, view) in self.views.chunks_exact(n).enumerate() {
+                fields[k % 2 * batch + k / 2] = dot(w.as_slice(), view) / root;
             }
         }
-        self.error_signals();
-        if !self.errors.iter().all(nalgebra::ComplexField::is_finite) {
+        self.batch.error_signals(self.model, self.model.neurons(), batch);
+        if !self.batch.is_finite() {
             return Err(Divergence { step: self.steps + 1 });
         }
         self.previous.copy_from(&self.weights);
@@ -341,8 +250,9 @@ where
                     *w -= decay * self.model.regularizer().apply(*w);
                 }
             }
-            for (view, errors) in self.views.chunks_exact(n).zip(self.errors.chunks_exact(m)) {
-                add_scaled(scale * errors[i], view, w);
+            let errors = self.batch.errors(i, batch);
+            for (k, view) in self.views.chunks_exact(n).enumerate() {
+                add_scaled(scale * errors[k % 2 * batch + k / 2], view, w);
             }
         }
         if self.model.constraint() == Constraint::Sphere {
@@ -364,43 +274,12 @@ where
     }
 }
 
-/// Scales every column to squared norm N.
-fn normalise<T: Scalar>(weights: &mut DMatrix<T>) {
-    let root = T::of_usize(weights.nrows()).sqrt();
-    for mut w in weights.column_iter_mut() {
-        let scale = root / w.norm();
-        w *= scale;
-    }
-}
-
-/// Σ_n x_n y_n over 32 independent partial sums.
-fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
-    const PARTIAL: usize = 32;
-    let (xs, x_rest) = x.as_chunks::<PARTIAL>();
-    let (ys, y_rest) = y.as_chunks::<PARTIAL>();
-    let mut sums = [T::zero(); PARTIAL];
-    for (x, y) in xs.iter().zip(ys) {
-        for k in 0..PARTIAL {
-            sums[k] += x[k] * y[k];
-        }
-    }
-    let rest: T = x_rest.iter().zip(y_rest).map(|(&x, &y)| x * y).sum();
-    sums.iter().copied().sum::<T>() + rest
-}
-
-/// y += a x.
-fn add_scaled<T: Scalar>(a: T, x: &[T], y: &mut [T]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y += a * x;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Features;
     use super::*;
     use crate::integrate::Output;
-    use crate::model::{Identity, Independent, L1, Law, NoNoise, RademacherNoise, Tanh};
+    use crate::model::{GradientFlow, Identity, Independent, L1, Law, NoNoise, RademacherNoise, Tanh};
 
     fn hidden() -> Independent {
         Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap()

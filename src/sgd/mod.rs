@@ -1,12 +1,32 @@
 //! Online SGD at finite dimension N (theory §1).
 //!
-//! In: the trait [`Simulator`], the features, and the direct simulator. Out: the limit (see [`crate::limit`]).
+//! In: the trait [`Simulator`], the features, and three simulators that agree in law. Out: the limit (see
+//! [`crate::limit`]).
+//!
+//! | simulator | keeps | draws per step | noise | regulariser |
+//! |---|---|---|---|---|
+//! | [`DirectSgd`] | U, W | every view in full: 2B normals per coordinate and more | any | any |
+//! | [`CompressedSgd`] | U, W | at most m normals per coordinate, whatever B | Gaussian | any |
+//! | [`ProjectedChain`] | Q, R | a number that does not depend on N | Gaussian | linear |
+//!
+//! Use the last that allows your model: [`ProjectedChain`] for order parameters under L2, [`CompressedSgd`] if the
+//! weights or another regulariser matter, [`DirectSgd`] for noise that is not Gaussian.
 
+mod batch;
+mod compressed;
 mod direct;
 mod features;
+mod frame;
+mod kernels;
+mod projected;
+mod span;
+mod start;
+mod triangle;
 
+pub use compressed::{CompressedSgd, CompressedSgdBuilder};
 pub use direct::{DirectSgd, DirectSgdBuilder};
 pub use features::Features;
+pub use projected::{ProjectedChain, ProjectedChainBuilder};
 
 use crate::Scalar;
 use crate::integrate::{Output, OutputError, Schedule};
@@ -64,6 +84,12 @@ pub enum SgdError<T: Scalar = f64> {
     Weights {
         /// Which neuron.
         neuron: usize,
+    },
+    /// The simulator needs Gaussian noise.
+    #[error("{simulator} draws only projections of Gaussian noise, and this noise is not Gaussian: use DirectSgd")]
+    NoiseNotGaussian {
+        /// Which simulator.
+        simulator: &'static str,
     },
     /// The output times are unusable.
     #[error(transparent)]
@@ -170,4 +196,20 @@ fn nearest_step<T: Scalar>(t: T, dimension: usize) -> u64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let step = (t.as_f64() * dimension as f64).round().max(0.0) as u64;
     step
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Constraint, GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+
+    /// Two features, three neurons.
+    pub(super) fn model(
+        constraint: Constraint,
+        learning_rate: f64,
+    ) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+        let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap();
+        let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(learning_rate).neurons(3);
+        let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+        builder.noise(noise).penalty_strength(0.7).constraint(constraint).build().unwrap()
+    }
 }

@@ -1,0 +1,331 @@
+//! Compressed SGD (theory §8): the weights in full, but for Gaussian noise no views. A batch is drawn as the weights see
+//! it, and the rest of its gradient as one Gaussian matrix.
+//!
+//! In: the update, for any regulariser. Out: noise that is not Gaussian (see
+//! [`DirectSgd`](super::DirectSgd)).
+
+use nalgebra::DMatrix;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::frame::Frame;
+use super::kernels::{Columns, combine, dot, fill_normals};
+use super::span::Span;
+use super::start::{Setup, Start, normalise};
+use super::{Divergence, Features, SgdError, Simulator};
+use crate::Scalar;
+use crate::lanes::dispatch;
+use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
+use crate::order_parameters::OrderParameters;
+
+/// Builds a [`CompressedSgd`]; made by [`CompressedSgd::builder`].
+#[derive(Debug, Clone)]
+pub struct CompressedSgdBuilder<'a, M, T: Scalar = f64> {
+    model: &'a M,
+    setup: Setup<T>,
+}
+
+impl<'a, T, S, H, A, G, P> CompressedSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
+where
+    T: Scalar,
+    S: Nonlinearity<T>,
+    H: HiddenDistribution<T>,
+    A: AugmentationNoise<T>,
+    G: Regularizer<T>,
+    P: Penalty<T>,
+{
+    /// Uses these features, of dimension N. Default: random ones.
+    #[must_use]
+    pub fn features(mut self, features: Features<T>) -> Self {
+        self.setup.features = Some(features);
+        self
+    }
+
+    /// Starts from random weights with exactly these order parameters. Default: weights with independent standard
+    /// normal components.
+    #[must_use]
+    pub fn start(mut self, state: &OrderParameters<T>) -> Self {
+        self.setup.start = Start::State(state.clone());
+        self
+    }
+
+    /// Starts from these weights, N x m.
+    #[must_use]
+    pub fn weights(mut self, weights: DMatrix<T>) -> Self {
+        self.setup.start = Start::Weights(weights);
+        self
+    }
+
+    /// The simulator, drawing everything from a xoshiro256++ generator with that seed.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn seed(self, seed: u64) -> Result<CompressedSgd<'a, T, S, H, A, G, P, Xoshiro256PlusPlus>, SgdError<T>> {
+        self.build(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// The simulator, drawing everything (features and start first, then samples) from `rng`.
+    ///
+    /// # Errors
+    /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Dimension`] unless N ≥ p + m
+    /// and the features have dimension N; [`SgdError::StateShape`] or [`SgdError::WeightsShape`] if start or features
+    /// do not fit the model; [`SgdError::Weights`] for weights that are not finite, or zero under the sphere
+    /// constraint.
+    pub fn build<R: Rng>(self, mut rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, R>, SgdError<T>> {
+        let span = Span::new(self.model, "compressed SGD")?;
+        let (features, weights) = self.setup.build(self.model, &mut rng)?;
+        let (n, m) = weights.shape();
+        let p = features.features();
+        let zeros = |length: usize| vec![T::zero(); length];
+        Ok(CompressedSgd {
+            model: self.model,
+            rng,
+            steps: 0,
+            next: weights.clone(),
+            features,
+            weights,
+            frame: Frame::new(n, p, m),
+            overlaps: zeros(p * m),
+            background: zeros(m * m),
+            span,
+            noise: zeros(n * m),
+            noise_dots: zeros((p + m) * m),
+            coefficients: zeros(p + 2 * m),
+        })
+    }
+}
+
+/// Online SGD at finite N under Gaussian noise, exact in law, with the weights in full but without the samples.
+///
+/// The weights see a sample only by c, by its noise z along the features and by its components ξ along their own
+/// background parts, and its other components are Gaussian and independent of those. So the gradient of a whole batch
+/// needs, once the errors e are there, no more than one N x m Gaussian matrix,
+/// of covariance L Lᵀ = (1/B²) Σ_b Σ_vv' e_b^v D_vv' e_b^v'ᵀ per row, with its components in span(U, W) replaced by
+/// those that were drawn. Per step and coordinate that is the rank of L, at most min(m, 2B), normals.
+/// [`DirectSgd`](super::DirectSgd) needs 2B.
+///
+/// Any regulariser, the sphere constraint and stop gradient are as in direct SGD. The frame of span(U, W) is built anew
+/// from the weights at every step, orthogonal to rounding even where R − QᵀQ is nearly or exactly singular, so nothing
+/// drifts.
+///
+/// ```
+/// use contrastive_dynamics::integrate::Output;
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Model, Tanh};
+/// use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .regularizer(L1)
+///     .weight_decay(0.1)
+///     .batch_size(16)
+///     .build()?;
+/// let mut sgd = CompressedSgd::builder(&model, 100).seed(1)?;
+/// let trajectory = sgd.run(1.0, &Output::Times(vec![0.0, 0.5, 1.0]))?;
+/// assert_eq!(trajectory.work().samples, 1600);
+/// assert_eq!(sgd.weights().shape(), (100, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The model is that of Meng and Wang ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)); the reduction is derived
+/// in docs/theory.md, §8.
+#[derive(Debug, Clone)]
+pub struct CompressedSgd<'a, T: Scalar, S, H, A, G, P, R> {
+    model: &'a Model<T, S, H, A, G, P>,
+    features: Features<T>,
+    weights: DMatrix<T>,
+    rng: R,
+    steps: u64,
+    /// The weights after the step.
+    next: DMatrix<T>,
+    frame: Frame<T>,
+    /// Q_li at l·m + i and V_ia at i·m + a.
+    overlaps: Vec<T>,
+    background: Vec<T>,
+    span: Span<T>,
+    /// One Gaussian vector of N numbers for each column of L.
+    noise: Vec<T>,
+    /// The scalar products of noise j with U and the frame at j·(p + k) onwards.
+    noise_dots: Vec<T>,
+    /// What one neuron's update takes of U, the frame and the noise.
+    coefficients: Vec<T>,
+}
+
+impl<'a, T: Scalar, S, H, A, G, P> CompressedSgd<'a, T, S, H, A, G, P, Xoshiro256PlusPlus> {
+    /// A builder for that model at dimension N.
+    #[must_use]
+    pub fn builder(
+        model: &'a Model<T, S, H, A, G, P>,
+        dimension: usize,
+    ) -> CompressedSgdBuilder<'a, Model<T, S, H, A, G, P>, T> {
+        CompressedSgdBuilder { model, setup: Setup::new(dimension) }
+    }
+}
+
+impl<T, S, H, A, G, P, R> CompressedSgd<'_, T, S, H, A, G, P, R>
+where
+    T: Scalar,
+    S: Nonlinearity<T>,
+    H: HiddenDistribution<T>,
+    G: Regularizer<T>,
+    P: Penalty<T>,
+    R: Rng,
+{
+    /// The features U.
+    #[must_use]
+    pub fn features(&self) -> &Features<T> {
+        &self.features
+    }
+
+    /// The weights W, N x m.
+    #[must_use]
+    pub fn weights(&self) -> &DMatrix<T> {
+        &self.weights
+    }
+
+    /// Writes the weights after the step; whether they are finite.
+    ///
+    /// w_i' = w_i − (τγ/N) φ(w_i) − (τ/(BN)) Σ_l (Σ e x̃)_li u_l − (τ/(B√N)) Σ_a (Σ e ξ)_ia ê_a + (τ/√N) Σ_j L_ij g_j, the
+    /// g_j without their components along u_l and ê_a.
+    #[inline(always)]
+    fn advance(&mut self) -> bool {
+        let (n, m) = self.weights.shape();
+        let (p, k, rank) = (self.features.features(), self.frame.rank, self.span.noise_rank);
+        let (features, frame) = (self.features.matrix().as_slice(), &self.frame.vectors[..k * n]);
+        let noise = &self.noise[..rank * n];
+        for (g, dots) in noise.chunks_exact(n).zip(self.noise_dots.chunks_exact_mut(p + k)) {
+            let columns = features.chunks_exact(n).chain(frame.chunks_exact(n));
+            for (dot_of, x) in dots.iter_mut().zip(columns) {
+                *dot_of = dot(g, x);
+            }
+        }
+        let (size, root) = (T::of_usize(n), T::of_usize(n).sqrt());
+        let rate = self.model.learning_rate();
+        let per_sample = rate / T::of_usize(self.model.batch_size());
+        let decay = rate * self.model.weight_decay() / size;
+        let regularizer = self.model.regularizer();
+        let mut finite = true;
+        let columns = self.weights.as_slice().chunks_exact(n).zip(self.next.as_mut_slice().chunks_exact_mut(n));
+        for (i, (w, next)) in columns.enumerate() {
+            let (along, rest) = self.coefficients.split_at_mut(p);
+            let (across, own) = rest.split_at_mut(k);
+            let own = &mut own[..rank];
+            for (j, own) in own.iter_mut().enumerate() {
+                *own = rate / root * self.span.noise_factor[i * m + j];
+            }
+            let projected = |c: usize| {
+                let terms = self.noise_dots.chunks_exact(p + k).zip(&*own);
+                terms.fold(T::zero(), |sum, (dots, &a)| sum + a * dots[c])
+            };
+            for (l, along) in along.iter_mut().enumerate() {
+                *along = -(per_sample * self.span.feature_sums[l * m + i] + projected(l)) / size;
+            }
+            for (a, across) in across.iter_mut().enumerate() {
+                let norm = self.frame.norms[a];
+                let drawn = per_sample / root * self.span.background_sums[i * m + a];
+                *across = -(drawn + projected(p + a) / norm) / norm;
+            }
+            let parts = [
+                Columns { data: features, coefficients: along },
+                Columns { data: frame, coefficients: across },
+                Columns { data: noise, coefficients: own },
+            ];
+            let norm = if decay > T::zero() {
+                combine(next, w, |w| w - decay * regularizer.apply(w), parts)
+            } else {
+                combine(next, w, |w| w, parts)
+            };
+            finite &= norm.is_finite();
+        }
+        finite
+    }
+}
+
+impl<T, S, H, A, G, P, R> Simulator<T> for CompressedSgd<'_, T, S, H, A, G, P, R>
+where
+    T: Scalar,
+    S: Nonlinearity<T>,
+    H: HiddenDistribution<T>,
+    A: AugmentationNoise<T>,
+    G: Regularizer<T>,
+    P: Penalty<T>,
+    R: Rng,
+{
+    fn dimension(&self) -> usize {
+        self.features.dimension()
+    }
+
+    fn batch_size(&self) -> usize {
+        self.model.batch_size()
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn step(&mut self) -> Result<(), Divergence> {
+        let n = self.features.dimension();
+        dispatch(
+            #[inline(always)]
+            || {
+                let features = self.features.matrix().as_slice();
+                self.frame.build(features, &self.weights, &mut self.overlaps, &mut self.background);
+            },
+        );
+        self.span.draw(self.model, &self.overlaps, &self.background, self.frame.rank, &mut self.rng);
+        fill_normals(&mut self.rng, &mut self.noise[..self.span.noise_rank * n]);
+        let mut finite = dispatch(
+            #[inline(always)]
+            || self.advance(),
+        );
+        if self.model.constraint() == Constraint::Sphere && finite {
+            normalise(&mut self.next);
+            finite = self.next.iter().all(nalgebra::ComplexField::is_finite);
+        }
+        if !finite {
+            return Err(Divergence { step: self.steps + 1 });
+        }
+        std::mem::swap(&mut self.weights, &mut self.next);
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn order_parameters(&self) -> OrderParameters<T> {
+        let scale = T::one() / T::of_usize(self.features.dimension());
+        let q = self.features.matrix().tr_mul(&self.weights) * scale;
+        let r = self.weights.tr_mul(&self.weights) * scale;
+        OrderParameters::from_parts(q, r)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sgd::tests::model;
+
+    #[test]
+    fn a_seed_fixes_the_run_and_the_sphere_keeps_norms() {
+        let model = model(Constraint::Sphere, 0.3);
+        let run = || {
+            let mut sgd = CompressedSgd::builder(&model, 30).seed(9).unwrap();
+            for _ in 0..60 {
+                sgd.step().unwrap();
+            }
+            sgd.weights().clone()
+        };
+        assert_eq!(run(), run());
+        assert!(run().column_iter().all(|w| (w.norm_squared() - 30.0).abs() < 1e-12));
+    }
+
+    #[test]
+    fn weights_that_overflow_are_a_divergence_and_the_state_stays() {
+        for constraint in [Constraint::None, Constraint::Sphere] {
+            let model = model(constraint, 1e200);
+            let mut sgd = CompressedSgd::builder(&model, 20).seed(5).unwrap();
+            let before = sgd.weights().clone();
+            assert_eq!(sgd.step(), Err(Divergence { step: 1 }));
+            assert_eq!((sgd.weights(), sgd.steps()), (&before, 0));
+        }
+    }
+}
