@@ -15,6 +15,7 @@
 //! | which features can be learned | [`stability`] |
 //! | with which time stepping, and when to report | [`integrate`] |
 //! | what a run reports | [`trajectory`] |
+//! | what do many runs do | [`ensemble`] |
 //!
 //! Scaling: weights and features have components of order one, a step of SGD moves w by −τ ∂F/∂w − (τ/N) γ φ(w), and
 //! time is t = steps/N. No public number is pre-divided by N.
@@ -45,6 +46,7 @@
 
 #[cfg(feature = "serde")]
 pub mod case_file;
+pub mod ensemble;
 pub mod integrate;
 mod lanes;
 pub mod limit;

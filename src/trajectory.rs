@@ -23,6 +23,11 @@ pub enum StopReason<T> {
         /// When.
         time: T,
     },
+    /// An observer asked for it.
+    Observer {
+        /// When.
+        time: T,
+    },
     /// An error ended the run: the trajectory holds what came before.
     Failure {
         /// The time reached.

@@ -28,6 +28,8 @@ pub use direct::{DirectSgd, DirectSgdBuilder};
 pub use features::Features;
 pub use projected::{ProjectedChain, ProjectedChainBuilder};
 
+use std::ops::ControlFlow;
+
 use crate::Scalar;
 use crate::integrate::{Output, OutputError, Schedule};
 use crate::order_parameters::OrderParameters;
@@ -145,6 +147,21 @@ pub trait Simulator<T: Scalar = f64> {
     /// [`SgdError::Output`] for times that are unusable (before the present time or after `end`);
     /// [`SgdError::Diverged`] with the trajectory so far.
     fn run(&mut self, end: T, output: &Output<T>) -> Result<Trajectory<T>, SgdError<T>> {
+        self.run_observed(end, output, &mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`run`](Self::run), and shows every recorded time and state to `observer`, to print, to draw a progress bar,
+    /// or to stop: [`ControlFlow::Break`] ends the run there, with [`StopReason::Observer`]. Between records nothing is
+    /// called.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    fn run_observed(
+        &mut self,
+        end: T,
+        output: &Output<T>,
+        observer: &mut dyn FnMut(T, &OrderParameters<T>) -> ControlFlow<()>,
+    ) -> Result<Trajectory<T>, SgdError<T>> {
         let n = self.dimension();
         let (start, last) = (self.steps(), nearest_step(end, n));
         // A second run to a time that rounds to the present step is empty, not an error.
@@ -167,11 +184,17 @@ pub trait Simulator<T: Scalar = f64> {
                     next > before
                 }
             };
-            if due || step == last {
-                trajectory.push(self.time(), self.order_parameters());
-            }
             trajectory.work.accepted_steps = step - start;
             trajectory.work.samples = (step - start) * self.batch_size() as u64;
+            if due || step == last {
+                let (time, state) = (self.time(), self.order_parameters());
+                let flow = observer(time, &state);
+                trajectory.push(time, state);
+                if flow.is_break() && step < last {
+                    trajectory.stop = StopReason::Observer { time };
+                    return Ok(trajectory);
+                }
+            }
             if step == last {
                 trajectory.stop = StopReason::EndTime;
                 return Ok(trajectory);
