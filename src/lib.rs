@@ -16,6 +16,7 @@
 //! | with which time stepping, and when to report | [`integrate`] |
 //! | what a run reports | [`trajectory`] |
 //! | what do many runs do | [`ensemble`] |
+//! | where random numbers come from | [`random`] |
 //!
 //! Scaling: weights and features have components of order one, a step of SGD moves w by −τ ∂F/∂w − (τ/N) γ φ(w), and
 //! time is t = steps/N. No public number is pre-divided by N.
@@ -53,6 +54,7 @@ pub mod limit;
 pub mod model;
 pub mod ode;
 mod order_parameters;
+pub mod random;
 mod scalar;
 pub mod sgd;
 pub mod stability;

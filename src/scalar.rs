@@ -50,7 +50,7 @@ pub trait Scalar:
 }
 
 mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed: crate::random::Stocked {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }

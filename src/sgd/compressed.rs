@@ -6,10 +6,9 @@
 
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::frame::Frame;
-use super::kernels::{Columns, combine, dot, fill_normals};
+use super::kernels::{Columns, combine, dot};
 use super::span::Span;
 use super::start::{Setup, Start, normalise};
 use super::{Divergence, Features, SgdError, Simulator};
@@ -17,6 +16,7 @@ use crate::Scalar;
 use crate::lanes::dispatch;
 use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
 use crate::order_parameters::OrderParameters;
+use crate::random::{FillNormal, LaneRng, PerDraw};
 
 /// Builds a [`CompressedSgd`]; made by [`CompressedSgd::builder`].
 #[derive(Debug, Clone)]
@@ -56,12 +56,12 @@ where
         self
     }
 
-    /// The simulator, drawing everything from a xoshiro256++ generator with that seed.
+    /// The simulator, drawing everything from a [`LaneRng`] with that seed.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<CompressedSgd<'a, T, S, H, A, G, P, Xoshiro256PlusPlus>, SgdError<T>> {
-        self.build(Xoshiro256PlusPlus::seed_from_u64(seed))
+    pub fn seed(self, seed: u64) -> Result<CompressedSgd<'a, T, S, H, A, G, P, LaneRng>, SgdError<T>> {
+        self.with(LaneRng::seed_from_u64(seed))
     }
 
     /// The simulator, drawing everything (features and start first, then samples) from `rng`.
@@ -71,7 +71,14 @@ where
     /// and the features have dimension N; [`SgdError::StateShape`] or [`SgdError::WeightsShape`] if start or features
     /// do not fit the model; [`SgdError::Weights`] for weights that are not finite, or zero under the sphere
     /// constraint.
-    pub fn build<R: Rng>(self, mut rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, R>, SgdError<T>> {
+    pub fn build<R: Rng>(self, rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, PerDraw<R>>, SgdError<T>> {
+        self.with(PerDraw(rng))
+    }
+
+    fn with<R>(self, mut rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, R>, SgdError<T>>
+    where
+        R: Rng + FillNormal<T>,
+    {
         let span = Span::new(self.model, "compressed SGD")?;
         let (features, weights) = self.setup.build(self.model, &mut rng)?;
         let (n, m) = weights.shape();
@@ -152,7 +159,7 @@ pub struct CompressedSgd<'a, T: Scalar, S, H, A, G, P, R> {
     coefficients: Vec<T>,
 }
 
-impl<'a, T: Scalar, S, H, A, G, P> CompressedSgd<'a, T, S, H, A, G, P, Xoshiro256PlusPlus> {
+impl<'a, T: Scalar, S, H, A, G, P> CompressedSgd<'a, T, S, H, A, G, P, LaneRng> {
     /// A builder for that model at dimension N.
     #[must_use]
     pub fn builder(
@@ -170,7 +177,7 @@ where
     H: HiddenDistribution<T>,
     G: Regularizer<T>,
     P: Penalty<T>,
-    R: Rng,
+    R: Rng + FillNormal<T>,
 {
     /// The features U.
     #[must_use]
@@ -250,7 +257,7 @@ where
     A: AugmentationNoise<T>,
     G: Regularizer<T>,
     P: Penalty<T>,
-    R: Rng,
+    R: Rng + FillNormal<T>,
 {
     fn dimension(&self) -> usize {
         self.features.dimension()
@@ -274,7 +281,7 @@ where
             },
         );
         self.span.draw(self.model, &self.overlaps, &self.background, self.frame.rank, &mut self.rng);
-        fill_normals(&mut self.rng, &mut self.noise[..self.span.noise_rank * n]);
+        self.rng.fill_normal(&mut self.noise[..self.span.noise_rank * n]);
         let mut finite = dispatch(
             #[inline(always)]
             || self.advance(),

@@ -6,17 +6,18 @@
 
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::batch::Batch;
 use super::kernels::{add_scaled, dot};
 use super::start::{Setup, Start, normalise};
 use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
+use crate::lanes::dispatch;
 use crate::model::{
     AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer, ViewCovariance,
 };
 use crate::order_parameters::OrderParameters;
+use crate::random::{FillNormal, LaneRng, PerDraw};
 
 /// Builds a [`DirectSgd`]; made by [`DirectSgd::builder`].
 #[derive(Debug, Clone)]
@@ -56,12 +57,12 @@ where
         self
     }
 
-    /// The simulator, drawing everything from a xoshiro256++ generator with that seed.
+    /// The simulator, drawing everything from a [`LaneRng`] with that seed.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<DirectSgd<'a, T, S, H, A, G, P, Xoshiro256PlusPlus>, SgdError<T>> {
-        self.build(Xoshiro256PlusPlus::seed_from_u64(seed))
+    pub fn seed(self, seed: u64) -> Result<DirectSgd<'a, T, S, H, A, G, P, LaneRng>, SgdError<T>> {
+        self.with(LaneRng::seed_from_u64(seed))
     }
 
     /// The simulator, drawing everything (features and start first, then samples) from `rng`.
@@ -70,7 +71,14 @@ where
     /// [`SgdError::Dimension`] unless N ≥ p + m and the features have dimension N; [`SgdError::StateShape`] or
     /// [`SgdError::WeightsShape`] if start or features do not fit the model; [`SgdError::Weights`] for weights that
     /// are not finite, or zero under the sphere constraint.
-    pub fn build<R: Rng>(self, mut rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, R>, SgdError<T>> {
+    pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, PerDraw<R>>, SgdError<T>> {
+        self.with(PerDraw(rng))
+    }
+
+    fn with<R>(self, mut rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, R>, SgdError<T>>
+    where
+        R: Rng + FillNormal<T>,
+    {
         let (features, weights) = self.setup.build(self.model, &mut rng)?;
         Ok(DirectSgd::new(self.model, features, weights, rng))
     }
@@ -111,7 +119,7 @@ pub struct DirectSgd<'a, T: Scalar, S, H, A, G, P, R> {
     previous: DMatrix<T>,
 }
 
-impl<'a, T: Scalar, S, H, A, G, P> DirectSgd<'a, T, S, H, A, G, P, Xoshiro256PlusPlus> {
+impl<'a, T: Scalar, S, H, A, G, P> DirectSgd<'a, T, S, H, A, G, P, LaneRng> {
     /// A builder for that model at dimension N.
     #[must_use]
     pub fn builder(
@@ -130,7 +138,7 @@ where
     A: AugmentationNoise<T>,
     G: Regularizer<T>,
     P: Penalty<T>,
-    R: Rng,
+    R: Rng + FillNormal<T>,
 {
     fn new(model: &'a Model<T, S, H, A, G, P>, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
         let batch = model.batch_size();
@@ -168,23 +176,35 @@ where
         let (first, second) = self.views[2 * b * n..2 * (b + 1) * n].split_at_mut(n);
         if noise.is_gaussian() {
             let [[l11, _], [l21, l22]] = self.model.view_covariance().factor();
-            for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
-                let (z1, z2): (T, T) = (T::standard_normal(&mut self.rng), T::standard_normal(&mut self.rng));
-                *x1 = l11 * z1;
-                *x2 = l21 * z1 + l22 * z2;
-            }
+            self.rng.fill_normal(first);
+            self.rng.fill_normal(second);
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
+                        *x2 = l21 * *x1 + l22 * *x2;
+                        *x1 *= l11;
+                    }
+                },
+            );
             let along: ViewCovariance<T> = noise.feature_covariance();
             for (u, &c) in self.features.matrix().column_iter().zip(&self.hidden) {
                 let z = along.sample(&mut self.rng);
                 for (x, z) in [(&mut *first, z[0]), (&mut *second, z[1])] {
-                    let overlap = dot(u.as_slice(), x) / root;
-                    add_scaled((c + z - overlap) / root, u.as_slice(), x);
+                    dispatch(
+                        #[inline(always)]
+                        || {
+                            let overlap = dot(u.as_slice(), x) / root;
+                            add_scaled((c + z - overlap) / root, u.as_slice(), x);
+                        },
+                    );
                 }
             }
         } else {
             let std = self.model.background_std();
+            self.rng.fill_normal(first);
             for x in first.iter_mut() {
-                *x = std * T::standard_normal(&mut self.rng);
+                *x *= std;
             }
             // The background is orthogonal to the features; isotropic noise is not projected.
             for (u, &c) in self.features.matrix().column_iter().zip(&self.hidden) {
@@ -208,7 +228,7 @@ where
     A: AugmentationNoise<T>,
     G: Regularizer<T>,
     P: Penalty<T>,
-    R: Rng,
+    R: Rng + FillNormal<T>,
 {
     fn dimension(&self) -> usize {
         self.features.dimension()
@@ -277,6 +297,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::super::Features;
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
     use super::*;
     use crate::integrate::Output;
     use crate::model::{GradientFlow, Identity, Independent, L1, Law, NoNoise, RademacherNoise, Tanh};
@@ -325,7 +347,7 @@ mod tests {
         let model = model.background_std(0.8).build().unwrap();
         let n = 40;
         let mut sgd = DirectSgd::builder(&model, n).seed(11).unwrap();
-        let runs = 200_000;
+        let runs = 300_000;
         let direction: Vec<f64> = {
             // A unit vector orthogonal to the features.
             let state = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[1.0]).unwrap();
