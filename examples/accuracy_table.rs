@@ -57,7 +57,13 @@ impl<S: Nonlinearity + Copy, P: Penalty + Copy> Table<'_, S, P> {
         let (model, state) = (self.model()?, self.state()?);
         let limit = Limit::new(&model)?;
         let (rule, tolerance) = self.truth;
-        let truth = limit.clone().quadrature(rule).tolerance(tolerance)?.coefficients(&state)?.coefficients;
+        let truth = limit
+            .clone()
+            .quadrature(rule)
+            .tolerance(tolerance)?
+            .node_budget(1 << 26)
+            .coefficients(&state)?
+            .coefficients;
         let scale = largest(&truth).max(LEARNING_RATE);
         println!(
             "\n{}\n\n| rule | tolerance | nodes | estimated error | true error |\n|---|---|---|---|---|",
