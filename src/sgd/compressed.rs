@@ -234,9 +234,9 @@ where
                 *across = -(drawn + projected(p + a) / norm) / norm;
             }
             let parts = [
-                Columns { data: features, coefficients: along },
-                Columns { data: frame, coefficients: across },
-                Columns { data: noise, coefficients: own },
+                Columns { data: features, stride: n, coefficients: along },
+                Columns { data: frame, stride: n, coefficients: across },
+                Columns { data: noise, stride: n, coefficients: own },
             ];
             let norm = if decay > T::zero() {
                 combine(next, w, |w| w - decay * regularizer.apply(w), parts)

@@ -2,13 +2,15 @@
 //!
 //! Gaussian noise needs two normals per coordinate and sample: the pair (a + s¹, a + s²) has covariance D in the
 //! background, and its components along the features are replaced by x̃ = c + z, z of covariance K^f, which is exact
-//! because the two are independent.
+//! because the two are independent. Colouring and replacement are linear, so they are done to scalar products and
+//! to coefficients of the update: the normals themselves are written once, read once for the products, and read once for
+//! the update.
 
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use super::batch::Batch;
-use super::kernels::{add_scaled, dot};
+use super::kernels::{Columns, add_scaled, combine, dot};
 use super::start::{Setup, Start, normalise};
 use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
@@ -111,12 +113,22 @@ pub struct DirectSgd<'a, T: Scalar, S, H, A, G, P, R> {
     weights: DMatrix<T>,
     rng: R,
     steps: u64,
-    /// The views of the batch: sample b, view v in rows (2b + v)·N onwards.
-    views: Vec<T>,
+    /// What views are made of: sample b, part v in rows (2b + v)·N onwards.
+    parts: Vec<T>,
+    /// View v of sample b is Σ_v' colour_vv' part_v' + Σ_l shift_bvl u_l/√N.
+    colour: [[T; 2]; 2],
+    /// shift_bvl at (2b + v)·p + l.
+    shifts: Vec<T>,
+    /// Scalar products of every part with u_l and w_i: p + m numbers each.
+    products: Vec<T>,
+    /// Q_li at l + i·p.
+    overlaps: Vec<T>,
+    /// Of the update: for every neuron those of the parts, then those of the features.
+    coefficients: Vec<T>,
     batch: Batch<T>,
     hidden: Vec<T>,
-    /// The weights before a step, to go back to.
-    previous: DMatrix<T>,
+    /// The weights after a step.
+    next: DMatrix<T>,
 }
 
 impl<'a, T: Scalar, S, H, A, G, P> DirectSgd<'a, T, S, H, A, G, P, LaneRng> {
@@ -141,15 +153,23 @@ where
     R: Rng + FillNormal<T>,
 {
     fn new(model: &'a Model<T, S, H, A, G, P>, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
-        let batch = model.batch_size();
+        let (batch, p, m) = (model.batch_size(), model.features(), model.neurons());
+        let zeros = |length: usize| vec![T::zero(); length];
+        let (zero, one) = (T::zero(), T::one());
+        let gaussian = model.noise().is_gaussian();
         Self {
             model,
-            previous: weights.clone(),
+            next: weights.clone(),
             rng,
             steps: 0,
-            views: vec![T::zero(); 2 * batch * features.dimension()],
-            batch: Batch::new(model.neurons(), batch),
-            hidden: vec![T::zero(); model.features()],
+            parts: zeros(2 * batch * features.dimension()),
+            colour: if gaussian { model.view_covariance().factor() } else { [[one, zero], [zero, one]] },
+            shifts: zeros(2 * batch * p),
+            products: zeros(2 * batch * (p + m)),
+            overlaps: zeros(p * m),
+            coefficients: zeros(m * (2 * batch + p)),
+            batch: Batch::new(m, batch),
+            hidden: zeros(p),
             features,
             weights,
         }
@@ -167,58 +187,169 @@ where
         &self.weights
     }
 
-    /// Draws both views of sample `b`.
+    /// Draws sample `b`: its parts, their products with features and weights, and its shifts.
     fn draw(&mut self, b: usize) {
-        let n = self.features.dimension();
-        let root = T::of_usize(n).sqrt();
-        let noise = self.model.noise();
         self.model.hidden().sample(&mut self.rng, &mut self.hidden);
-        let (first, second) = self.views[2 * b * n..2 * (b + 1) * n].split_at_mut(n);
-        if noise.is_gaussian() {
-            let [[l11, _], [l21, l22]] = self.model.view_covariance().factor();
-            self.rng.fill_normal(first);
-            self.rng.fill_normal(second);
-            dispatch(
-                #[inline(always)]
-                || {
-                    for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
-                        *x2 = l21 * *x1 + l22 * *x2;
-                        *x1 *= l11;
-                    }
-                },
-            );
-            let along: ViewCovariance<T> = noise.feature_covariance();
-            for (u, &c) in self.features.matrix().column_iter().zip(&self.hidden) {
-                let z = along.sample(&mut self.rng);
-                for (x, z) in [(&mut *first, z[0]), (&mut *second, z[1])] {
-                    dispatch(
-                        #[inline(always)]
-                        || {
-                            let overlap = dot(u.as_slice(), x) / root;
-                            add_scaled((c + z - overlap) / root, u.as_slice(), x);
-                        },
-                    );
-                }
-            }
+        if self.model.noise().is_gaussian() {
+            self.draw_gaussian(b);
         } else {
-            let std = self.model.background_std();
-            self.rng.fill_normal(first);
-            for x in first.iter_mut() {
-                *x *= std;
+            self.draw_views(b);
+        }
+    }
+
+    /// Parts are normals, and the shifts replace what they have along the features.
+    fn draw_gaussian(&mut self, b: usize) {
+        let (n, p) = (self.features.dimension(), self.features.features());
+        let root = T::of_usize(n).sqrt();
+        let width = p + self.model.neurons();
+        for part in 2 * b..2 * b + 2 {
+            let products = &mut self.products[part * width..(part + 1) * width];
+            products.fill(T::zero());
+            let normals = &mut self.parts[part * n..(part + 1) * n];
+            for (chunk, at) in normals.chunks_mut(CHUNK).zip((0..).step_by(CHUNK)) {
+                self.rng.fill_normal(chunk);
+                add_products(chunk, at, n, self.features.matrix(), &self.weights, products);
             }
-            // The background is orthogonal to the features; isotropic noise is not projected.
-            for (u, &c) in self.features.matrix().column_iter().zip(&self.hidden) {
-                let overlap = dot(u.as_slice(), first) / root;
-                add_scaled((c - overlap) / root, u.as_slice(), first);
-            }
-            for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
-                let [s1, s2] = noise.sample(&mut self.rng);
-                *x2 = *x1 + s2;
-                *x1 += s1;
+        }
+        let along: ViewCovariance<T> = self.model.noise().feature_covariance();
+        let [first, second] = [2 * b, 2 * b + 1].map(|part| &self.products[part * width..part * width + p]);
+        for l in 0..p {
+            let z = along.sample(&mut self.rng);
+            for v in 0..2 {
+                let drawn = (self.colour[v][0] * first[l] + self.colour[v][1] * second[l]) / root;
+                self.shifts[(2 * b + v) * p + l] = self.hidden[l] + z[v] - drawn;
             }
         }
     }
+
+    /// Parts are views, and there is nothing to shift: the background is orthogonal to the features, but noise that is
+    /// isotropic is not projected.
+    fn draw_views(&mut self, b: usize) {
+        let n = self.features.dimension();
+        let root = T::of_usize(n).sqrt();
+        let (noise, std) = (self.model.noise(), self.model.background_std());
+        let (first, second) = self.parts[2 * b * n..2 * (b + 1) * n].split_at_mut(n);
+        self.rng.fill_normal(first);
+        for x in first.iter_mut() {
+            *x *= std;
+        }
+        for (u, &c) in self.features.matrix().column_iter().zip(&self.hidden) {
+            let overlap = dot(u.as_slice(), first) / root;
+            add_scaled((c - overlap) / root, u.as_slice(), first);
+        }
+        for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
+            let [s1, s2] = noise.sample(&mut self.rng);
+            *x2 = *x1 + s2;
+            *x1 += s1;
+        }
+        let width = self.features.features() + self.model.neurons();
+        for part in 2 * b..2 * b + 2 {
+            let products = &mut self.products[part * width..(part + 1) * width];
+            products.fill(T::zero());
+            let view = &self.parts[part * n..(part + 1) * n];
+            add_products(view, 0, n, self.features.matrix(), &self.weights, products);
+        }
+    }
+
+    /// h of every neuron in every view, from the products: h_i = w_i·x/√N, with x of parts and shifts.
+    fn fields(&mut self) {
+        let (n, m) = self.weights.shape();
+        let (p, size) = (self.features.features(), self.model.batch_size());
+        let (width, root) = (p + m, T::of_usize(n).sqrt());
+        dispatch(
+            #[inline(always)]
+            || {
+                let columns = self.weights.as_slice().chunks_exact(n);
+                for (w, overlaps) in columns.zip(self.overlaps.chunks_exact_mut(p)) {
+                    for (u, overlap) in self.features.matrix().as_slice().chunks_exact(n).zip(overlaps) {
+                        *overlap = dot(u, w) / T::of_usize(n);
+                    }
+                }
+            },
+        );
+        for i in 0..m {
+            let overlaps = &self.overlaps[i * p..(i + 1) * p];
+            let fields = self.batch.fields_mut(i, size);
+            for b in 0..size {
+                let [first, second] = [2 * b, 2 * b + 1].map(|part| self.products[part * width + p + i]);
+                for v in 0..2 {
+                    let shifts = &self.shifts[(2 * b + v) * p..(2 * b + v + 1) * p];
+                    let shifted = shifts.iter().zip(overlaps).fold(T::zero(), |sum, (&x, &q)| sum + x * q);
+                    fields[v * size + b] = (self.colour[v][0] * first + self.colour[v][1] * second) / root + shifted;
+                }
+            }
+        }
+    }
+
+    /// Writes the weights after the step; whether they are finite.
+    ///
+    /// w_i' = w_i − (τγ/N) φ(w_i) − (τ/(B√N)) Σ_bv e_bi^v x_b^v, block by block of coordinates, so that what one neuron has
+    /// read of the parts is near for the next.
+    #[inline(always)]
+    fn advance(&mut self) -> bool {
+        let (n, m) = self.weights.shape();
+        let (p, size) = (self.features.features(), self.model.batch_size());
+        let root = T::of_usize(n).sqrt();
+        let rate = self.model.learning_rate();
+        let decay = rate * self.model.weight_decay() / T::of_usize(n);
+        let (per_view, regularizer) = (-rate / (T::of_usize(size) * root), self.model.regularizer());
+        for i in 0..m {
+            let errors = self.batch.errors(i, size);
+            let coefficients = &mut self.coefficients[i * (2 * size + p)..(i + 1) * (2 * size + p)];
+            let (own, along) = coefficients.split_at_mut(2 * size);
+            for b in 0..size {
+                for part in 0..2 {
+                    let coloured = self.colour[0][part] * errors[b] + self.colour[1][part] * errors[size + b];
+                    own[2 * b + part] = per_view * coloured;
+                }
+            }
+            for (l, along) in along.iter_mut().enumerate() {
+                let shift = |b: usize, v: usize| errors[v * size + b] * self.shifts[(2 * b + v) * p + l];
+                *along = per_view / root * (0..size).map(|b| shift(b, 0) + shift(b, 1)).sum::<T>();
+            }
+        }
+        let block = if m == 1 { n } else { (CACHED / (2 * size)).clamp(CHUNK / 8, CHUNK * 4) / 32 * 32 };
+        let (weights, next) = (self.weights.as_slice(), self.next.as_mut_slice());
+        let mut finite = true;
+        for from in (0..n).step_by(block) {
+            let to = (from + block).min(n);
+            for i in 0..m {
+                let (own, along) = self.coefficients[i * (2 * size + p)..(i + 1) * (2 * size + p)].split_at(2 * size);
+                let parts = [
+                    Columns { data: &self.features.matrix().as_slice()[from..], stride: n, coefficients: along },
+                    Columns { data: &self.parts[from..], stride: n, coefficients: own },
+                ];
+                let (w, next) = (&weights[i * n + from..i * n + to], &mut next[i * n + from..i * n + to]);
+                let norm = if decay > T::zero() {
+                    combine(next, w, |w| w - decay * regularizer.apply(w), parts)
+                } else {
+                    combine(next, w, |w| w, parts)
+                };
+                finite &= norm.is_finite();
+            }
+        }
+        finite
+    }
 }
+
+/// Adds the scalar products of `x`, which are entries `at` and following of a part, with u_l and w_i.
+fn add_products<T: Scalar>(x: &[T], at: usize, n: usize, u: &DMatrix<T>, w: &DMatrix<T>, products: &mut [T]) {
+    dispatch(
+        #[inline(always)]
+        || {
+            let columns = u.as_slice().chunks_exact(n).chain(w.as_slice().chunks_exact(n));
+            for (product, column) in products.iter_mut().zip(columns) {
+                *product += dot(x, &column[at..at + x.len()]);
+            }
+        },
+    );
+}
+
+/// Normals drawn at a time: they are multiplied while they are in the nearest cache.
+const CHUNK: usize = 1024;
+
+/// Numbers that fit into that cache.
+const CACHED: usize = 4096;
 
 impl<T, S, H, A, G, P, R> Simulator<T> for DirectSgd<'_, T, S, H, A, G, P, R>
 where
@@ -243,45 +374,30 @@ where
     }
 
     fn step(&mut self) -> Result<(), Divergence> {
-        let n = self.features.dimension();
         let batch = self.model.batch_size();
-        let root = T::of_usize(n).sqrt();
         for b in 0..batch {
             self.draw(b);
         }
-        for (i, w) in self.weights.column_iter().enumerate() {
-            let fields = self.batch.fields_mut(i, batch);
-            for (k, view) in self.views.chunks_exact(n).enumerate() {
-                fields[k % 2 * batch + k / 2] = dot(w.as_slice(), view) / root;
-            }
-        }
-        self.batch.error_signals(self.model, self.model.neurons(), batch);
+        self.fields();
+        dispatch(
+            #[inline(always)]
+            || self.batch.error_signals(self.model, self.model.neurons(), batch),
+        );
         if !self.batch.is_finite() {
             return Err(Divergence { step: self.steps + 1 });
         }
-        self.previous.copy_from(&self.weights);
-        let rate = self.model.learning_rate();
-        let scale = -rate / (T::of_usize(batch) * root);
-        let decay = rate * self.model.weight_decay() / T::of_usize(n);
-        for (i, mut w) in self.weights.column_iter_mut().enumerate() {
-            let w = w.as_mut_slice();
-            if decay > T::zero() {
-                for w in w.iter_mut() {
-                    *w -= decay * self.model.regularizer().apply(*w);
-                }
-            }
-            let errors = self.batch.errors(i, batch);
-            for (k, view) in self.views.chunks_exact(n).enumerate() {
-                add_scaled(scale * errors[k % 2 * batch + k / 2], view, w);
-            }
+        let mut finite = dispatch(
+            #[inline(always)]
+            || self.advance(),
+        );
+        if self.model.constraint() == Constraint::Sphere && finite {
+            normalise(&mut self.next);
+            finite = self.next.iter().all(nalgebra::ComplexField::is_finite);
         }
-        if self.model.constraint() == Constraint::Sphere {
-            normalise(&mut self.weights);
-        }
-        if !self.weights.column_iter().all(|w| dot(w.as_slice(), w.as_slice()).is_finite()) {
-            std::mem::swap(&mut self.weights, &mut self.previous);
+        if !finite {
             return Err(Divergence { step: self.steps + 1 });
         }
+        std::mem::swap(&mut self.weights, &mut self.next);
         self.steps += 1;
         Ok(())
     }
@@ -297,36 +413,52 @@ where
 #[cfg(test)]
 mod tests {
     use super::super::Features;
+    use nalgebra::DVector;
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
     use crate::integrate::Output;
-    use crate::model::{GradientFlow, Identity, Independent, L1, Law, NoNoise, RademacherNoise, Tanh};
+    use crate::model::{GradientFlow, Identity, Independent, L1, Law, NoNoise, Quadratic, RademacherNoise, Tanh};
 
     fn hidden() -> Independent {
         Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap()
     }
 
+    /// View v of sample b.
+    fn view<A: AugmentationNoise, G: Regularizer>(
+        sgd: &DirectSgd<'_, f64, Tanh, Independent, A, G, Quadratic, LaneRng>,
+        b: usize,
+        v: usize,
+    ) -> Vec<f64> {
+        let (n, p) = (sgd.features.dimension(), sgd.features.features());
+        let (first, second) = sgd.parts[2 * b * n..2 * (b + 1) * n].split_at(n);
+        let coloured = first.iter().zip(second).map(|(x, y)| sgd.colour[v][0] * x + sgd.colour[v][1] * y);
+        let mut view: Vec<f64> = coloured.collect();
+        for (l, u) in sgd.features.matrix().column_iter().enumerate() {
+            add_scaled(sgd.shifts[(2 * b + v) * p + l] / (n as f64).sqrt(), u.as_slice(), &mut view);
+        }
+        view
+    }
+
     /// The update of one step against theory §1 written out, for the batch that was drawn.
-    #[test]
-    fn one_step_is_the_gradient_of_the_loss() {
+    fn check_step<A: AugmentationNoise>(noise: A, neurons: usize, n: usize) {
         let strength = 0.7;
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).learning_rate(0.3);
-        let builder = builder.noise(RademacherNoise::new(0.4, -0.3).unwrap()).neurons(3).batch_size(2);
+        let builder = builder.noise(noise).neurons(neurons).batch_size(2);
         let model = builder.penalty_strength(strength).weight_decay(0.2).regularizer(L1).build().unwrap();
-        let n = 12;
         let mut sgd = DirectSgd::builder(&model, n).seed(3).unwrap();
         let before = sgd.weights().clone();
         sgd.step().unwrap();
-        let views = DMatrix::from_column_slice(n, 4, &sgd.views);
+        let views = DMatrix::from_columns(&[0, 1, 2, 3].map(|k| DVector::from_vec(view(&sgd, k / 2, k % 2))));
         let loss = |w: &DMatrix<f64>| {
             let y = (w.tr_mul(&views) / (n as f64).sqrt()).map(f64::tanh);
             let c = |i: usize, j: usize| f64::midpoint(y[(i, 0)] * y[(j, 1)], y[(i, 2)] * y[(j, 3)]);
             let term = |i: usize, j: usize| if i == j { -c(i, i) } else { strength * 0.5 * c(i, j).powi(2) };
-            (0..9).map(|k| term(k / 3, k % 3)).sum::<f64>()
+            (0..neurons * neurons).map(|k| term(k / neurons, k % neurons)).sum::<f64>()
         };
-        for row in 0..n {
-            for i in 0..3 {
+        // Every row of few, and those at the seams of blocks of many.
+        for row in (0..n).filter(|row| n < 20 || [0, 31, 1023, 1024, n - 1].contains(row)) {
+            for i in 0..neurons {
                 let shifted = |step: f64| {
                     let mut w = before.clone();
                     w[(row, i)] += step;
@@ -337,6 +469,14 @@ mod tests {
                 let expected = w - 0.3 * gradient - 0.3 / n as f64 * 0.2 * w.signum();
                 assert!((sgd.weights()[(row, i)] - expected).abs() < 1e-10);
             }
+        }
+    }
+
+    #[test]
+    fn one_step_is_the_gradient_of_the_loss() {
+        for (neurons, n) in [(3, 12), (1, 12), (2, 2500)] {
+            check_step(RademacherNoise::new(0.4, -0.3).unwrap(), neurons, n);
+            check_step(crate::model::GaussianNoise::correlated(0.4, -0.3).unwrap(), neurons, n);
         }
     }
 
@@ -358,7 +498,8 @@ mod tests {
         let mut sums = [[0.0; 2]; 7];
         for _ in 0..runs {
             sgd.draw(0);
-            let (x1, x2) = sgd.views[..2 * n].split_at(n);
+            let [x1, x2] = [0, 1].map(|v| view(&sgd, 0, v));
+            let (x1, x2) = (&x1[..], &x2[..]);
             let u = sgd.features.matrix().column(0);
             let t = [x1, x2].map(|x| dot(u.as_slice(), x) / (n as f64).sqrt());
             let b = [x1, x2].map(|x| dot(&direction, x));

@@ -64,8 +64,8 @@ impl<T: Scalar> Frame<T> {
                     across[a] = -overlap / self.norms[a];
                 }
                 let parts = [
-                    Columns { data: features, coefficients: along },
-                    Columns { data: frame, coefficients: &across[..k] },
+                    Columns { data: features, stride: n, coefficients: along },
+                    Columns { data: frame, stride: n, coefficients: &across[..k] },
                 ];
                 let after = combine(vector, base, |x| x, parts);
                 let taken = along.iter().map(|&x| x * x * size).sum::<T>()

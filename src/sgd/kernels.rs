@@ -64,15 +64,16 @@ pub(super) fn add_scaled<T: Scalar>(a: T, x: &[T], y: &mut [T]) {
     }
 }
 
-/// Some columns of one length, one after the other in memory, each with a coefficient.
+/// Some columns, each `stride` entries after the one before it, and each with a coefficient.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a, T> {
     pub(super) data: &'a [T],
+    pub(super) stride: usize,
     pub(super) coefficients: &'a [T],
 }
 
-/// out = map(base) + Σ coefficient·column over all columns of all parts; returns ‖out‖². The length of every column is
-/// that of `out`, and so is that of `base`.
+/// out = map(base) + Σ coefficient·column over all columns of all parts; returns ‖out‖². Of every column as many entries
+/// count as `out` has, and so many has `base`.
 #[inline(always)]
 pub(super) fn combine<T: Scalar, const P: usize>(
     out: &mut [T],
@@ -88,11 +89,11 @@ pub(super) fn combine<T: Scalar, const P: usize>(
     let (base4, base1) = base_groups.as_chunks::<GROUPS>();
     let mut at = 0;
     for (out, base) in out4.iter_mut().zip(base4) {
-        norms = sweep(out, base, &map, parts, n, at, norms);
+        norms = sweep(out, base, &map, parts, at, norms);
         at += GROUPS * LANES;
     }
     for (out, base) in out1.iter_mut().zip(base1) {
-        norms = sweep(std::array::from_mut(out), std::array::from_ref(base), &map, parts, n, at, norms);
+        norms = sweep(std::array::from_mut(out), std::array::from_ref(base), &map, parts, at, norms);
         at += LANES;
     }
     let mut norm = total(norms);
@@ -100,7 +101,7 @@ pub(super) fn combine<T: Scalar, const P: usize>(
         let mut sum = map(base);
         for part in parts {
             for (c, &a) in part.coefficients.iter().enumerate() {
-                sum += a * part.data[c * n + k];
+                sum += a * part.data[c * part.stride + k];
             }
         }
         norm += sum * sum;
@@ -116,7 +117,6 @@ fn sweep<T: Scalar, const G: usize, const P: usize>(
     base: &[[T; LANES]; G],
     map: &impl Fn(T) -> T,
     parts: [Columns<'_, T>; P],
-    n: usize,
     at: usize,
     mut norms: [Lanes<T>; GROUPS],
 ) -> [Lanes<T>; GROUPS] {
@@ -134,7 +134,7 @@ fn sweep<T: Scalar, const G: usize, const P: usize>(
             for g in 0..G {
                 sums[g] += a * Lanes(column[g]);
             }
-            start += n;
+            start += part.stride;
         }
     }
     for g in 0..G {
@@ -158,9 +158,9 @@ mod tests {
             assert_eq!(dot(&x, &y), x.iter().zip(&y).map(|(x, y)| x * y).sum::<f64>());
             let (data, one) = ([column(3), column(4)].concat(), column(5));
             let parts = [
-                Columns { data: &data, coefficients: &[2.0, -3.0] },
-                Columns { data: &one, coefficients: &[1.0] },
-                Columns { data: &[], coefficients: &[] },
+                Columns { data: &data, stride: n, coefficients: &[2.0, -3.0] },
+                Columns { data: &one, stride: n, coefficients: &[1.0] },
+                Columns { data: &[], stride: n, coefficients: &[] },
             ];
             let mut out = vec![0.0; n];
             let norm = combine(&mut out, &x, |x| 0.5 * x, parts);
