@@ -1,6 +1,8 @@
 //! One step of SGD: the crate's simulators against the baseline "naive".
 //!
-//! Ids are `sgd_step/<simulator>/N/m/B`. Only ratios inside one run mean something; throughput counts samples.
+//! Ids are `sgd_step/<simulator>/N/m/B`; a step of `projected_lanes` is one of 32 replicates together. Only ratios inside one
+//! run mean something (and better those of `examples/speed_table.rs`, which times its contenders in turn); throughput
+//! counts samples of all replicates.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to report")]
 
 mod naive;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Features, ProjectedChain, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Features, ProjectedChain, ProjectedChainBuilder, Simulator};
 use contrastive_dynamics::{Model, OrderParameters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naive::Naive;
@@ -55,10 +57,10 @@ fn compressed<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simul
 }
 
 /// The projected chain from the order parameters of the baseline.
-fn projected<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator + use<'a> {
+fn chain<'a>(model: &'a BenchModel, naive: &Naive) -> ProjectedChainBuilder<'a, BenchModel> {
     let (q, r) = naive.order_parameters();
     let start = OrderParameters::from_rows(1, naive.weights().len(), &q, &r).unwrap();
-    ProjectedChain::builder(model, naive.feature().len()).start(&start).seed(seed).unwrap()
+    ProjectedChain::builder(model, naive.feature().len()).start(&start)
 }
 
 /// A baseline that simulates something else would make every ratio worthless: from the same start, means of Q and R
@@ -101,11 +103,15 @@ fn sgd_step(c: &mut Criterion) {
         let mut naive = Naive::new(n, m, batch, 1);
         let mut direct = direct(&model, &naive, 2);
         let mut compressed = compressed(&model, &naive, 3);
-        let mut projected = projected(&model, &naive, 4);
+        let seeds: Vec<u64> = (0..32).collect();
+        let mut lanes = chain(&model, &naive).lanes(&seeds).unwrap();
+        let mut projected = chain(&model, &naive).seed(4).unwrap();
         group.bench_function(id("naive"), |b| b.iter(|| naive.step()));
         group.bench_function(id("direct"), |b| b.iter(|| direct.step().unwrap()));
         group.bench_function(id("compressed"), |b| b.iter(|| compressed.step().unwrap()));
         group.bench_function(id("projected"), |b| b.iter(|| projected.step().unwrap()));
+        group.throughput(Throughput::Elements(32 * batch as u64));
+        group.bench_function(id("projected_lanes"), |b| b.iter(|| lanes.step()));
     }
     // The cost of a step of the projected chain does not depend on N.
     let model = model(1, 1);
@@ -116,5 +122,29 @@ fn sgd_step(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, sgd_step);
+/// 1024 replicates of the projected chain, a hundred steps each, over threads (feature `parallel`).
+#[cfg(feature = "parallel")]
+fn ensemble(c: &mut Criterion) {
+    use contrastive_dynamics::ensemble::Ensemble;
+    use contrastive_dynamics::integrate::Output;
+    let model = model(1, 16);
+    let chain = ProjectedChain::builder(&model, 1000);
+    let mut group = c.benchmark_group("ensemble");
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let run = || {
+            let observe = |_, state: &OrderParameters| vec![state.r()[(0, 0)]];
+            Ensemble::new(1024, 1).run_projected(&chain, 0.1, &Output::Stop, observe).unwrap()
+        };
+        group.bench_function(threads.to_string(), |b| b.iter(|| pool.install(run)));
+    }
+    group.finish();
+}
+
+/// Without threads there is nothing to compare.
+#[cfg(not(feature = "parallel"))]
+fn ensemble(_: &mut Criterion) {}
+
+criterion_group!(benches, sgd_step, ensemble);
 criterion_main!(benches);

@@ -119,11 +119,14 @@ fn simulators(rounds: usize) -> Outcome<()> {
         let compressed = CompressedSgd::builder(&model, n).features(features).weights(weights);
         let (mut direct, mut compressed) = (direct.seed(2)?, compressed.seed(3)?);
         let mut projected = ProjectedChain::builder(&model, n).start(&start).seed(4)?;
+        let seeds: Vec<u64> = (0..32).collect();
+        let mut lanes = ProjectedChain::builder(&model, n).start(&start).lanes(&seeds)?;
         let contenders = vec![
             Contender::new("naive", 1.0, || naive.step()),
             Contender::new("direct", 1.0, || step(&mut direct)),
             Contender::new("compressed", 1.0, || step(&mut compressed)),
             Contender::new("projected", 1.0, || step(&mut projected)),
+            Contender::new("projected_lanes", 32.0, || lanes.step()),
         ];
         compare(&format!("step of naive SGD, N = {n}, m = {m}, B = {batch}"), rounds, contenders);
     }
@@ -151,6 +154,33 @@ fn normals<T: Scalar>(precision: &str, rounds: usize) {
     compare(&format!("{COUNT} normals of rand_distr, {precision}"), rounds, contenders);
 }
 
+/// Replicates over threads: 1024 of the projected chain, a hundred steps each.
+#[cfg(feature = "parallel")]
+fn threads(rounds: usize) -> Outcome<()> {
+    use contrastive_dynamics::ensemble::Ensemble;
+    use contrastive_dynamics::integrate::Output;
+    let model = model(1, 16)?;
+    let chain = ProjectedChain::builder(&model, 1000);
+    let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build());
+    let mut contenders = Vec::new();
+    for (pool, threads) in pools.into_iter().zip(1..) {
+        let (pool, chain) = (pool?, &chain);
+        contenders.push(Contender::new(format!("ensemble on {threads} threads"), 1.0, move || {
+            let ensemble = Ensemble::new(1024, 1);
+            let run = || ensemble.run_projected(chain, 0.1, &Output::Stop, |_, state| vec![state.r()[(0, 0)]]);
+            assert!(pool.install(run).is_ok());
+        }));
+    }
+    compare("ensemble of projected chains on 1 thread", rounds, contenders);
+    Ok(())
+}
+
+#[cfg(not(feature = "parallel"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
+fn threads(_rounds: usize) -> Outcome<()> {
+    Ok(())
+}
+
 fn main() -> Outcome<()> {
     let rounds = std::env::args().nth(1).map_or(Ok(9), |rounds| rounds.parse())?;
     println!("| baseline | contender | times faster: median | smallest | largest |");
@@ -158,5 +188,5 @@ fn main() -> Outcome<()> {
     normals::<f64>("f64", rounds);
     normals::<f32>("f32", rounds);
     simulators(rounds)?;
-    Ok(())
+    threads(rounds)
 }

@@ -219,3 +219,98 @@ fn a_seed_fixes_the_run_and_recording_draws_nothing() {
     };
     assert_eq!(run(&Output::Stop), run(&Output::EverySteps(7)));
 }
+
+/// A replicate takes the same path in whatever company, place and piecewise run.
+#[test]
+fn a_lane_does_not_depend_on_the_others() {
+    for (neurons, batch) in [(1, 1), (1, 8), (2, 3)] {
+        let model = builder::<f64>().neurons(neurons).batch_size(batch).penalty_strength(2.0).build().unwrap();
+        // Random starts: every lane draws another number of words.
+        let chain = || ProjectedChain::builder(&model, 60);
+        let output = Output::Times(vec![0.5, 1.0]);
+        let all: Vec<u64> = (0..32).collect();
+        let together = chain().lanes(&all).unwrap().run(1.0, &output).unwrap();
+        for (index, seed) in [(0, 0), (5, 5), (31, 31)] {
+            assert_eq!(chain().lanes(&[seed]).unwrap().run(1.0, &output).unwrap()[0], together[index]);
+            let company = [40, seed, 41, 42];
+            let mut lanes = chain().lanes(&company).unwrap();
+            let first = lanes.run(0.5, &Output::Stop).unwrap();
+            let second = lanes.run(1.0, &Output::Stop).unwrap();
+            let expected = together[index].as_ref().unwrap().states();
+            assert_eq!(first[1].as_ref().unwrap().states(), &expected[..1]);
+            assert_eq!(second[1].as_ref().unwrap().states(), &expected[1..]);
+        }
+        assert_ne!(together[0], together[1]);
+    }
+}
+
+#[test]
+fn a_lane_that_diverges_stops_alone_and_keeps_its_trajectory() {
+    let hidden = Independent::new([Law::laplace(1.0).unwrap()]).unwrap();
+    let builder = Model::builder().nonlinearity(contrastive_dynamics::model::Identity).hidden(hidden);
+    let builder = builder.noise(GaussianNoise::correlated(0.3, -0.5).unwrap()).learning_rate(6.0);
+    let model = builder.build().unwrap();
+    let seeds: Vec<u64> = (0..32).collect();
+    let mut lanes = ProjectedChain::builder(&model, 10).lanes(&seeds).unwrap();
+    let results = lanes.run(100.0, &Output::EverySteps(1)).unwrap();
+    let mut steps = Vec::new();
+    for result in &results {
+        let Err(SgdError::Diverged { step, trajectory, .. }) = result else { panic!("{result:?}") };
+        assert_eq!(trajectory.times().len() as u64, *step);
+        assert!(trajectory.states().iter().all(|state| state.r()[(0, 0)].is_finite()));
+        steps.push(*step);
+    }
+    steps.sort_unstable();
+    steps.dedup();
+    assert!(steps.len() > 3, "lanes diverge each at its own step: {steps:?}");
+    let again = lanes.run(200.0, &Output::EverySteps(1)).unwrap();
+    assert!(again.iter().all(|result| matches!(result, Err(SgdError::Diverged { .. }))));
+}
+
+#[test]
+fn lanes_in_single_precision_move_as_those_in_double() {
+    let (single, double) = (builder::<f32>().build().unwrap(), builder::<f64>().build().unwrap());
+    let seeds: Vec<u64> = (0..32).collect();
+    let start = |q: [f64; 2]| OrderParameters::from_rows(2, 1, &q, &[1.0]).unwrap();
+    let start32 = OrderParameters::from_rows(2, 1, &[0.35_f32, 0.1], &[1.0]).unwrap();
+    let mut first = ProjectedChain::builder(&single, 4000).start(&start32).lanes(&seeds).unwrap();
+    let mut second = ProjectedChain::builder(&double, 4000).start(&start([0.35, 0.1])).lanes(&seeds).unwrap();
+    first.run(1.0, &Output::Stop).unwrap();
+    second.run(1.0, &Output::Stop).unwrap();
+    let mean = |f: &dyn Fn(usize) -> f64| (0..32).map(f).sum::<f64>() / 32.0;
+    let a = mean(&|k| f64::from(first.order_parameters(k).unwrap().q()[(0, 0)]));
+    let b = mean(&|k| second.order_parameters(k).unwrap().q()[(0, 0)]);
+    // Deviations of a run are of order 1/√4000; five standard errors of the mean of 32 are 0.014.
+    assert!((a - b).abs() < 0.014 * 1.42, "{a} {b}");
+    assert!(matches!(ProjectedChain::builder(&double, 60).lanes(&[]), Err(SgdError::Lanes { got: 0, .. })));
+    assert!(matches!(ProjectedChain::builder(&double, 60).lanes(&[1; 33]), Err(SgdError::Lanes { got: 33, .. })));
+}
+
+/// A law of starts is drawn anew by every replicate, and its failure is an error.
+#[test]
+fn starts_are_drawn_from_their_law() {
+    use contrastive_dynamics::rand::{Rng, RngExt};
+    let model = builder::<f64>().build().unwrap();
+    let law = |rng: &mut dyn Rng| {
+        let angle = rng.random::<f64>() * std::f64::consts::TAU;
+        OrderParameters::from_rows(2, 1, &[0.5 * angle.cos(), 0.5 * angle.sin()], &[1.0])
+    };
+    let radius = |state: &OrderParameters| state.q().norm();
+    let seeds: Vec<u64> = (0..8).collect();
+    let lanes = ProjectedChain::builder(&model, 50).start_law(law).lanes(&seeds).unwrap();
+    let mut states: Vec<OrderParameters> = (0..8).map(|k| lanes.order_parameters(k).unwrap()).collect();
+    for seed in 0..4 {
+        states.push(ProjectedChain::builder(&model, 50).start_law(law).seed(seed).unwrap().order_parameters());
+        states.push(CompressedSgd::builder(&model, 50).start_law(law).seed(seed).unwrap().order_parameters());
+        // Direct and compressed SGD with one seed draw features and start alike.
+        let direct = contrastive_dynamics::sgd::DirectSgd::builder(&model, 50).start_law(law);
+        states.push(direct.seed(seed + 10).unwrap().order_parameters());
+    }
+    assert!(states.iter().all(|state| (radius(state) - 0.5).abs() < 1e-12));
+    for (k, state) in states.iter().enumerate() {
+        assert!(states[..k].iter().all(|other| (other.q() - state.q()).norm() > 1e-6));
+    }
+    let broken = |_: &mut dyn Rng| OrderParameters::from_rows(2, 1, &[0.0, f64::NAN], &[1.0]);
+    assert!(matches!(ProjectedChain::builder(&model, 50).start_law(broken).seed(1), Err(SgdError::Start(_))));
+    assert!(matches!(CompressedSgd::builder(&model, 50).start_law(broken).seed(1), Err(SgdError::Start(_))));
+}

@@ -30,7 +30,7 @@ fn observe(_: f64, state: &OrderParameters) -> Vec<f64> {
 }
 
 fn summary() -> Summary {
-    Ensemble::new(2000, 5).run(|replicate| run(replicate, 200), observe).unwrap()
+    Ensemble::new(2000, 5).keep_values(true).run(|replicate| run(replicate, 200), observe).unwrap()
 }
 
 #[test]
@@ -42,6 +42,73 @@ fn the_number_of_threads_changes_no_bit() {
     assert_eq!(one, with(5));
 }
 
+/// The same replicates in lock-step, of a start drawn for each.
+fn in_lanes(replicates: u64) -> Summary {
+    let model = model();
+    let chain = ProjectedChain::builder(&model, 200);
+    let output = Output::Times(vec![0.5, 1.0]);
+    Ensemble::new(replicates, 5).keep_values(true).run_projected(&chain, 1.0, &output, observe).unwrap()
+}
+
+#[test]
+#[cfg(feature = "parallel")]
+fn the_number_of_threads_changes_no_bit_in_lanes() {
+    let with =
+        |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| in_lanes(2010));
+    let one = with(1);
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(5));
+}
+
+#[test]
+fn a_replicate_in_lanes_gives_its_value_alone_and_in_smaller_ensembles() {
+    let (model, all, few) = (model(), in_lanes(2010), in_lanes(45));
+    assert_eq!((all.count(), few.count()), (2010, 45));
+    let values = |summary: &Summary, k| summary.at(1, k).unwrap().values().unwrap().to_vec();
+    for k in 0..2 {
+        assert_eq!(values(&all, k)[..45], values(&few, k));
+    }
+    for index in [0, 31, 32, 2009] {
+        let seed = Ensemble::new(1, 5).replicate(index).seed;
+        let mut alone = ProjectedChain::builder(&model, 200).lanes(&[seed]).unwrap();
+        let run = alone.run(1.0, &Output::Stop).unwrap().remove(0).unwrap();
+        let observed = observe(1.0, run.last().unwrap().1);
+        let index = usize::try_from(index).unwrap();
+        assert_eq!(observed, [values(&all, 0)[index], values(&all, 1)[index]]);
+    }
+}
+
+#[test]
+fn an_ensemble_in_lanes_that_fails_leaves_what_came_before() {
+    let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+    let builder = Model::builder().nonlinearity(contrastive_dynamics::model::Identity).hidden(hidden);
+    let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+    let diverging = builder.noise(noise).learning_rate(3.0).build().unwrap();
+    let chain = ProjectedChain::builder(&diverging, 20);
+    let ensemble = Ensemble::new(500, 5);
+    // Some runs diverge before this time and some do not.
+    let failed = ensemble.run_projected(&chain, 40.0, &Output::Stop, observe);
+    let Err(EnsembleError::Run { index, seed, source: SgdError::Diverged { .. }, before }) = failed else {
+        panic!("{failed:?}")
+    };
+    assert_eq!((seed, before.count()), (ensemble.replicate(index).seed, index));
+    let small = ProjectedChain::builder(&diverging, 1);
+    let failed = ensemble.run_projected(&small, 1.0, &Output::Stop, observe);
+    assert!(matches!(failed, Err(EnsembleError::Run { index: 0, source: SgdError::Dimension { .. }, .. })));
+}
+
+/// One run of each of many models.
+#[test]
+fn a_map_over_models_keeps_their_order_and_every_failure() {
+    let ends = Ensemble::new(40, 5).map(|replicate| run(replicate, if replicate.index % 8 == 3 { 1 } else { 50 }));
+    for (index, end) in ends.iter().enumerate() {
+        assert_eq!(end.is_err(), index % 8 == 3);
+        if let Ok(end) = end {
+            assert_eq!(*end, run(Ensemble::new(1, 5).replicate(index as u64), 50).unwrap());
+        }
+    }
+}
+
 #[test]
 fn a_replicate_run_alone_gives_its_value() {
     let ensemble = Ensemble::new(2000, 5);
@@ -50,13 +117,13 @@ fn a_replicate_run_alone_gives_its_value() {
         let alone = run(ensemble.replicate(index), 200).unwrap();
         let values = observe(1.0, alone.last().unwrap().1);
         for (k, value) in values.into_iter().enumerate() {
-            assert_eq!(all.at(1, k).unwrap().values()[usize::try_from(index).unwrap()], value);
+            assert_eq!(all.at(1, k).unwrap().values().unwrap()[usize::try_from(index).unwrap()], value);
         }
     }
     assert_eq!((all.times(), all.count()), (&[0.5, 1.0][..], 2000));
     // Combined in the order of the indices, with the feature `parallel` and without: Welford's recurrence, bit by bit.
     let overlap = all.at(1, 0).unwrap();
-    let mean = (1..).zip(overlap.values()).fold(0.0, |mean, (n, x)| mean + (x - mean) / f64::from(n));
+    let mean = (1..).zip(overlap.values().unwrap()).fold(0.0, |mean, (n, x)| mean + (x - mean) / f64::from(n));
     assert_eq!(overlap.mean(), mean);
     assert!(all.at(2, 0).is_none() && all.at(0, 2).is_none());
     assert_ne!(ensemble.replicate(0), Ensemble::new(2000, 6).replicate(0));
@@ -87,7 +154,7 @@ fn a_run_that_fails_leaves_what_came_before() {
         panic!("{failed:?}")
     };
     assert_eq!((seed, before.count()), (ensemble.replicate(7).seed, 7));
-    assert_eq!(before.at(1, 0).unwrap().values().len(), 7);
+    assert_eq!(before.at(1, 0).unwrap().count(), 7);
     // Other times: 2 of 3 recorded steps coincide.
     let odd = ensemble.run(|replicate| run(replicate, if replicate.index == 3 { 51 } else { 50 }), observe);
     assert!(matches!(odd, Err(EnsembleError::Shape { index: 3, .. })), "{odd:?}");

@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// The number of lanes: with fewer, the loops over them no longer fill the widest registers.
-pub(super) const WIDTH: usize = 32;
+pub(crate) const WIDTH: usize = 32;
 
 /// One output of each lane.
 pub(super) type Round = [u64; WIDTH];
@@ -25,13 +25,21 @@ pub struct LaneState {
 impl LaneState {
     /// Lane 0 starts where `first` stands, each further lane 2¹²⁸ steps after the one before it.
     pub(super) fn from_first_lane(mut first: Xoshiro256PlusPlus) -> Self {
+        Self::from_lanes(&std::array::from_fn(|_| {
+            let lane = first.clone();
+            first.jump();
+            lane
+        }))
+    }
+
+    /// Every lane starts where its generator stands.
+    pub(super) fn from_lanes(lanes: &[Xoshiro256PlusPlus; WIDTH]) -> Self {
         let mut words = [[0; WIDTH]; 4];
-        for lane in 0..WIDTH {
-            let bytes = <Xoshiro256PlusPlus as SeedableRng>::Seed::from(first.state());
+        for (lane, generator) in lanes.iter().enumerate() {
+            let bytes = <Xoshiro256PlusPlus as SeedableRng>::Seed::from(generator.state());
             for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
                 word[lane] = u64::from_le_bytes(*bytes);
             }
-            first.jump();
         }
         Self { words }
     }

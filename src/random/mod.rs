@@ -7,9 +7,14 @@ mod box_muller;
 mod elementary;
 mod lane_rng;
 mod lane_state;
+mod lane_streams;
+mod rows;
 
 pub use lane_rng::LaneRng;
 pub(crate) use lane_rng::Stocked;
+pub(crate) use lane_state::WIDTH;
+pub(crate) use lane_streams::{Block, LaneStreams, NormalBlock, Row};
+pub(crate) use rows::Rows;
 
 use std::convert::Infallible;
 

@@ -15,14 +15,14 @@ use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
 use crate::lanes::dispatch;
 use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
-use crate::order_parameters::OrderParameters;
+use crate::order_parameters::{OrderParameters, OrderParametersError};
 use crate::random::{FillNormal, LaneRng, PerDraw};
 
 /// Builds a [`CompressedSgd`]; made by [`CompressedSgd::builder`].
 #[derive(Debug, Clone)]
 pub struct CompressedSgdBuilder<'a, M, T: Scalar = f64> {
     model: &'a M,
-    setup: Setup<T>,
+    setup: Setup<'a, T>,
 }
 
 impl<'a, T, S, H, A, G, P> CompressedSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
@@ -46,6 +46,17 @@ where
     #[must_use]
     pub fn start(mut self, state: &OrderParameters<T>) -> Self {
         self.setup.start = Start::State(state.clone());
+        self
+    }
+
+    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
+    /// replicate of an ensemble has a start of its own.
+    #[must_use]
+    pub fn start_law(
+        mut self,
+        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
+    ) -> Self {
+        self.setup.start = Start::drawn(law);
         self
     }
 

@@ -18,14 +18,14 @@ use crate::lanes::dispatch;
 use crate::model::{
     AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer, ViewCovariance,
 };
-use crate::order_parameters::OrderParameters;
+use crate::order_parameters::{OrderParameters, OrderParametersError};
 use crate::random::{FillNormal, LaneRng, PerDraw};
 
 /// Builds a [`DirectSgd`]; made by [`DirectSgd::builder`].
 #[derive(Debug, Clone)]
 pub struct DirectSgdBuilder<'a, M, T: Scalar = f64> {
     model: &'a M,
-    setup: Setup<T>,
+    setup: Setup<'a, T>,
 }
 
 impl<'a, T, S, H, A, G, P> DirectSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
@@ -52,6 +52,17 @@ where
         self
     }
 
+    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
+    /// replicate of an ensemble has a start of its own.
+    #[must_use]
+    pub fn start_law(
+        mut self,
+        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
+    ) -> Self {
+        self.setup.start = Start::drawn(law);
+        self
+    }
+
     /// Starts from these weights, N x m.
     #[must_use]
     pub fn weights(mut self, weights: DMatrix<T>) -> Self {
@@ -72,7 +83,7 @@ where
     /// # Errors
     /// [`SgdError::Dimension`] unless N ≥ p + m and the features have dimension N; [`SgdError::StateShape`] or
     /// [`SgdError::WeightsShape`] if start or features do not fit the model; [`SgdError::Weights`] for weights that
-    /// are not finite, or zero under the sphere constraint.
+    /// are not finite, or zero under the sphere constraint; [`SgdError::Start`] if a law of starts fails.
     pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, PerDraw<R>>, SgdError<T>> {
         self.with(PerDraw(rng))
     }

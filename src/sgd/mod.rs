@@ -18,7 +18,11 @@ mod direct;
 mod features;
 mod frame;
 mod kernels;
+mod lane_batch;
+mod lane_rows;
 mod projected;
+mod projected_lanes;
+mod single;
 mod span;
 mod start;
 mod triangle;
@@ -27,13 +31,15 @@ pub use compressed::{CompressedSgd, CompressedSgdBuilder};
 pub use direct::{DirectSgd, DirectSgdBuilder};
 pub use features::Features;
 pub use projected::{ProjectedChain, ProjectedChainBuilder};
+pub use projected_lanes::ProjectedLanes;
 
 use std::ops::ControlFlow;
 
 use crate::Scalar;
-use crate::integrate::{Output, OutputError, Schedule};
-use crate::order_parameters::OrderParameters;
+use crate::integrate::{Output, OutputError};
+use crate::order_parameters::{OrderParameters, OrderParametersError};
 use crate::trajectory::{StopReason, Trajectory};
+use start::Records;
 
 /// Why a simulation could not be set up or went wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -93,6 +99,17 @@ pub enum SgdError<T: Scalar = f64> {
         /// Which simulator.
         simulator: &'static str,
     },
+    /// Too many replicates for one group, or none.
+    #[error("from 1 to {most} replicates are stepped together, got {got}")]
+    Lanes {
+        /// The most there may be.
+        most: usize,
+        /// The number given.
+        got: usize,
+    },
+    /// A start could not be drawn.
+    #[error("no start could be drawn: {0}")]
+    Start(OrderParametersError),
     /// The output times are unusable.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -162,40 +179,23 @@ pub trait Simulator<T: Scalar = f64> {
         output: &Output<T>,
         observer: &mut dyn FnMut(T, &OrderParameters<T>) -> ControlFlow<()>,
     ) -> Result<Trajectory<T>, SgdError<T>> {
-        let n = self.dimension();
-        let (start, last) = (self.steps(), nearest_step(end, n));
-        // A second run to a time that rounds to the present step is empty, not an error.
-        let rounds_to_now = (end.as_f64() * n as f64).round() == start as f64;
-        let begin = if rounds_to_now { end.min(self.time()) } else { self.time() };
-        let schedule = output.schedule(begin, end)?;
-        // Rounding to steps can only make the run empty, not negative.
-        let last = last.max(start);
+        let start = self.steps();
+        let mut records = Records::new(output, self.time(), start, end, self.dimension())?;
         let mut trajectory = Trajectory::new();
-        let mut next = 0;
         loop {
             let step = self.steps();
-            let due = match &schedule {
-                Schedule::EverySteps(stride) => (step - start) % *stride as u64 == 0,
-                Schedule::Times(times) => {
-                    let before = next;
-                    while next < times.len() && nearest_step(times[next], n) <= step {
-                        next += 1;
-                    }
-                    next > before
-                }
-            };
             trajectory.work.accepted_steps = step - start;
             trajectory.work.samples = (step - start) * self.batch_size() as u64;
-            if due || step == last {
+            if records.due(step) {
                 let (time, state) = (self.time(), self.order_parameters());
                 let flow = observer(time, &state);
                 trajectory.push(time, state);
-                if flow.is_break() && step < last {
+                if flow.is_break() && step < records.last() {
                     trajectory.stop = StopReason::Observer { time };
                     return Ok(trajectory);
                 }
             }
-            if step == last {
+            if step == records.last() {
                 trajectory.stop = StopReason::EndTime;
                 return Ok(trajectory);
             }
@@ -212,13 +212,6 @@ pub trait Simulator<T: Scalar = f64> {
 /// t = steps/N.
 fn time_of<T: Scalar>(steps: u64, dimension: usize) -> T {
     T::lit(steps as f64 / dimension as f64)
-}
-
-/// The step nearest to time t.
-fn nearest_step<T: Scalar>(t: T, dimension: usize) -> u64 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let step = (t.as_f64() * dimension as f64).round().max(0.0) as u64;
-    step
 }
 
 #[cfg(test)]

@@ -10,21 +10,21 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::kernels::fill_normals;
 use super::span::Span;
-use super::start::{check_dimension, check_norm, check_shape};
+use super::start::{Start, check_dimension, check_norm, check_shape};
 use super::triangle::{factor_covariance, factor_rows};
 use super::{Divergence, SgdError, Simulator};
 use crate::Scalar;
 use crate::model::{
     AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
 };
-use crate::order_parameters::{OrderParameters, chi_squared};
+use crate::order_parameters::{OrderParameters, OrderParametersError, chi_squared};
 
 /// Builds a [`ProjectedChain`]; made by [`ProjectedChain::builder`].
 #[derive(Debug, Clone)]
 pub struct ProjectedChainBuilder<'a, M, T: Scalar = f64> {
-    model: &'a M,
-    dimension: usize,
-    start: Option<OrderParameters<T>>,
+    pub(super) model: &'a M,
+    pub(super) dimension: usize,
+    start: Start<'a, T>,
 }
 
 impl<'a, T, S, H, A, G, P> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T>
@@ -40,7 +40,18 @@ where
     /// as in [`OrderParameters::uninformative`].
     #[must_use]
     pub fn start(mut self, state: &OrderParameters<T>) -> Self {
-        self.start = Some(state.clone());
+        self.start = Start::State(state.clone());
+        self
+    }
+
+    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
+    /// replicate of an ensemble has a start of its own.
+    #[must_use]
+    pub fn start_law(
+        mut self,
+        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
+    ) -> Self {
+        self.start = Start::drawn(law);
         self
     }
 
@@ -60,29 +71,8 @@ where
     /// under the sphere constraint.
     pub fn build<R: Rng>(self, mut rng: R) -> Result<ProjectedChain<'a, T, S, H, A, G, P, R>, SgdError<T>> {
         let (n, p, m) = (self.dimension, self.model.features(), self.model.neurons());
-        let span = Span::new(self.model, "the projected chain")?;
-        check_dimension(n, p, m)?;
-        let start = match self.start {
-            Some(start) => start,
-            // The identity is a covariance and N ≥ p + m, which is all that can be wrong there.
-            None => OrderParameters::uninformative(p, &DMatrix::identity(m, m), n, &mut rng)
-                .map_err(|_| SgdError::Dimension { dimension: n, least: p + m })?,
-        };
-        check_shape((p, m), (start.features(), start.neurons()))?;
-        for i in 0..m {
-            check_norm(start.r()[(i, i)], self.model.constraint(), i)?;
-        }
-        let q: Vec<f64> = start.q().transpose().iter().map(|x| x.as_f64()).collect();
-        let mut background: Vec<f64> = start.r().iter().map(|x| x.as_f64()).collect();
-        let scale = (0..m).fold(0.0_f64, |s, i| s.max(background[i * m + i]));
-        for i in 0..m {
-            for j in 0..m {
-                background[i * m + j] -= (0..p).map(|l| q[l * m + i] * q[l * m + j]).sum::<f64>();
-            }
-        }
-        let mut v = vec![0.0; m * m];
-        // R − QᵀQ is known to the rounding of R only.
-        let rank = factor_covariance(&mut background, 4.0 * m as f64 * T::EPSILON.as_f64() * scale, &mut v, m);
+        let span = Span::new(self.model, SIMULATOR)?;
+        let (q, v, rank) = self.draw_start(&mut rng)?;
         let rate = self.model.learning_rate().as_f64() / n as f64;
         let decay = self.model.weight_decay().as_f64() * self.model.regularizer().slope().as_f64();
         let mut chain = ProjectedChain {
@@ -103,7 +93,41 @@ where
         }
         Ok(chain)
     }
+
+    /// Q, V and the rank of V Vᵀ at the start.
+    pub(super) fn draw_start<R: Rng>(&self, rng: &mut R) -> Result<(Vec<f64>, Vec<f64>, usize), SgdError<T>> {
+        let (n, p, m) = (self.dimension, self.model.features(), self.model.neurons());
+        if !self.model.noise().is_gaussian() {
+            return Err(SgdError::NoiseNotGaussian { simulator: SIMULATOR });
+        }
+        check_dimension(n, p, m)?;
+        let start = match self.start.state(rng)? {
+            Some(start) => start,
+            // The identity is a covariance and N ≥ p + m, which is all that can be wrong there.
+            None => OrderParameters::uninformative(p, &DMatrix::identity(m, m), n, rng)
+                .map_err(|_| SgdError::Dimension { dimension: n, least: p + m })?,
+        };
+        check_shape((p, m), (start.features(), start.neurons()))?;
+        for i in 0..m {
+            check_norm(start.r()[(i, i)], self.model.constraint(), i)?;
+        }
+        let q: Vec<f64> = start.q().transpose().iter().map(|x| x.as_f64()).collect();
+        let mut background: Vec<f64> = start.r().iter().map(|x| x.as_f64()).collect();
+        let scale = (0..m).fold(0.0_f64, |s, i| s.max(background[i * m + i]));
+        for i in 0..m {
+            for j in 0..m {
+                background[i * m + j] -= (0..p).map(|l| q[l * m + i] * q[l * m + j]).sum::<f64>();
+            }
+        }
+        let mut v = vec![0.0; m * m];
+        // R − QᵀQ is known to the rounding of R only.
+        let rank = factor_covariance(&mut background, 4.0 * m as f64 * T::EPSILON.as_f64() * scale, &mut v, m);
+        Ok((q, v, rank))
+    }
 }
+
+/// As errors call it.
+const SIMULATOR: &str = "the projected chain";
 
 /// (Q, V): w_i = Σ_l Q_li u_l + √N Σ_a V_ia ê_a in some orthonormal frame. In double precision whatever T is, because
 /// a step moves it by a part of order 1/N.
@@ -136,8 +160,9 @@ impl State {
         }
     }
 
+    /// Whether Q and R are finite.
     fn is_finite(&self) -> bool {
-        self.q.iter().chain(&self.v).all(|x| x.is_finite())
+        self.q.iter().chain(&self.v).map(|x| x * x).sum::<f64>().is_finite()
     }
 }
 
@@ -224,7 +249,7 @@ where
         model: &'a Model<T, S, H, A, G, P>,
         dimension: usize,
     ) -> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T> {
-        ProjectedChainBuilder { model, dimension, start: None }
+        ProjectedChainBuilder { model, dimension, start: Start::Random }
     }
 }
 

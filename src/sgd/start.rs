@@ -1,30 +1,66 @@
-//! How a simulator that keeps U and W in full is set up: features, start weights, and their checks.
+//! How a simulator is set up and run: features, start weights, their checks, and which steps are recorded.
+
+use std::fmt;
+use std::sync::Arc;
 
 use nalgebra::DMatrix;
 use rand::Rng;
 
 use super::{Features, SgdError};
 use crate::Scalar;
+use crate::integrate::{Output, OutputError, Schedule};
 use crate::model::{Constraint, Model};
-use crate::order_parameters::OrderParameters;
+use crate::order_parameters::{OrderParameters, OrderParametersError};
+
+/// A law of starts.
+type Law<'a, T> = dyn Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a;
 
 /// How the weights start.
-#[derive(Debug, Clone)]
-pub(super) enum Start<T: Scalar> {
+#[derive(Clone)]
+pub(super) enum Start<'a, T: Scalar> {
     Random,
     State(OrderParameters<T>),
+    Drawn(Arc<Law<'a, T>>),
     Weights(DMatrix<T>),
+}
+
+impl<'a, T: Scalar> Start<'a, T> {
+    pub(super) fn drawn(
+        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
+    ) -> Self {
+        Self::Drawn(Arc::new(law))
+    }
+
+    /// The order parameters of the start, drawn if they are to be; none if they are those of random weights.
+    pub(super) fn state<R: Rng>(&self, rng: &mut R) -> Result<Option<OrderParameters<T>>, SgdError<T>> {
+        match self {
+            Self::State(state) => Ok(Some(state.clone())),
+            Self::Drawn(law) => law(rng).map(Some).map_err(SgdError::Start),
+            Self::Random | Self::Weights(_) => Ok(None),
+        }
+    }
+}
+
+impl<T: Scalar> fmt::Debug for Start<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random => f.write_str("Random"),
+            Self::State(state) => f.debug_tuple("State").field(state).finish(),
+            Self::Drawn(_) => f.debug_tuple("Drawn").finish_non_exhaustive(),
+            Self::Weights(weights) => f.debug_tuple("Weights").field(weights).finish(),
+        }
+    }
 }
 
 /// What a builder has been told.
 #[derive(Debug, Clone)]
-pub(super) struct Setup<T: Scalar> {
+pub(super) struct Setup<'a, T: Scalar> {
     pub(super) dimension: usize,
     pub(super) features: Option<Features<T>>,
-    pub(super) start: Start<T>,
+    pub(super) start: Start<'a, T>,
 }
 
-impl<T: Scalar> Setup<T> {
+impl<T: Scalar> Setup<'_, T> {
     /// Random features and weights at dimension N.
     pub(super) fn new(dimension: usize) -> Self {
         Self { dimension, features: None, start: Start::Random }
@@ -46,13 +82,13 @@ impl<T: Scalar> Setup<T> {
         if features.dimension() != n {
             return Err(SgdError::Dimension { dimension: features.dimension(), least: n });
         }
-        let mut weights = match self.start {
-            Start::Random => DMatrix::from_fn(n, m, |_, _| T::standard_normal(rng)),
-            Start::State(state) => {
+        let mut weights = match (self.start.state(rng)?, self.start) {
+            (Some(state), _) => {
                 check_shape((p, m), (state.features(), state.neurons()))?;
                 features.weights(&state, rng)?
             }
-            Start::Weights(weights) => weights,
+            (None, Start::Weights(weights)) => weights,
+            (None, _) => DMatrix::from_fn(n, m, |_, _| T::standard_normal(rng)),
         };
         if weights.shape() != (n, m) {
             let (rows, columns) = weights.shape();
@@ -66,6 +102,57 @@ impl<T: Scalar> Setup<T> {
         }
         Ok((features, weights))
     }
+}
+
+/// Which steps of a run are recorded.
+#[derive(Debug)]
+pub(super) struct Records<T> {
+    schedule: Schedule<T>,
+    dimension: usize,
+    start: u64,
+    last: u64,
+    /// The first output time that has not passed.
+    next: usize,
+}
+
+impl<T: Scalar> Records<T> {
+    /// Of a run from step `start`, at time `now`, to the step nearest to `end`.
+    pub(super) fn new(output: &Output<T>, now: T, start: u64, end: T, dimension: usize) -> Result<Self, OutputError> {
+        // A second run to a time that rounds to the present step is empty, not an error.
+        let rounds_to_now = (end.as_f64() * dimension as f64).round() == start as f64;
+        let begin = if rounds_to_now { end.min(now) } else { now };
+        let schedule = output.schedule(begin, end)?;
+        // Rounding to steps can only make the run empty, not negative.
+        let last = nearest_step(end, dimension).max(start);
+        Ok(Self { schedule, dimension, start, last, next: 0 })
+    }
+
+    /// The last step.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether that step is recorded; to be asked in the order of the steps.
+    pub(super) fn due(&mut self, step: u64) -> bool {
+        let due = match &self.schedule {
+            Schedule::EverySteps(stride) => (step - self.start).is_multiple_of(*stride as u64),
+            Schedule::Times(times) => {
+                let before = self.next;
+                while self.next < times.len() && nearest_step(times[self.next], self.dimension) <= step {
+                    self.next += 1;
+                }
+                self.next > before
+            }
+        };
+        due || step == self.last
+    }
+}
+
+/// The step nearest to time t.
+fn nearest_step<T: Scalar>(t: T, dimension: usize) -> u64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let step = (t.as_f64() * dimension as f64).round().max(0.0) as u64;
+    step
 }
 
 /// N ≥ p + m.

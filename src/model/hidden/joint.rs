@@ -3,7 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
-use super::variables::{draw_index, normalise};
+use super::variables::{draw_index, index_at, normalise, uniform};
 use super::{HiddenDistribution, HiddenQuadrature, HiddenVariable, Law};
 use crate::Scalar;
 use crate::model::ModelError;
@@ -53,6 +53,13 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
         for (law, c) in self.laws.iter().zip(c) {
             *c = law.sample(rng);
         }
+    }
+
+    #[inline]
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let count = words.len() / self.laws.len().max(1);
+        let run = |l: usize| l * count..(l + 1) * count;
+        self.laws.iter().enumerate().all(|(l, law)| law.sample_words(&words[run(l)], &mut c[run(l)]))
     }
 
     fn second_moment(&self) -> DMatrix<T> {
@@ -173,6 +180,18 @@ impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
         }
     }
 
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let p = self.points.nrows();
+        let count = words.len() / p.max(1);
+        for (k, &word) in words[..count].iter().enumerate() {
+            let drawn = index_at(&self.probabilities, uniform(word));
+            for l in 0..p {
+                c[l * count + k] = self.points[(l, drawn)];
+            }
+        }
+        true
+    }
+
     fn second_moment(&self) -> DMatrix<T> {
         let weights = DMatrix::from_diagonal(&DVector::from_column_slice(&self.probabilities));
         &self.points * weights * self.points.transpose()
@@ -258,6 +277,13 @@ where
         let (above, below) = c.split_at_mut(self.upper.dimension());
         self.upper.sample(rng, above);
         self.lower.sample(rng, below);
+    }
+
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let (above, below) = (self.upper.dimension(), self.lower.dimension());
+        let split = words.len() / (above + below).max(1) * above;
+        let (upper, lower) = c.split_at_mut(split);
+        self.upper.sample_words(&words[..split], upper) && self.lower.sample_words(&words[split..], lower)
     }
 
     fn second_moment(&self) -> DMatrix<T> {

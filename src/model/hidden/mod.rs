@@ -65,6 +65,15 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
     where
         Self: Sized;
 
+    /// Many draws, each from one uniform random word for every variable: of `words`, p runs of equal length, word k of run l
+    /// makes c_l of draw k, which goes to the same place of `c`. Answers false, and may leave anything in `c`, if the law
+    /// has no such form (then draws are made one by one by [`sample`](Self::sample)); whether it has must not depend on
+    /// the length of the slices. The default has none.
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let _ = (words, c);
+        false
+    }
+
     /// E[c cᵀ], p x p.
     fn second_moment(&self) -> DMatrix<T>;
 
@@ -146,6 +155,9 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
         (**self).sample(rng, c);
     }
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        (**self).sample_words(words, c)
+    }
     fn second_moment(&self) -> DMatrix<T> {
         (**self).second_moment()
     }
@@ -198,6 +210,13 @@ pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
     where
         Self: Sized;
 
+    /// Many draws, each from one uniform random word: `words\[k\]` makes `c\[k\]`. Answers false, and may leave anything in
+    /// `c`, if the law has no such form; whether it has must not depend on the length of the slices. The default has none.
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let _ = (words, c);
+        false
+    }
+
     /// E\[c\].
     fn mean(&self) -> T;
 
@@ -238,6 +257,9 @@ pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
 impl<T: Scalar, V: HiddenVariable<T>> HiddenVariable<T> for &V {
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T {
         (**self).sample(rng)
+    }
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        (**self).sample_words(words, c)
     }
     fn mean(&self) -> T {
         (**self).mean()

@@ -42,6 +42,14 @@ impl<T: Scalar> HiddenVariable<T> for TwoPoint<T> {
         let root = self.second_moment.sqrt();
         if rng.next_u32() >> 31 == 0 { root } else { -root }
     }
+    #[inline]
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let root = self.second_moment.sqrt();
+        for (c, word) in c.iter_mut().zip(words) {
+            *c = if word >> 63 == 0 { root } else { -root };
+        }
+        true
+    }
     fn mean(&self) -> T {
         T::zero()
     }
@@ -101,6 +109,17 @@ impl<T: Scalar> HiddenVariable<T> for ThreePoint<T> {
         }
         let root = (self.second_moment / self.activity).sqrt();
         if u < T::lit(0.5) * self.activity { root } else { -root }
+    }
+    #[inline]
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let root = (self.second_moment / self.activity).sqrt();
+        let (zero, all, half) = (T::zero(), self.activity.as_f64(), 0.5 * self.activity.as_f64());
+        for (c, &word) in c.iter_mut().zip(words) {
+            let u = uniform(word);
+            let sign = if u < half { root } else { -root };
+            *c = if u < all { sign } else { zero };
+        }
+        true
     }
     fn mean(&self) -> T {
         T::zero()
@@ -194,6 +213,14 @@ impl<T: Scalar> HiddenVariable<T> for Uniform<T> {
         let edge = (T::lit(3.0) * self.second_moment).sqrt();
         edge * (T::lit(2.0) * T::standard_uniform(rng) - T::one())
     }
+    #[inline]
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let edge = (T::lit(3.0) * self.second_moment).sqrt();
+        for (c, &word) in c.iter_mut().zip(words) {
+            *c = edge * T::lit(2.0 * uniform(word) - 1.0);
+        }
+        true
+    }
     fn mean(&self) -> T {
         T::zero()
     }
@@ -255,6 +282,15 @@ impl<T: Scalar> HiddenVariable<T> for Laplace<T> {
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T {
         let magnitude = self.scale() * T::standard_exponential(rng);
         if rng.next_u32() >> 31 == 0 { magnitude } else { -magnitude }
+    }
+    #[inline]
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        // The last bit is none of the uniform's.
+        for (c, &word) in c.iter_mut().zip(words) {
+            let magnitude = -self.scale() * T::lit(uniform(word).ln());
+            *c = if word & 1 == 0 { magnitude } else { -magnitude };
+        }
+        true
     }
     fn mean(&self) -> T {
         T::zero()
@@ -364,20 +400,37 @@ pub(super) fn normalise<T: Scalar>(probabilities: &mut [T]) -> Result<(), ModelE
 
 /// The index drawn from a discrete law, by inversion.
 pub(super) fn draw_index<T: Scalar, G: Rng + ?Sized>(probabilities: &[T], rng: &mut G) -> usize {
-    let mut u = T::standard_uniform(rng);
+    index_at(probabilities, T::standard_uniform(rng).as_f64())
+}
+
+/// The index at which the distribution function of a discrete law exceeds u.
+pub(super) fn index_at<T: Scalar>(probabilities: &[T], mut u: f64) -> usize {
     for (k, &w) in probabilities.iter().enumerate() {
-        if u < w {
+        if u < w.as_f64() {
             return k;
         }
-        u -= w;
+        u -= w.as_f64();
     }
     probabilities.len() - 1
+}
+
+/// The upper 52 bits of a word as an odd multiple of 2⁻⁵³: uniform in (0, 1), never an end.
+#[inline]
+pub(super) fn uniform(word: u64) -> f64 {
+    f64::from_bits((word >> 12) | (1023 << 52)) - (1.0 - f64::EPSILON / 2.0)
 }
 
 impl<T: Scalar> HiddenVariable<T> for PointMasses<T> {
     #[inline]
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T {
         self.values[draw_index(&self.probabilities, rng)]
+    }
+    #[inline]
+    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        for (c, &word) in c.iter_mut().zip(words) {
+            *c = self.values[index_at(&self.probabilities, uniform(word))];
+        }
+        true
     }
     fn mean(&self) -> T {
         self.moment(1)
@@ -432,6 +485,10 @@ macro_rules! law_variants {
             #[inline]
             fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T {
                 match self { $(Self::$name(law) => law.sample(rng)),* }
+            }
+            #[inline]
+            fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
+                match self { $(Self::$name(law) => law.sample_words(words, c)),* }
             }
             fn mean(&self) -> T {
                 match self { $(Self::$name(law) => law.mean()),* }

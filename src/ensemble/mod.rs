@@ -1,10 +1,24 @@
 //! Many runs at once, and statistics over them: replicates of one model, or one run of each of many models.
 //!
 //! In: seeds of replicates, the order in which results are combined, and the statistics. Out: the simulators, which are
-//! yours to make from a [`Replicate`]. Runs are reduced to the numbers you ask for as soon as they end.
+//! yours to make from a [`Replicate`]. Runs are reduced to the numbers you ask for as soon as they end, and those to
+//! statistics in bounded memory.
+//!
+//! | what | by |
+//! |---|---|
+//! | any simulator, one run after the other on each thread | [`Ensemble::run`] |
+//! | the projected chain, thirty-two replicates in lock-step on each thread | [`Ensemble::run_projected`] |
+//! | one run of each of many models, or anything else | [`Ensemble::map`] |
+
+mod statistics;
+
+pub use statistics::Statistics;
 
 use crate::Scalar;
+use crate::integrate::Output;
+use crate::model::{AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty};
 use crate::order_parameters::OrderParameters;
+use crate::sgd::{ProjectedChainBuilder, SgdError};
 use crate::trajectory::Trajectory;
 
 /// Why an ensemble failed; what was computed before is inside.
@@ -82,13 +96,22 @@ pub struct Replicate {
 pub struct Ensemble {
     replicates: u64,
     seed: u64,
+    keep: bool,
 }
 
 impl Ensemble {
     /// `replicates` runs, numbered from 0, of a master seed.
     #[must_use]
     pub fn new(replicates: u64, seed: u64) -> Self {
-        Self { replicates, seed }
+        Self { replicates, seed, keep: false }
+    }
+
+    /// Whether every observed value is kept beside the statistics, eight bytes each, for
+    /// [`Statistics::values`]. Default: not.
+    #[must_use]
+    pub fn keep_values(mut self, keep: bool) -> Self {
+        self.keep = keep;
+        self
     }
 
     /// The replicate of that number, which need not be below the number of replicates.
@@ -101,10 +124,35 @@ impl Ensemble {
         Replicate { index, seed: mix(mix(self.seed).wrapping_add(step)) }
     }
 
+    /// The result of `work` for every replicate, in the order of their numbers; what fails takes nothing else with it. For
+    /// one run of each of many models, let the number choose the model.
+    ///
+    /// ```
+    /// use contrastive_dynamics::ensemble::Ensemble;
+    /// use contrastive_dynamics::integrate::Output;
+    /// use contrastive_dynamics::model::{Independent, Law, Model, NoNoise, Tanh};
+    /// use contrastive_dynamics::sgd::{ProjectedChain, Simulator};
+    /// let rates = [0.1, 0.2, 0.4];
+    /// let ends = Ensemble::new(3, 1).map(|replicate| -> Result<f64, Box<dyn std::error::Error + Send + Sync>> {
+    ///     let model = Model::builder()
+    ///         .nonlinearity(Tanh)
+    ///         .hidden(Independent::new([Law::two_point(2.25)?])?)
+    ///         .noise(NoNoise)
+    ///         .learning_rate(rates[replicate.index as usize])
+    ///         .build()?;
+    ///     let mut chain = ProjectedChain::builder(&model, 1000).seed(replicate.seed)?;
+    ///     let run = chain.run(1.0, &Output::Stop)?;
+    ///     Ok(run.last().ok_or("no state")?.1.r()[(0, 0)])
+    /// });
+    /// assert_eq!(ends.len(), 3);
+    /// assert!(ends.iter().all(Result::is_ok));
+    /// ```
+    pub fn map<R: Send>(&self, work: impl Fn(Replicate) -> R + Sync) -> Vec<R> {
+        records(0..self.replicates, &|index| work(self.replicate(index))).into_iter().collect()
+    }
+
     /// Runs every replicate by `simulate`, and summarises the values that `observe` reads off each recorded time and
     /// state. All runs must be recorded at the same times, and all calls of `observe` give the same number of values.
-    ///
-    /// The values themselves are kept, eight bytes each, for quantiles; trajectories are not.
     ///
     /// # Errors
     /// [`EnsembleError::Run`] for the first replicate that fails, [`EnsembleError::Shape`] for the first that was recorded
@@ -116,18 +164,70 @@ impl Ensemble {
         F: Fn(Replicate) -> Result<Trajectory<T>, E> + Sync,
         O: Fn(T, &OrderParameters<T>) -> Vec<f64> + Sync,
     {
-        let record = |index: u64| -> Result<Record<T>, E> {
-            let trajectory = simulate(self.replicate(index))?;
-            let values: Vec<Vec<f64>> = trajectory.iter().map(|(t, state)| observe(t, state)).collect();
-            let width = values.first().map_or(0, Vec::len);
-            let regular = values.iter().all(|row| row.len() == width);
-            Ok(Record { times: trajectory.times, width, regular, values: values.concat() })
+        let record = |index: u64| vec![simulate(self.replicate(index)).map(|run| Record::new(run, &observe))];
+        self.summarise(1, &record)
+    }
+
+    /// Runs every replicate of a projected chain to time `end`, thirty-two at a time in lock-step
+    /// ([`ProjectedLanes`](crate::sgd::ProjectedLanes)), records as `output` says, and summarises as [`run`](Self::run)
+    /// does. The law is that of [`run`](Self::run) with a [`ProjectedChain`](crate::sgd::ProjectedChain), the random
+    /// numbers are others: replicate k alone is `chain.lanes(&[ensemble.replicate(k).seed])`.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// ```
+    /// use contrastive_dynamics::ensemble::Ensemble;
+    /// use contrastive_dynamics::integrate::Output;
+    /// use contrastive_dynamics::model::{Independent, Law, Model, NoNoise, Tanh};
+    /// use contrastive_dynamics::sgd::ProjectedChain;
+    /// let hidden = Independent::new([Law::two_point(2.25)?])?;
+    /// let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.3).build()?;
+    /// let chain = ProjectedChain::builder(&model, 1_000_000);
+    /// let summary = Ensemble::new(100, 1).run_projected(&chain, 1e-3, &Output::Stop, |_, state| vec![state.r()[(0, 0)]])?;
+    /// assert_eq!(summary.count(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_projected<T, S, H, A, G, P, O>(
+        &self,
+        chain: &ProjectedChainBuilder<'_, Model<T, S, H, A, G, P>, T>,
+        end: T,
+        output: &Output<T>,
+        observe: O,
+    ) -> Result<Summary<T>, EnsembleError<SgdError<T>, T>>
+    where
+        T: Scalar,
+        S: Nonlinearity<T>,
+        H: HiddenDistribution<T>,
+        A: AugmentationNoise<T>,
+        G: LinearRegularizer<T>,
+        P: Penalty<T>,
+        O: Fn(T, &OrderParameters<T>) -> Vec<f64> + Sync,
+    {
+        let record = |group: u64| -> Vec<Result<Record<T>, SgdError<T>>> {
+            let (first, last) = (group * WIDTH, ((group + 1) * WIDTH).min(self.replicates));
+            let seeds: Vec<u64> = (first..last).map(|index| self.replicate(index).seed).collect();
+            match chain.lanes(&seeds).and_then(|mut lanes| lanes.run(end, output)) {
+                Ok(runs) => runs.into_iter().map(|run| run.map(|run| Record::new(run, &observe))).collect(),
+                Err(error) => vec![Err(error)],
+            }
         };
+        self.summarise(WIDTH, &record)
+    }
+
+    /// Summarises groups of that many replicates, in the order of their numbers.
+    fn summarise<T, E, F>(&self, width: u64, record: &F) -> Result<Summary<T>, EnsembleError<E, T>>
+    where
+        T: Scalar,
+        E: Send,
+        F: Fn(u64) -> Vec<Result<Record<T>, E>> + Sync,
+    {
+        let groups = self.replicates.div_ceil(width);
         let mut summary = Summary { times: Vec::new(), width: 0, statistics: Vec::new(), count: 0 };
         let mut first = 0;
-        while first < self.replicates {
-            let last = (first + CHUNK).min(self.replicates);
-            for (index, record) in (first..last).zip(records(first..last, &record)) {
+        while first < groups {
+            let last = (first + CHUNK).min(groups);
+            for (index, record) in (summary.count..).zip(records(first..last, record).into_iter().flatten()) {
                 let record = match record {
                     Ok(record) => record,
                     Err(source) => {
@@ -138,7 +238,7 @@ impl Ensemble {
                 if index == 0 {
                     summary.times.clone_from(&record.times);
                     summary.width = record.width;
-                    summary.statistics = vec![Statistics::default(); record.values.len()];
+                    summary.statistics = vec![Statistics::new(self.keep); record.values.len()];
                 }
                 if !record.regular || record.times != summary.times || record.values.len() != summary.statistics.len() {
                     let (got, expected) = (record.values.len(), summary.statistics.len());
@@ -155,6 +255,9 @@ impl Ensemble {
     }
 }
 
+/// Replicates that are stepped together.
+const WIDTH: u64 = crate::random::WIDTH as u64;
+
 /// What is left of a run.
 struct Record<T> {
     times: Vec<T>,
@@ -163,7 +266,16 @@ struct Record<T> {
     values: Vec<f64>,
 }
 
-/// Runs in flight at once: enough for any number of threads, few enough to forget them soon.
+impl<T: Scalar> Record<T> {
+    fn new(run: Trajectory<T>, observe: &impl Fn(T, &OrderParameters<T>) -> Vec<f64>) -> Self {
+        let values: Vec<Vec<f64>> = run.iter().map(|(t, state)| observe(t, state)).collect();
+        let width = values.first().map_or(0, Vec::len);
+        let regular = values.iter().all(|row| row.len() == width);
+        Self { times: run.times, width, regular, values: values.concat() }
+    }
+}
+
+/// Runs, or groups of them, in flight at once: enough for any number of threads, few enough to forget them soon.
 const CHUNK: u64 = 1024;
 
 #[cfg(feature = "parallel")]
@@ -219,82 +331,9 @@ impl<T: Scalar> Summary<T> {
     }
 }
 
-/// The values of one observable over the replicates, in double precision.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Statistics {
-    /// In the order of the replicates.
-    values: Vec<f64>,
-    mean: f64,
-    /// Σ (x − mean)².
-    squares: f64,
-}
-
-impl Statistics {
-    /// Adds a value (Welford's recurrence).
-    fn push(&mut self, x: f64) {
-        self.values.push(x);
-        let before = x - self.mean;
-        self.mean += before / self.values.len() as f64;
-        self.squares += before * (x - self.mean);
-    }
-
-    /// The values, in the order of the replicates.
-    #[must_use]
-    pub fn values(&self) -> &[f64] {
-        &self.values
-    }
-
-    /// The mean.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        self.mean
-    }
-
-    /// The variance, unbiased; NaN for fewer than two replicates.
-    #[must_use]
-    pub fn variance(&self) -> f64 {
-        self.squares / (self.values.len() as f64 - 1.0).max(0.0)
-    }
-
-    /// The standard deviation of the mean, √(variance/n).
-    #[must_use]
-    pub fn standard_error(&self) -> f64 {
-        (self.variance() / self.values.len() as f64).sqrt()
-    }
-
-    /// The quantile of level q, between the two neighbouring values by linear interpolation; NaN if q is not in \[0, 1\],
-    /// or a value is NaN, or there are none.
-    #[must_use]
-    pub fn quantile(&self, q: f64) -> f64 {
-        if !(0.0..=1.0).contains(&q) || self.values.is_empty() || self.values.iter().any(|x| x.is_nan()) {
-            return f64::NAN;
-        }
-        let mut sorted = self.values.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let position = q * (sorted.len() - 1) as f64;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below the number of values
-        let below = position.floor() as usize;
-        let above = (below + 1).min(sorted.len() - 1);
-        sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn statistics_are_those_of_the_values() {
-        let mut statistics = Statistics::default();
-        for x in [1.0, 4.0, 2.0, 8.0] {
-            statistics.push(x);
-        }
-        assert_eq!(statistics.mean(), 3.75);
-        assert!((statistics.variance() - 9.583_333_333_333_334).abs() < 1e-14);
-        assert!((statistics.standard_error() - (statistics.variance() / 4.0).sqrt()).abs() < 1e-15);
-        assert_eq!([0.0, 0.5, 1.0].map(|q| statistics.quantile(q)), [1.0, 3.0, 8.0]);
-        assert!(statistics.quantile(1.5).is_nan() && Statistics::default().quantile(0.5).is_nan());
-    }
 
     #[test]
     fn seeds_are_pinned_and_different() {
