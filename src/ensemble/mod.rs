@@ -148,7 +148,7 @@ impl Ensemble {
     /// assert!(ends.iter().all(Result::is_ok));
     /// ```
     pub fn map<R: Send>(&self, work: impl Fn(Replicate) -> R + Sync) -> Vec<R> {
-        records(0..self.replicates, &|index| work(self.replicate(index))).into_iter().collect()
+        records(0..self.replicates, &|index| work(self.replicate(index)))
     }
 
     /// Runs every replicate by `simulate`, and summarises the values that `observe` reads off each recorded time and
@@ -285,8 +285,8 @@ fn records<R: Send>(range: std::ops::Range<u64>, record: &(impl Fn(u64) -> R + S
 }
 
 #[cfg(not(feature = "parallel"))]
-fn records<R>(range: std::ops::Range<u64>, record: &impl Fn(u64) -> R) -> impl Iterator<Item = R> {
-    range.map(record)
+fn records<R>(range: std::ops::Range<u64>, record: &impl Fn(u64) -> R) -> Vec<R> {
+    range.map(record).collect()
 }
 
 /// The golden ratio's fraction in 64 bits, odd.
