@@ -1,11 +1,13 @@
-//! The right-hand side allocates nothing once it has run. One test alone: the counts are of the whole process.
+//! The right-hand side allocates nothing once it has run, nor does a step of a simulator. One test alone: the counts are
+//! of the whole process.
 
 use std::alloc::System as SystemAllocator;
 
 use contrastive_dynamics::integrate::System;
 use contrastive_dynamics::model::{
-    Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, Tanh,
+    Constraint, Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, Tanh,
 };
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -52,8 +54,44 @@ fn allocations(
     change.allocations + change.reallocations
 }
 
+/// Allocations of a hundred calls after a few.
+fn of_steps(mut step: impl FnMut()) -> usize {
+    (0..5).for_each(|_| step());
+    let region = Region::new(ALLOCATOR);
+    (0..100).for_each(|_| step());
+    let change = region.change();
+    change.allocations + change.reallocations
+}
+
+/// Every simulator, alone and in a batch, with one neuron and with two under a penalty on the sphere and off it.
+fn simulators_allocate_nothing() {
+    for (neurons, batch, constraint) in [(1, 1, Constraint::None), (1, 8, Constraint::None), (2, 4, Constraint::Sphere)]
+    {
+        let model = Model::builder()
+            .nonlinearity(Tanh)
+            .hidden(Independent::new([Law::two_point(2.25).unwrap(), Law::laplace(1.0).unwrap()]).unwrap())
+            .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
+            .learning_rate(0.3)
+            .neurons(neurons)
+            .batch_size(batch)
+            .constraint(constraint)
+            .penalty_strength(1.0)
+            .build()
+            .unwrap();
+        let mut direct = DirectSgd::builder(&model, 200).seed(1).unwrap();
+        assert_eq!(of_steps(|| direct.step().unwrap()), 0, "direct");
+        let mut compressed = CompressedSgd::builder(&model, 200).seed(1).unwrap();
+        assert_eq!(of_steps(|| compressed.step().unwrap()), 0, "compressed");
+        let mut chain = ProjectedChain::builder(&model, 200).seed(1).unwrap();
+        assert_eq!(of_steps(|| chain.step().unwrap()), 0, "projected");
+        let mut lanes = ProjectedChain::builder(&model, 200).lanes(&[1, 2, 3]).unwrap();
+        assert_eq!(of_steps(|| lanes.step()), 0, "lanes");
+    }
+}
+
 #[test]
-fn the_right_hand_side_allocates_nothing() {
+fn the_right_hand_side_and_steps_allocate_nothing() {
+    simulators_allocate_nothing();
     let laws = || vec![Law::two_point(2.25).unwrap(), Law::three_point(1.0, 0.4).unwrap()];
     let gaussian = || vec![Law::gaussian(2.25).unwrap(), Law::gaussian(1.0).unwrap()];
     assert_eq!(allocations(Tanh, Quadratic, 1, laws(), 1e-8), 0);
