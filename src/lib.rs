@@ -15,6 +15,7 @@
 //! | which features can be learned | [`stability`] |
 //! | with which time stepping, and when to report | [`integrate`] |
 //! | what a run reports | [`trajectory`] |
+//! | how particles, grids and SGD start | [`start`] |
 //! | what do many runs do | [`ensemble`] |
 //! | where random numbers come from | [`random`] |
 //!
@@ -58,6 +59,7 @@ pub mod random;
 mod scalar;
 pub mod sgd;
 pub mod stability;
+pub mod start;
 pub mod trajectory;
 mod vector_math;
 

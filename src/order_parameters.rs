@@ -317,6 +317,13 @@ pub(crate) fn smallest_eigenvalue<T: Scalar>(matrix: &DMatrix<T>) -> T {
         .map_or(nan, |eigen| eigen.eigenvalues.iter().fold(T::lit(f64::INFINITY), |low, &x| low.min(x)))
 }
 
+/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made negative count as 0.
+pub(crate) fn square_root<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
+    let eigen = SymmetricEigen::new(matrix.clone());
+    let roots = eigen.eigenvalues.map(|x| if x > T::zero() { x.sqrt() } else { T::zero() });
+    &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
+}
+
 /// Bartlett's lower triangular factor of a standard Wishart matrix of order m with that many degrees of freedom.
 pub(crate) fn bartlett_factor<T: Scalar, G: Rng + ?Sized>(m: usize, degrees: usize, rng: &mut G) -> DMatrix<T> {
     DMatrix::from_fn(m, m, |i, j| match i.cmp(&j) {
