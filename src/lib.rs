@@ -13,6 +13,7 @@
 //! | what drives the limit: A, B, Λ | [`limit`] |
 //! | where does the limit go | [`ode`] |
 //! | which features can be learned | [`stability`] |
+//! | what do the weights look like in the limit | [`pde`] |
 //! | with which time stepping, and when to report | [`integrate`] |
 //! | what a run reports | [`trajectory`] |
 //! | how particles, grids and SGD start | [`start`] |
@@ -55,6 +56,7 @@ pub mod limit;
 pub mod model;
 pub mod ode;
 mod order_parameters;
+pub mod pde;
 pub mod random;
 mod scalar;
 pub mod sgd;

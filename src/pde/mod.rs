@@ -8,3 +8,4 @@
 //! with α, β, Λ functions of Q = ∫ u wᵀ dP and R = ∫ w wᵀ dP. Start laws are in [`crate::start`], the coefficients in
 //! [`crate::limit`].
 
+pub mod observables;
