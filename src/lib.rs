@@ -51,6 +51,7 @@
 pub mod case_file;
 pub mod ensemble;
 pub mod integrate;
+mod kernels;
 mod lanes;
 pub mod limit;
 pub mod model;

@@ -313,6 +313,9 @@ pub(crate) fn smallest_eigenvalue<T: Scalar>(matrix: &DMatrix<T>) -> T {
     if !matrix.iter().all(nalgebra::ComplexField::is_finite) {
         return nan;
     }
+    if matrix.len() == 1 {
+        return matrix[0];
+    }
     SymmetricEigen::try_new(matrix.clone(), T::EPSILON, 1000)
         .map_or(nan, |eigen| eigen.eigenvalues.iter().fold(T::lit(f64::INFINITY), |low, &x| low.min(x)))
 }

@@ -9,3 +9,4 @@
 //! [`crate::limit`].
 
 pub mod observables;
+pub mod particles;

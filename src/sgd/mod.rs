@@ -17,7 +17,6 @@ mod compressed;
 mod direct;
 mod features;
 mod frame;
-mod kernels;
 mod projected;
 mod span;
 mod start;
