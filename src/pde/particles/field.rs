@@ -242,7 +242,13 @@ impl<T: Scalar, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
                 bent_start: bent_start.as_deref(),
                 bent_predictor: bent_predictor.as_deref(),
             };
-            self.rows.blend(to, i, &blend, |w| regularizer.apply(w) - slope * w);
+            self.rows.blend(
+                to,
+                i,
+                &blend,
+                #[inline(always)]
+                |w| regularizer.apply(w) - slope * w,
+            );
         }
         self.rows.moments(to, &mut self.moments[to as usize]);
         if !self.moments[to as usize].iter().all(finite) {

@@ -100,22 +100,33 @@ impl<T: Scalar> RowBuffers<T> {
         let (p, m, n) = (self.features, self.neurons, self.count);
         let mut partial = std::mem::take(&mut self.partial);
         let (u, w) = (&self.u, &self.stages[stage as usize]);
-        reduce(n, &mut partial, out, |rows, sums| {
-            let (u, w) = (Columns { data: u, n, rows: &rows }, Columns { data: w, n, rows: &rows });
-            let mut sums = sums.iter_mut();
-            let mut put = |x| {
-                if let Some(slot) = sums.next() {
-                    *slot = x
+        // Plain loops: what iterators call is not inlined, and then not compiled for the instruction set.
+        reduce(
+            n,
+            &mut partial,
+            out,
+            #[inline(always)]
+            |rows, sums| {
+                let (u, w) = (Columns { data: u, n, rows: &rows }, Columns { data: w, n, rows: &rows });
+                let mut at = 0;
+                for l in 0..p {
+                    for i in 0..m {
+                        sums[at] = dot(u.at(l), w.at(i));
+                        at += 1;
+                    }
                 }
-            };
-            for l in 0..p {
-                (0..m).for_each(|i| put(dot(u.at(l), w.at(i))));
-            }
-            for i in 0..m {
-                (i..m).for_each(|j| put(dot(w.at(i), w.at(j))));
-            }
-            (0..m).for_each(|i| put(sum(w.at(i))));
-        });
+                for i in 0..m {
+                    for j in i..m {
+                        sums[at] = dot(w.at(i), w.at(j));
+                        at += 1;
+                    }
+                }
+                for i in 0..m {
+                    sums[at] = sum(w.at(i));
+                    at += 1;
+                }
+            },
+        );
         self.partial = partial;
     }
 
@@ -124,24 +135,35 @@ impl<T: Scalar> RowBuffers<T> {
         let (p, m, n) = (self.features, self.neurons, self.count);
         let mut partial = std::mem::take(&mut self.partial);
         let (u, w, normals) = (&self.u, &self.stages[Stage::Start as usize], &self.normals);
-        reduce(n, &mut partial, out, |rows, sums| {
-            let columns = |data| Columns { data, n, rows: &rows };
-            let (u, w, normals) = (columns(u), columns(w), columns(normals));
-            let mut sums = sums.iter_mut();
-            let mut put = |x| {
-                if let Some(slot) = sums.next() {
-                    *slot = x
+        reduce(
+            n,
+            &mut partial,
+            out,
+            #[inline(always)]
+            |rows, sums| {
+                let u = Columns { data: u, n, rows: &rows };
+                let (w, normals) = (Columns { data: w, ..u }, Columns { data: normals, ..u });
+                let mut at = 0;
+                for k in 0..m {
+                    for l in 0..p {
+                        sums[at] = dot(normals.at(k), u.at(l));
+                        at += 1;
+                    }
+                    for i in 0..m {
+                        sums[at] = dot(normals.at(k), w.at(i));
+                        at += 1;
+                    }
+                    sums[at] = sum(normals.at(k));
+                    at += 1;
                 }
-            };
-            for k in 0..m {
-                (0..p).for_each(|l| put(dot(normals.at(k), u.at(l))));
-                (0..m).for_each(|i| put(dot(normals.at(k), w.at(i))));
-                put(sum(normals.at(k)));
-            }
-            for k in 0..m {
-                (k..m).for_each(|j| put(dot(normals.at(k), normals.at(j))));
-            }
-        });
+                for k in 0..m {
+                    for j in k..m {
+                        sums[at] = dot(normals.at(k), normals.at(j));
+                        at += 1;
+                    }
+                }
+            },
+        );
         self.partial = partial;
     }
 
