@@ -6,15 +6,16 @@
 use super::scheme::Stage;
 use crate::Scalar;
 use crate::kernels::{dot, sum};
-use crate::lanes::dispatch;
+use crate::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
 use crate::random::{FillNormal, LaneRng};
 use crate::start::Rows;
 
 /// Rows that are worked on at a time: a column of them fits into the first-level cache.
 const CHUNK: usize = 4096;
 
-/// Rows that [`blend`] works on at a time.
-const BLOCK: usize = 64;
+/// Groups of lanes that [`blend`] works on at a time, and their rows.
+const GROUPS: usize = 4;
+const BLOCK: usize = GROUPS * LANES;
 
 /// The weights before, in and after a step, and the normals of the step.
 #[derive(Debug, Clone)]
@@ -242,29 +243,46 @@ fn blend<T: Scalar>(
     let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
     let mut from = at;
     for block in blocks {
-        let mut total = [constant; BLOCK];
+        // Groups of lanes with constant indices stay in registers from term to term.
+        let mut sums = [Lanes::splat(constant); GROUPS];
         for &(a, x) in linear {
-            for (total, &x) in total.iter_mut().zip(&x[from..from + BLOCK]) {
-                *total += a * x;
+            let (a, x) = (Lanes::splat(a), groups(&x[from..from + BLOCK]));
+            for g in 0..GROUPS {
+                sums[g] += a * Lanes(x[g]);
             }
         }
         for &(a, x) in bent {
-            for (total, &x) in total.iter_mut().zip(&x[from..from + BLOCK]) {
-                *total += a * psi(x);
+            // A loop of its own: ψ may branch.
+            let mut values = [T::zero(); BLOCK];
+            for (value, &x) in values.iter_mut().zip(&x[from..from + BLOCK]) {
+                *value = psi(x);
+            }
+            let (a, x) = (Lanes::splat(a), groups(&values));
+            for g in 0..GROUPS {
+                sums[g] += a * Lanes(x[g]);
             }
         }
-        *block = total;
+        let out = groups_mut(block);
+        for g in 0..GROUPS {
+            out[g] = sums[g].0;
+        }
         from += BLOCK;
     }
     for (k, out) in rest.iter_mut().enumerate() {
-        let linear = linear.iter().fold(constant, |sum, (a, x)| sum + *a * x[from + k]);
-        *out = bent.iter().fold(linear, |sum, (a, x)| sum + *a * psi(x[from + k]));
+        let mut sum = constant;
+        for (a, x) in linear {
+            sum += *a * x[from + k];
+        }
+        for (a, x) in bent {
+            sum += *a * psi(x[from + k]);
+        }
+        *out = sum;
     }
 }
 
 /// Chunks from which on several threads pay.
 #[cfg(feature = "parallel")]
-const MANY: usize = 4;
+const MANY: usize = 32;
 
 /// Runs `work` on every chunk of `out` and the state that belongs to it.
 #[cfg(feature = "parallel")]
