@@ -13,8 +13,10 @@
 //! | what drives the limit: A, B, Λ | [`limit`] |
 //! | where does the limit go | [`ode`] |
 //! | which features can be learned | [`stability`] |
+//! | what do the weights look like in the limit | [`pde`] |
 //! | with which time stepping, and when to report | [`integrate`] |
 //! | what a run reports | [`trajectory`] |
+//! | how particles, grids and SGD start | [`start`] |
 //! | what do many runs do | [`ensemble`] |
 //! | where random numbers come from | [`random`] |
 //!
@@ -49,15 +51,18 @@
 pub mod case_file;
 pub mod ensemble;
 pub mod integrate;
+mod kernels;
 mod lanes;
 pub mod limit;
 pub mod model;
 pub mod ode;
 mod order_parameters;
+pub mod pde;
 pub mod random;
 mod scalar;
 pub mod sgd;
 pub mod stability;
+pub mod start;
 pub mod trajectory;
 mod vector_math;
 

@@ -313,8 +313,18 @@ pub(crate) fn smallest_eigenvalue<T: Scalar>(matrix: &DMatrix<T>) -> T {
     if !matrix.iter().all(nalgebra::ComplexField::is_finite) {
         return nan;
     }
+    if matrix.len() == 1 {
+        return matrix[0];
+    }
     SymmetricEigen::try_new(matrix.clone(), T::EPSILON, 1000)
         .map_or(nan, |eigen| eigen.eigenvalues.iter().fold(T::lit(f64::INFINITY), |low, &x| low.min(x)))
+}
+
+/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made negative count as 0.
+pub(crate) fn square_root<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
+    let eigen = SymmetricEigen::new(matrix.clone());
+    let roots = eigen.eigenvalues.map(|x| if x > T::zero() { x.sqrt() } else { T::zero() });
+    &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
 }
 
 /// Bartlett's lower triangular factor of a standard Wishart matrix of order m with that many degrees of freedom.

@@ -12,6 +12,17 @@ use crate::Scalar;
 pub trait Regularizer<T: Scalar = f64>: Send + Sync {
     /// φ(w).
     fn apply(&self, w: T) -> T;
+
+    /// The slope s of a linear part of φ, which solvers may integrate exactly, φ(w) − s w being left. Any value is right,
+    /// the best is the slope of φ far out. Default 0.
+    fn linear_part(&self) -> T {
+        T::zero()
+    }
+
+    /// Whether φ(w) = s w with s the [`linear_part`](Self::linear_part), and nothing else. Default false.
+    fn is_linear(&self) -> bool {
+        false
+    }
 }
 
 /// A linear regulariser, φ(w) = slope·w: the only kind under which the order parameters obey a closed ODE.
@@ -24,6 +35,12 @@ impl<T: Scalar, G: Regularizer<T> + ?Sized> Regularizer<T> for &G {
     #[inline]
     fn apply(&self, w: T) -> T {
         (**self).apply(w)
+    }
+    fn linear_part(&self) -> T {
+        (**self).linear_part()
+    }
+    fn is_linear(&self) -> bool {
+        (**self).is_linear()
     }
 }
 
@@ -55,6 +72,12 @@ impl<T: Scalar> Regularizer<T> for L2 {
     #[inline]
     fn apply(&self, w: T) -> T {
         w
+    }
+    fn linear_part(&self) -> T {
+        T::one()
+    }
+    fn is_linear(&self) -> bool {
+        true
     }
 }
 
@@ -111,6 +134,12 @@ impl<T: Scalar> Regularizer<T> for ElasticNet<T> {
     fn apply(&self, w: T) -> T {
         self.l1_ratio * sign(w) + (T::one() - self.l1_ratio) * w
     }
+    fn linear_part(&self) -> T {
+        T::one() - self.l1_ratio
+    }
+    fn is_linear(&self) -> bool {
+        self.l1_ratio == T::zero()
+    }
 }
 
 /// Smoothed L1: φ(w) = w/√(w² + δ²), which tends to sign w as δ → 0.
@@ -152,6 +181,8 @@ mod tests {
         }
         assert_eq!(RegularizerFunction(|w: f64| 3.0 * w).apply(2.0), 6.0);
         assert_eq!(LinearRegularizer::<f64>::slope(&&L2), 1.0);
+        assert!(Regularizer::<f64>::is_linear(&&L2) && !Regularizer::<f64>::is_linear(&L1));
+        assert_eq!((&ElasticNet::new(0.25).unwrap()).linear_part(), 0.75);
     }
 
     #[test]

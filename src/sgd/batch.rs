@@ -2,8 +2,8 @@
 //!
 //! In: outputs, cross-view covariance, ∂F/∂C and e. Out: how the fields are drawn and what e does to the weights.
 
-use super::kernels::{add_scaled, dot};
 use crate::Scalar;
+use crate::kernels::{add_scaled, dot};
 use crate::model::{GradientFlow, Model, Nonlinearity, Penalty};
 
 /// The fields of a batch and what follows from them. Of neuron i, view v of sample b is at (2i + v)·B + b, so that the

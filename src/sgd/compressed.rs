@@ -8,11 +8,11 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use super::frame::Frame;
-use super::kernels::{Columns, combine, dot};
 use super::span::Span;
 use super::start::{Setup, Start, normalise};
 use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
+use crate::kernels::{Columns, combine, dot};
 use crate::lanes::dispatch;
 use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
 use crate::order_parameters::{OrderParameters, OrderParametersError};

@@ -10,10 +10,10 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use super::batch::Batch;
-use super::kernels::{Columns, add_scaled, combine, dot};
 use super::start::{Setup, Start, normalise};
 use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
+use crate::kernels::{Columns, add_scaled, combine, dot};
 use crate::lanes::dispatch;
 use crate::model::{
     AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer, ViewCovariance,

@@ -1,11 +1,11 @@
 //! The features U (theory §1) and weights with given order parameters.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 use rand::Rng;
 
 use super::SgdError;
 use crate::Scalar;
-use crate::order_parameters::OrderParameters;
+use crate::order_parameters::{OrderParameters, square_root};
 
 /// The features U, N x p, with UᵀU = N·I: orthogonal columns with components of order one.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,13 +96,6 @@ impl<T: Scalar> Features<T> {
         weights += frame * background * T::of_usize(n).sqrt();
         Ok(weights)
     }
-}
-
-/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made negative count as 0.
-fn square_root<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
-    let eigen = SymmetricEigen::new(matrix.clone());
-    let roots = eigen.eigenvalues.map(|x| if x > T::zero() { x.sqrt() } else { T::zero() });
-    &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
 }
 
 /// `count` random orthonormal columns of length n, orthogonal to the columns of `avoid` (orthogonal, squared norm n).

@@ -4,8 +4,8 @@
 
 use nalgebra::DMatrix;
 
-use super::kernels::{Columns, combine, dot};
 use crate::Scalar;
+use crate::kernels::{Columns, combine, dot};
 
 /// An orthogonal frame of the weights' background parts.
 #[derive(Debug, Clone)]

@@ -17,7 +17,6 @@ mod compressed;
 mod direct;
 mod features;
 mod frame;
-mod kernels;
 mod lane_batch;
 mod lane_rows;
 mod projected;

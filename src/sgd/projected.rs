@@ -8,12 +8,12 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::kernels::fill_normals;
 use super::span::Span;
 use super::start::{Start, check_dimension, check_norm, check_shape};
 use super::triangle::{factor_covariance, factor_rows};
 use super::{Divergence, SgdError, Simulator};
 use crate::Scalar;
+use crate::kernels::fill_normals;
 use crate::model::{
     AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
 };

@@ -8,9 +8,9 @@ use rand::Rng;
 
 use super::SgdError;
 use super::batch::Batch;
-use super::kernels::{add_scaled, dot, fill_normals};
 use super::triangle::factor_rows;
 use crate::Scalar;
+use crate::kernels::{add_scaled, dot, fill_normals};
 use crate::lanes::dispatch;
 use crate::model::{AugmentationNoise, HiddenDistribution, Model, Nonlinearity, Penalty};
 

@@ -4,8 +4,8 @@
 //! In: the factor of A Aᵀ from the rows of A, without squaring them, and the pivoted Cholesky factor of a covariance.
 //! Matrices are slices, m x m by rows; a factor of rank k has k columns, and zeros beyond.
 
-use super::kernels::dot;
 use crate::Scalar;
+use crate::kernels::dot;
 
 /// Writes a lower triangular V (m x k, in echelon form) with V Vᵀ = A Aᵀ, and returns its rank k. `rows` holds A, m
 /// rows of `length` entries, and is overwritten.

@@ -1,4 +1,4 @@
-//! The loops of length N, and of length 2B, that every simulator is made of.
+//! The loops of length N, and of length 2B, that simulators and particles are made of.
 //!
 //! In: drawing normals, scalar products, and sums of columns, on plain slices. Sums are split over a fixed number of
 //! accumulators, so results are the same bits on every instruction set; callers choose that set by
@@ -14,7 +14,7 @@ const GROUPS: usize = 4;
 
 /// Fills `out` with independent standard normals.
 #[inline(always)]
-pub(super) fn fill_normals<T: Scalar, R: Rng + ?Sized>(rng: &mut R, out: &mut [T]) {
+pub(crate) fn fill_normals<T: Scalar, R: Rng + ?Sized>(rng: &mut R, out: &mut [T]) {
     for x in out {
         *x = T::standard_normal(rng);
     }
@@ -23,19 +23,19 @@ pub(super) fn fill_normals<T: Scalar, R: Rng + ?Sized>(rng: &mut R, out: &mut [T
 /// The sum over all lanes of all groups, in a fixed order.
 #[inline(always)]
 fn total<T: Scalar>([a, b, c, d]: [Lanes<T>; GROUPS]) -> T {
-    sum((a + b) + (c + d))
+    sum_lanes((a + b) + (c + d))
 }
 
 /// The sum over the lanes. Not inlined: where the compiler sees what becomes of partial sums, it shuffles them all the
 /// way instead of at the end.
 #[inline(never)]
-fn sum<T: Scalar>(lanes: Lanes<T>) -> T {
+fn sum_lanes<T: Scalar>(lanes: Lanes<T>) -> T {
     lanes.sum()
 }
 
 /// Σ_n x_n y_n.
 #[inline(always)]
-pub(super) fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
+pub(crate) fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
     let (xs, x_rest) = x.as_chunks::<LANES>();
     let (ys, y_rest) = y.as_chunks::<LANES>();
     let mut result = T::zero();
@@ -56,9 +56,26 @@ pub(super) fn dot<T: Scalar>(x: &[T], y: &[T]) -> T {
     x_rest.iter().zip(y_rest).fold(result, |sum, (&x, &y)| sum + x * y)
 }
 
+/// Σ_n x_n.
+#[inline(always)]
+pub(crate) fn sum<T: Scalar>(x: &[T]) -> T {
+    let (groups, rest) = x.as_chunks::<LANES>();
+    let (fours, ones) = groups.as_chunks::<GROUPS>();
+    let mut sums = [Lanes::zero(); GROUPS];
+    for x in fours {
+        for k in 0..GROUPS {
+            sums[k] += Lanes(x[k]);
+        }
+    }
+    for x in ones {
+        sums[0] += Lanes(*x);
+    }
+    rest.iter().fold(total(sums), |sum, &x| sum + x)
+}
+
 /// y += a x.
 #[inline(always)]
-pub(super) fn add_scaled<T: Scalar>(a: T, x: &[T], y: &mut [T]) {
+pub(crate) fn add_scaled<T: Scalar>(a: T, x: &[T], y: &mut [T]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y += a * x;
     }
@@ -66,16 +83,16 @@ pub(super) fn add_scaled<T: Scalar>(a: T, x: &[T], y: &mut [T]) {
 
 /// Some columns, each `stride` entries after the one before it, and each with a coefficient.
 #[derive(Clone, Copy)]
-pub(super) struct Columns<'a, T> {
-    pub(super) data: &'a [T],
-    pub(super) stride: usize,
-    pub(super) coefficients: &'a [T],
+pub(crate) struct Columns<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) stride: usize,
+    pub(crate) coefficients: &'a [T],
 }
 
 /// out = map(base) + Σ coefficient·column over all columns of all parts; returns ‖out‖². Of every column as many entries
 /// count as `out` has, and so many has `base`.
 #[inline(always)]
-pub(super) fn combine<T: Scalar, const P: usize>(
+pub(crate) fn combine<T: Scalar, const P: usize>(
     out: &mut [T],
     base: &[T],
     map: impl Fn(T) -> T,
@@ -155,6 +172,7 @@ mod tests {
             let column = |seed| (0..n).map(entry(seed)).collect::<Vec<f64>>();
             let (x, y) = (column(1), column(2));
             // Small integers: every sum is exact.
+            assert_eq!(sum(&x), x.iter().sum::<f64>());
             assert_eq!(dot(&x, &y), x.iter().zip(&y).map(|(x, y)| x * y).sum::<f64>());
             let (data, one) = ([column(3), column(4)].concat(), column(5));
             let parts = [

@@ -1,0 +1,12 @@
+//! The McKean-Vlasov equation (theory §4): the law P_t(u, w) of a row of features and weights as N → ∞, for every
+//! regulariser.
+//!
+//! The empirical measure of the rows converges to the solution of
+//!
+//!   ∂_t P = −∇_w · \[(αᵀu + βᵀw − τγ φ(w)) P\] + ½ Σ_ij Λ_ij ∂²P/∂w_i∂w_j,
+//!
+//! with α, β, Λ functions of Q = ∫ u wᵀ dP and R = ∫ w wᵀ dP. Start laws are in [`crate::start`], the coefficients in
+//! [`crate::limit`].
+
+pub mod observables;
+pub mod particles;

@@ -1,0 +1,280 @@
+//! What moves the particles: coefficients from their own law, and new weights from old ones (theory §4).
+
+use nalgebra::DMatrix;
+
+use super::StepFailure;
+use super::noise::{Matching, Noise};
+use super::rows::{Blend, RowBuffers};
+use super::scheme::{Change, Flow, MeanField, Stage};
+use crate::Scalar;
+use crate::limit::{Coefficients, Limit, Rule};
+use crate::model::{Constraint, Regularizer};
+use crate::order_parameters::{OrderParameters, packed_len, square_root, unpack};
+use crate::trajectory::Work;
+
+/// R − QᵀQ may fall below zero by that much, in units of the largest R_ii, before it counts as an error.
+const FEASIBILITY: f64 = 1e-6;
+
+/// Particles with everything that a step needs.
+#[derive(Debug, Clone)]
+pub(super) struct Field<'a, T: Scalar, G> {
+    pub(super) limit: Limit<'a, T>,
+    pub(super) regularizer: &'a G,
+    /// τγ.
+    pub(super) decay: T,
+    pub(super) constraint: Constraint,
+    pub(super) noise: Noise,
+    pub(super) rows: RowBuffers<T>,
+    rule: Rule<T>,
+    coefficients: Coefficients<T>,
+    /// Q, the upper triangle of R and the mean of w, at every stage.
+    moments: [Vec<T>; 3],
+    /// Means of u uᵀ and of u.
+    feature_moments: (Vec<T>, Vec<T>),
+    /// The flow before the step, once it is known.
+    flow: Option<Flow<T>>,
+    /// The normals of this step: whether they are drawn, and how they are matched.
+    drawn: bool,
+    matching: Option<Matching<T>>,
+    normal_moments: Vec<T>,
+    pub(super) work: Work,
+}
+
+impl<'a, T: Scalar, G: Regularizer<T>> Field<'a, T, G> {
+    pub(super) fn new(
+        limit: Limit<'a, T>,
+        (regularizer, decay, constraint): (&'a G, T, Constraint),
+        noise: Noise,
+        mut rows: RowBuffers<T>,
+    ) -> Result<Self, StepFailure<T>> {
+        let (p, m) = (rows.features, rows.neurons);
+        let mut moments = vec![T::zero(); packed_len(p, m) + m];
+        rows.moments(Stage::Start, &mut moments);
+        let (q, r) = unpack(p, m, &moments);
+        let state = OrderParameters::from_parts(q, r);
+        check_feasible(&state)?;
+        Ok(Self {
+            rule: limit.rule(&state)?,
+            coefficients: Coefficients::zeros(p, m),
+            moments: [moments.clone(), moments.clone(), moments],
+            feature_moments: rows.feature_moments(),
+            flow: None,
+            drawn: false,
+            matching: None,
+            normal_moments: vec![T::zero(); (p + m + 1) * m + m * (m + 1) / 2],
+            work: Work::default(),
+            limit,
+            regularizer,
+            decay,
+            constraint,
+            noise,
+            rows,
+        })
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (self.rows.features, self.rows.neurons)
+    }
+
+    /// Q row by row, then the upper triangle of R.
+    pub(super) fn packed(&self, stage: Stage) -> &[T] {
+        let (p, m) = self.shape();
+        &self.moments[stage as usize][..packed_len(p, m)]
+    }
+
+    pub(super) fn state(&self, stage: Stage) -> OrderParameters<T> {
+        let (p, m) = self.shape();
+        let (q, r) = unpack(p, m, self.packed(stage));
+        OrderParameters::from_parts(q, r)
+    }
+
+    /// Makes the end of a step the start of the next one.
+    pub(super) fn accept(&mut self) -> Result<(), StepFailure<T>> {
+        self.rows.accept();
+        self.moments.swap(Stage::Start as usize, Stage::End as usize);
+        self.flow = None;
+        self.drawn = false;
+        self.work.accepted_steps += 1;
+        let state = self.state(Stage::Start);
+        check_feasible(&state)?;
+        if !self.rule.resolves(&self.limit, state.q(), state.r()) {
+            self.rule = self.limit.rule(&state)?;
+            self.work.rule_refinements += 1;
+        }
+        Ok(())
+    }
+
+    fn compute_flow(&mut self, stage: Stage) -> Flow<T> {
+        let state = self.state(stage);
+        let nodes = self.rule.apply_to(&self.limit, state.q(), state.r(), &mut self.coefficients);
+        self.work.right_hand_sides += 1;
+        self.work.quadrature_nodes += nodes;
+        let drift = self.coefficients.drift(&state);
+        let mut flow = Flow {
+            alpha: drift.alpha,
+            beta: drift.beta,
+            lambda: self.coefficients.lambda.clone(),
+            decay: if self.regularizer.is_linear() { T::zero() } else { self.decay },
+        };
+        let linear = self.decay * self.regularizer.linear_part();
+        for i in 0..state.neurons() {
+            flow.beta[(i, i)] -= linear;
+        }
+        if self.constraint == Constraint::Sphere {
+            self.pull_to_sphere(stage, &state, &mut flow);
+        }
+        flow
+    }
+
+    /// Adds ν_i = −(dR_ii/dt)/(2 R_ii) to β_ii (theory §5), dR_ii/dt being 2B_ii + Λ_ii − 2τγ⟨w_i φ(w_i)⟩.
+    fn pull_to_sphere(&mut self, stage: Stage, state: &OrderParameters<T>, flow: &mut Flow<T>) {
+        let regularizer = self.regularizer;
+        for i in 0..state.neurons() {
+            let shrink = if self.decay == T::zero() {
+                T::zero()
+            } else if regularizer.is_linear() {
+                regularizer.linear_part() * state.r()[(i, i)]
+            } else {
+                self.rows.mean(stage, i, |w| w * regularizer.apply(w))
+            };
+            let two = T::lit(2.0);
+            let Coefficients { b, lambda, .. } = &self.coefficients;
+            let rate = two * b[(i, i)] + lambda[(i, i)] - two * self.decay * shrink;
+            flow.beta[(i, i)] -= rate / (two * state.r()[(i, i)]);
+        }
+    }
+
+    /// Draws the normals of a step, once.
+    fn draw(&mut self) -> Result<(), StepFailure<T>> {
+        if self.drawn {
+            return Ok(());
+        }
+        self.rows.draw(self.noise == Noise::Antithetic);
+        self.drawn = true;
+        if self.noise != Noise::Matched {
+            return Ok(());
+        }
+        self.rows.normal_moments(&mut self.normal_moments);
+        let (p, m) = self.shape();
+        let size = p + m + 1;
+        let cross = DMatrix::from_column_slice(size, m, &self.normal_moments[..size * m]);
+        let own = symmetric(m, &self.normal_moments[size * m..]);
+        let moments = &self.moments[Stage::Start as usize];
+        let mut gram = DMatrix::identity(size, size);
+        gram.view_mut((0, 0), (p, p)).copy_from(&symmetric(p, &self.feature_moments.0));
+        let (q, r) = unpack(p, m, &moments[..packed_len(p, m)]);
+        gram.view_mut((0, p), (p, m)).copy_from(&q);
+        gram.view_mut((p, p), (m, m)).copy_from(&r);
+        let means = self.feature_moments.1.iter().chain(&moments[packed_len(p, m)..]);
+        means.enumerate().for_each(|(k, &mean)| gram[(k, p + m)] = mean);
+        gram.fill_lower_triangle_with_upper_triangle();
+        self.matching = Matching::new(&gram, &cross, &own);
+        if self.matching.is_none() { Err(StepFailure::Unmatched) } else { Ok(()) }
+    }
+}
+
+/// The symmetric matrix of that upper triangle.
+fn symmetric<T: Scalar>(size: usize, upper: &[T]) -> DMatrix<T> {
+    let mut matrix = DMatrix::zeros(size, size);
+    let places = (0..size).flat_map(|i| (i..size).map(move |j| (i, j)));
+    for ((i, j), &x) in places.zip(upper) {
+        matrix[(i, j)] = x;
+        matrix[(j, i)] = x;
+    }
+    matrix
+}
+
+fn check_feasible<T: Scalar>(state: &OrderParameters<T>) -> Result<(), StepFailure<T>> {
+    let scale = (0..state.neurons()).fold(T::EPSILON, |s, i| s.max(state.r()[(i, i)].abs()));
+    state.check_feasible(T::lit(FEASIBILITY).max(T::lit(1e3) * T::EPSILON) * scale)?;
+    Ok(())
+}
+
+impl<T: Scalar, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
+    type Error = StepFailure<T>;
+
+    fn flow(&mut self, stage: Stage) -> Result<Flow<T>, StepFailure<T>> {
+        if stage == Stage::Start
+            && let Some(flow) = &self.flow
+        {
+            return Ok(flow.clone());
+        }
+        let flow = self.compute_flow(stage);
+        if stage == Stage::Start {
+            self.flow = Some(flow.clone());
+        }
+        Ok(flow)
+    }
+
+    fn apply(&mut self, to: Stage, change: &Change<T>) -> Result<(), StepFailure<T>> {
+        self.draw()?;
+        let (p, m) = self.shape();
+        let finite = nalgebra::ComplexField::is_finite;
+        if !change.covariance.iter().chain(change.start.iter()).all(finite) {
+            return Err(StepFailure::Diverged);
+        }
+        let root = square_root(&change.covariance);
+        // Multiples of u, w, 1 and of the normals that the matched noise adds.
+        let (shift, normals) = match &self.matching {
+            Some(matching) => (Some(&matching.columns * &root), &matching.normals * &root),
+            None => (None, root),
+        };
+        let (mut features, mut start) = (change.features.clone(), change.start.clone());
+        let mut constants = vec![T::zero(); m];
+        if let Some(shift) = shift {
+            features -= shift.rows(0, p);
+            start -= shift.rows(p, m);
+            (0..m).for_each(|i| constants[i] = -shift[(p + m, i)]);
+        }
+        let regularizer = self.regularizer;
+        let slope = regularizer.linear_part();
+        let column = |x: &Option<DMatrix<T>>, i: usize| x.as_ref().map(|x| x.column(i).iter().copied().collect());
+        for i in 0..m {
+            let predictor: Option<Vec<T>> = column(&change.predictor, i);
+            let bent_start: Option<Vec<T>> = column(&change.bent_start, i);
+            let bent_predictor: Option<Vec<T>> = column(&change.bent_predictor, i);
+            let blend = Blend {
+                constant: constants[i],
+                u: features.column(i).data.into_slice(),
+                start: start.column(i).data.into_slice(),
+                predictor: predictor.as_deref(),
+                normals: normals.column(i).data.into_slice(),
+                bent_start: bent_start.as_deref(),
+                bent_predictor: bent_predictor.as_deref(),
+            };
+            self.rows.blend(
+                to,
+                i,
+                &blend,
+                #[inline(always)]
+                |w| regularizer.apply(w) - slope * w,
+            );
+        }
+        self.rows.moments(to, &mut self.moments[to as usize]);
+        if !self.moments[to as usize].iter().all(finite) {
+            return Err(StepFailure::Diverged);
+        }
+        if to == Stage::End && self.constraint == Constraint::Sphere {
+            self.normalise();
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar, G: Regularizer<T>> Field<'_, T, G> {
+    /// Scales every neuron at the end of the step to R_ii = 1: what is left of the step's error after ν.
+    fn normalise(&mut self) {
+        let (p, m) = self.shape();
+        let state = self.state(Stage::End);
+        let factors: Vec<T> = (0..m).map(|i| T::one() / state.r()[(i, i)].sqrt()).collect();
+        for (i, &factor) in factors.iter().enumerate() {
+            self.rows.scale(Stage::End, i, factor);
+        }
+        let triangle = (0..m).flat_map(|i| (i..m).map(move |j| (i, j)));
+        let scales = (0..p * m).map(|at| factors[at % m]);
+        let scales = scales.chain(triangle.map(|(i, j)| factors[i] * factors[j])).chain(factors.iter().copied());
+        for (x, scale) in self.moments[Stage::End as usize].iter_mut().zip(scales) {
+            *x *= scale;
+        }
+    }
+}

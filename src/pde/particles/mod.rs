@@ -1,0 +1,389 @@
+//! Particles (theory §4): M rows (u, w), M whatever you like, that move in the field of their own order parameters.
+//!
+//! In: [`ParticleSystem`], its schemes in time and its noises. Out: start laws (see [`crate::start`]), coefficients
+//! (see [`crate::limit`]), and what is read off the weights (see [`super::observables`]).
+
+mod builder;
+mod exponential;
+mod field;
+mod noise;
+mod rows;
+mod scheme;
+
+use std::ops::ControlFlow;
+
+pub use builder::ParticleSystemBuilder;
+pub use exponential::Exponential;
+use field::Field;
+pub use noise::Noise;
+pub use scheme::{Change, EulerMaruyama, Flow, Heun, MeanField, Stage, StepSize, StochasticIntegrator};
+
+use crate::Scalar;
+use crate::integrate::{Output, OutputError, Schedule};
+use crate::limit::LimitError;
+use crate::model::{Model, Regularizer};
+use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::start::StartError;
+use crate::trajectory::{StopReason, Trajectory, Work};
+
+/// Why a step of particles failed; they stay where they were before it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepFailure<T: Scalar = f64> {
+    /// The coefficients could not be computed.
+    #[error(transparent)]
+    Limit(#[from] LimitError<T>),
+    /// The order parameters are not feasible.
+    #[error(
+        "{0}: the features' rows must have second moment I (see `Whitening`), and the step must not be far too large"
+    )]
+    Infeasible(#[from] OrderParametersError),
+    /// The new weights are not finite.
+    #[error("the weights diverge: take smaller steps, or `Exponential` if it is the decay that is stiff")]
+    Diverged,
+    /// No step is small enough to meet the tolerance.
+    #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
+    StepTooSmall,
+    /// The normals cannot be matched.
+    #[error("the normals have no part orthogonal to the particles: take more particles")]
+    Unmatched,
+}
+
+/// Why particles could not be set up or run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParticleError<T: Scalar = f64> {
+    /// The start could not be drawn.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The start law does not fit the model.
+    #[error("the model has {features} features and {neurons} neurons, the start {start_features} and {start_neurons}")]
+    Shape {
+        /// Features of the model.
+        features: usize,
+        /// Neurons of the model.
+        neurons: usize,
+        /// Features of the start.
+        start_features: usize,
+        /// Neurons of the start.
+        start_neurons: usize,
+    },
+    /// Too few particles.
+    #[error("at least {least} particles are needed here, got {count}")]
+    Count {
+        /// The number given.
+        count: usize,
+        /// The smallest that works.
+        least: usize,
+    },
+    /// Antithetic noise needs pairs.
+    #[error("antithetic noise needs an even number of particles, got {count}")]
+    Odd {
+        /// The number given.
+        count: usize,
+    },
+    /// A neuron without weights has no place on the sphere.
+    #[error("under the sphere constraint no neuron may start at zero, but neuron {neuron} does")]
+    OffSphere {
+        /// Which neuron.
+        neuron: usize,
+    },
+    /// The model's limit does not exist, or not at the start.
+    #[error("the particles cannot start: {0}")]
+    Coefficients(StepFailure<T>),
+    /// The output times are unusable.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A step failed.
+    #[error("the step from t = {time} failed: {source}")]
+    Step {
+        /// The time before the step.
+        time: f64,
+        /// Why.
+        source: StepFailure<T>,
+        /// What came before.
+        trajectory: Box<Trajectory<T>>,
+    },
+    /// The step limit was reached.
+    #[error("the limit of {steps} steps was reached at t = {time}: allow more with `step_limit`")]
+    StepLimit {
+        /// The limit.
+        steps: u64,
+        /// The time reached.
+        time: f64,
+        /// What came before.
+        trajectory: Box<Trajectory<T>>,
+    },
+}
+
+/// The McKean-Vlasov equation by particles: M rows (u, w), each moved by
+///
+/// dw = (αᵀu + βᵀw − τγ φ(w)) dt + Λ^{1/2} dB,
+///
+/// with α, β and Λ the limit coefficients at the particles' own Q = ⟨u wᵀ⟩ and R = ⟨w wᵀ⟩. It holds for every
+/// regulariser and any p and m, with the sphere constraint too, and shows the weights themselves. M has nothing to do
+/// with N, which is infinite.
+///
+/// ```
+/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::integrate::Output;
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Model, Tanh};
+/// use contrastive_dynamics::pde::observables::Marginal;
+/// use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
+/// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .regularizer(L1)
+///     .weight_decay(0.5)
+///     .build()?;
+/// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+/// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &start)?;
+/// let mut particles =
+///     ParticleSystem::builder(&model, 2000).start(&law).exact_start(&start).scheme(Heun::new(0.05)?).seed(1)?;
+/// let trajectory = particles.run(10.0, &Output::Times(vec![0.0, 5.0, 10.0]))?;
+/// assert_eq!(trajectory.times().len(), 3);
+/// let weights = Marginal::sample(particles.weights(0).ok_or("no neuron")?)?;
+/// assert!(weights.fraction_within(0.1)? > 0.1); // L1 makes weights small where there is no feature.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Setters of the builder:
+///
+/// | setter | meaning | default |
+/// |---|---|---|
+/// | [`start`](ParticleSystemBuilder::start) | law of (u, w) at t = 0 | both standard normal and independent |
+/// | [`rows`](ParticleSystemBuilder::rows) | rows of your own instead | - |
+/// | [`exact_start`](ParticleSystemBuilder::exact_start), [`whitening`](ParticleSystemBuilder::whitening) | second moments the drawn rows are given exactly | ⟨u uᵀ⟩ = I |
+/// | [`noise`](ParticleSystemBuilder::noise) | how the normals are drawn | [`Noise::Matched`] |
+/// | [`scheme`](ParticleSystemBuilder::scheme) | the stepping in time | [`Heun::default`], adaptive |
+/// | [`coefficient_tolerance`](ParticleSystemBuilder::coefficient_tolerance), [`node_budget`](ParticleSystemBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::Limit) |
+/// | [`step_limit`](ParticleSystemBuilder::step_limit) | most steps of a run | 10⁶ |
+///
+/// A seed fixes every weight, whatever the number of threads (feature `parallel`) and the instruction set: the rows are
+/// worked on in chunks of 4096, of which chunk k draws from [`LaneRng::stream`](crate::random::LaneRng::stream) k.
+#[derive(Debug, Clone)]
+pub struct ParticleSystem<'a, T: Scalar, G, I = Heun<T>> {
+    field: Field<'a, T, G>,
+    scheme: I,
+    time: T,
+    /// The size proposed for the next adaptive step; zero before the first.
+    next_size: T,
+    error: T,
+    most_steps: u64,
+}
+
+impl<'a, T: Scalar, G> ParticleSystem<'a, T, G> {
+    /// A builder for that model and M = `particles`.
+    #[must_use]
+    pub fn builder<S, H, A, P>(
+        model: &'a Model<T, S, H, A, G, P>,
+        particles: usize,
+    ) -> ParticleSystemBuilder<'a, Model<T, S, H, A, G, P>, T> {
+        ParticleSystemBuilder::new(model, particles)
+    }
+}
+
+impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_, T, G, I> {
+    /// The number M of particles.
+    #[must_use]
+    pub fn particles(&self) -> usize {
+        self.field.rows.count
+    }
+
+    /// The time t reached.
+    #[must_use]
+    pub fn time(&self) -> T {
+        self.time
+    }
+
+    /// The particles' own Q and R.
+    #[must_use]
+    pub fn order_parameters(&self) -> OrderParameters<T> {
+        self.field.state(Stage::Start)
+    }
+
+    /// Feature l of every particle, M numbers; `None` if there is no such feature.
+    #[must_use]
+    pub fn features(&self, l: usize) -> Option<&[T]> {
+        (l < self.field.rows.features).then(|| self.field.rows.feature(l))
+    }
+
+    /// The weight of neuron i of every particle, M numbers; `None` if there is no such neuron.
+    #[must_use]
+    pub fn weights(&self, i: usize) -> Option<&[T]> {
+        (i < self.field.rows.neurons).then(|| self.field.rows.weight(Stage::Start, i))
+    }
+
+    /// Work since the start: steps, evaluations of the coefficients, nodes.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.field.work
+    }
+
+    /// How far an answer of order one would have strayed in (Q, R) so far: the sum over steps of the largest change from
+    /// predictor to answer. The error of the answer itself is smaller by a power of the step. Zero for a scheme without
+    /// adaptive steps.
+    #[must_use]
+    pub fn error_estimate(&self) -> T {
+        self.error
+    }
+
+    /// Takes one step, of the size of the scheme.
+    ///
+    /// # Errors
+    /// [`StepFailure`]; the particles then stay where they are, but for [`StepFailure::Infeasible`] and
+    /// [`StepFailure::Limit`], which tell of the new state.
+    pub fn step(&mut self) -> Result<(), StepFailure<T>> {
+        self.advance(None)
+    }
+
+    /// Takes one step, to the time `until` at most.
+    fn advance(&mut self, until: Option<T>) -> Result<(), StepFailure<T>> {
+        let control = self.scheme.step_size();
+        let mut size = match control {
+            StepSize::Fixed(size) => size,
+            StepSize::Adaptive { .. } if self.next_size > T::zero() => self.next_size,
+            StepSize::Adaptive { relative, .. } => self.first_size(relative)?,
+        };
+        loop {
+            let proposed = size;
+            // A rest that is no more than rounding is part of this step.
+            let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * T::lit(1.0 + 1e-6));
+            let last = rest.is_some();
+            size = rest.unwrap_or(size);
+            if !(self.time + size > self.time) {
+                return Err(StepFailure::StepTooSmall);
+            }
+            let outcome = self.scheme.step(&mut self.field, size);
+            if let StepSize::Adaptive { relative, absolute } = control {
+                let ratio = match outcome {
+                    Ok(()) => self.error_ratio(relative, absolute),
+                    Err(StepFailure::Diverged) => T::lit(f64::INFINITY),
+                    Err(failure) => return Err(failure),
+                };
+                // The estimate falls as the square of the size.
+                let factor = (T::lit(0.9) / ratio.sqrt()).min(T::lit(5.0)).max(T::lit(0.2));
+                if !(ratio <= T::one()) {
+                    self.field.work.rejected_steps += 1;
+                    size *= if ratio.is_finite() { factor } else { T::lit(0.2) };
+                    continue;
+                }
+                // A step cut short says little about what the next one may be.
+                self.next_size = if last { proposed.max(size * factor) } else { size * factor };
+                self.error += self.largest_change();
+            } else {
+                outcome?;
+            }
+            self.time = match until {
+                Some(until) if last => until,
+                _ => self.time + size,
+            };
+            return self.field.accept();
+        }
+    }
+
+    /// A first step of about √tolerance over the fastest rate.
+    fn first_size(&mut self, relative: T) -> Result<T, StepFailure<T>> {
+        let flow = self.field.flow(Stage::Start)?;
+        let rate = flow.alpha.amax() + flow.beta.amax() + flow.lambda.amax() + flow.decay;
+        let size = relative.sqrt() / rate;
+        Ok(if size > T::zero() && size.is_finite() { size } else { relative.sqrt() })
+    }
+
+    /// The difference of predictor and answer, in units of what is allowed.
+    fn error_ratio(&self, relative: T, absolute: T) -> T {
+        let stages = [Stage::Start, Stage::Predictor, Stage::End].map(|stage| self.field.packed(stage));
+        let mut worst = T::zero();
+        for ((&start, &predictor), &end) in stages[0].iter().zip(stages[1]).zip(stages[2]) {
+            let ratio = (end - predictor).abs() / (absolute + relative * start.abs().max(end.abs()));
+            // A NaN must not get lost in a maximum.
+            worst = if ratio <= worst { worst } else { ratio };
+        }
+        worst
+    }
+
+    fn largest_change(&self) -> T {
+        let pairs = self.field.packed(Stage::Predictor).iter().zip(self.field.packed(Stage::End));
+        pairs.fold(T::zero(), |worst, (&x, &y)| worst.max((x - y).abs()))
+    }
+
+    /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time.
+    ///
+    /// # Errors
+    /// [`ParticleError::Output`] for times that are unusable (before the present time or after `end`);
+    /// [`ParticleError::Step`] and [`ParticleError::StepLimit`] with the trajectory so far.
+    pub fn run(&mut self, end: T, output: &Output<T>) -> Result<Trajectory<T>, ParticleError<T>> {
+        self.run_observed(end, output, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`run`](Self::run), and shows the particles at every recorded time to `observer`, to keep what is read off them,
+    /// to draw, or to stop: [`ControlFlow::Break`] ends the run there, with [`StopReason::Observer`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_observed(
+        &mut self,
+        end: T,
+        output: &Output<T>,
+        observer: &mut dyn FnMut(&Self) -> ControlFlow<()>,
+    ) -> Result<Trajectory<T>, ParticleError<T>> {
+        let schedule = output.schedule(self.time, end)?;
+        let before = self.field.work;
+        let mut trajectory = Trajectory::new();
+        let mut next = 0;
+        loop {
+            let steps = self.field.work.accepted_steps - before.accepted_steps;
+            let (due, until) = match &schedule {
+                Schedule::EverySteps(stride) => (steps % *stride as u64 == 0, end),
+                Schedule::Times(times) => {
+                    let first = next;
+                    while next < times.len() && times[next] <= self.time {
+                        next += 1;
+                    }
+                    (next > first, times.get(next).copied().unwrap_or(end))
+                }
+            };
+            let finished = self.time >= end;
+            trajectory.work = since(self.field.work, before);
+            if due || finished {
+                trajectory.push(self.time, self.order_parameters());
+                if observer(self).is_break() && !finished {
+                    trajectory.stop = StopReason::Observer { time: self.time };
+                    return Ok(trajectory);
+                }
+            }
+            if finished {
+                trajectory.stop = StopReason::EndTime;
+                return Ok(trajectory);
+            }
+            let time = self.time;
+            let outcome = if steps >= self.most_steps { None } else { Some(self.advance(Some(until))) };
+            if let Some(Ok(())) = outcome {
+                continue;
+            }
+            trajectory.push(self.time, self.order_parameters());
+            trajectory.work = since(self.field.work, before);
+            trajectory.stop = StopReason::Failure { time: self.time };
+            let (time, trajectory) = (time.as_f64(), Box::new(trajectory));
+            return Err(match outcome {
+                Some(Err(source)) => ParticleError::Step { time, source, trajectory },
+                _ => ParticleError::StepLimit { steps, time, trajectory },
+            });
+        }
+    }
+}
+
+/// The work done since then.
+fn since(now: Work, then: Work) -> Work {
+    Work {
+        right_hand_sides: now.right_hand_sides - then.right_hand_sides,
+        accepted_steps: now.accepted_steps - then.accepted_steps,
+        rejected_steps: now.rejected_steps - then.rejected_steps,
+        quadrature_nodes: now.quadrature_nodes - then.quadrature_nodes,
+        rule_refinements: now.rule_refinements - then.rule_refinements,
+        samples: 0,
+    }
+}

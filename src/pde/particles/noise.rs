@@ -1,0 +1,62 @@
+//! The normals of a step: independent, antithetic, or matched to the rows.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+
+use crate::Scalar;
+
+/// How the normals ξ of the particles are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Noise {
+    /// Independent of one another: averages have a Monte Carlo error of order M^{−1/2}.
+    Independent,
+    /// Rows n and n + M/2 start equal and get opposite normals: what is odd in the noise cancels. Under L2 that is all of the
+    /// noise in Q.
+    Antithetic,
+    /// Orthogonal over the rows to u, to w and to 1, and of covariance exactly I: a linear change of independent normals by
+    /// about M^{−1/2}. Under L2, Q, R and the mean of w then have no Monte Carlo error at all: they follow the reduced ODE up
+    /// to the time step.
+    #[default]
+    Matched,
+}
+
+/// The linear change that matches normals to rows: ξ ← (ξ − X c) N, with X the columns u, w and 1.
+#[derive(Debug, Clone)]
+pub(super) struct Matching<T: Scalar> {
+    /// c N, (p + m + 1) x m.
+    pub(super) columns: DMatrix<T>,
+    /// N, m x m.
+    pub(super) normals: DMatrix<T>,
+}
+
+impl<T: Scalar> Matching<T> {
+    /// From means over the rows: of X Xᵀ, of X ξᵀ and of ξ ξᵀ. `None` if the normals have no part of their own, as there are
+    /// too few rows.
+    pub(super) fn new(gram: &DMatrix<T>, cross: &DMatrix<T>, own: &DMatrix<T>) -> Option<Self> {
+        let c = pseudo_solve(gram, cross)?;
+        let rest = own - cross.tr_mul(&c);
+        let normals = if rest.len() == 1 {
+            let x = rest[0];
+            (x > T::zero()).then(|| DMatrix::from_element(1, 1, T::one() / x.sqrt()))?
+        } else {
+            let eigen = SymmetricEigen::try_new(rest, T::EPSILON, 1000)?;
+            if !eigen.eigenvalues.iter().all(|x| *x > T::lit(64.0) * T::EPSILON) {
+                return None;
+            }
+            let roots = eigen.eigenvalues.map(|x| T::one() / x.sqrt());
+            &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
+        };
+        Some(Self { columns: c * &normals, normals })
+    }
+}
+
+/// G⁺ B for a Gram matrix G, its columns brought to one length before directions that are zero to rounding are dropped.
+fn pseudo_solve<T: Scalar>(gram: &DMatrix<T>, right: &DMatrix<T>) -> Option<DMatrix<T>> {
+    let lengths = gram.diagonal().map(|x| if x > T::zero() { T::one() / x.sqrt() } else { T::zero() });
+    let scale = DMatrix::from_diagonal(&lengths);
+    let eigen = SymmetricEigen::try_new(&scale * gram * &scale, T::EPSILON, 1000)?;
+    let least = T::lit(1e4) * T::EPSILON;
+    let inverse = eigen.eigenvalues.map(|x| if x > least { T::one() / x } else { T::zero() });
+    let basis = scale * eigen.eigenvectors;
+    Some(&basis * DMatrix::from_diagonal(&inverse) * basis.tr_mul(right))
+}

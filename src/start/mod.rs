@@ -1,0 +1,179 @@
+//! Start laws (theory §4): the joint law of one row (u, w) of features and weights at t = 0, with u in R^p, w in R^m.
+//!
+//! In: the trait [`StartLaw`], the laws themselves, and drawing many rows, for particles and for SGD alike. Out: how the
+//! rows move.
+
+mod feature_law;
+mod laws;
+mod whiten;
+
+use nalgebra::DMatrix;
+use rand::Rng;
+
+pub use feature_law::{FeatureLaw, FeatureNodes};
+pub use laws::{DiscreteStart, LinearGaussianStart, SampledStart};
+pub use whiten::Whitening;
+
+use crate::Scalar;
+use crate::order_parameters::{OrderParameters, OrderParametersError};
+
+/// Why a start law is none, or rows could not be drawn from it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The density of a sparse law is out of range.
+    #[error("the density of a sparse feature must lie in (0, 1], got {value}")]
+    Density {
+        /// The value given.
+        value: f64,
+    },
+    /// The wanted order parameters are not feasible.
+    #[error(transparent)]
+    Infeasible(#[from] OrderParametersError),
+    /// A law of no features or no neurons.
+    #[error("a start law needs at least one feature and one neuron, got {features} and {neurons}")]
+    Shape {
+        /// Features given.
+        features: usize,
+        /// Neurons given.
+        neurons: usize,
+    },
+    /// The atoms of a discrete law are malformed.
+    #[error("not a discrete law: {reason}")]
+    Atoms {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The product rule has too many nodes.
+    #[error("{points} points in each of {features} dimensions are more than {budget} nodes")]
+    Nodes {
+        /// Points of the one-dimensional rule.
+        points: usize,
+        /// p.
+        features: usize,
+        /// The most nodes allowed.
+        budget: usize,
+    },
+    /// A rule of no points.
+    #[error("a quadrature rule needs at least one point")]
+    Order,
+    /// Too few rows for what is asked of them.
+    #[error("at least {least} rows are needed here, got {count}")]
+    Rows {
+        /// The number given.
+        count: usize,
+        /// The smallest that works.
+        least: usize,
+    },
+    /// A drawn row is NaN or infinite.
+    #[error("row {row} of the start is not finite")]
+    NotFinite {
+        /// Which row.
+        row: usize,
+    },
+    /// The rows lie in too few directions to be whitened.
+    #[error(
+        "the {what} of the drawn rows span too few directions to be given the wanted second moments: draw more rows, or other ones"
+    )]
+    Degenerate {
+        /// Features or weights.
+        what: &'static str,
+    },
+}
+
+/// The joint law of one row (u, w).
+///
+/// The features' entries are meant to have mean 0 and E[u uᵀ] = I, as rows of U with UᵀU = N·I do; then Q₀ = E[u wᵀ] and
+/// R₀ = E[w wᵀ].
+pub trait StartLaw<T: Scalar = f64> {
+    /// The number p of features.
+    fn features(&self) -> usize;
+
+    /// The number m of neurons.
+    fn neurons(&self) -> usize;
+
+    /// Draws one row into `u` (p numbers) and `w` (m numbers).
+    fn sample(&self, rng: &mut dyn Rng, u: &mut [T], w: &mut [T]);
+}
+
+impl<T: Scalar, L: StartLaw<T> + ?Sized> StartLaw<T> for &L {
+    fn features(&self) -> usize {
+        (**self).features()
+    }
+    fn neurons(&self) -> usize {
+        (**self).neurons()
+    }
+    fn sample(&self, rng: &mut dyn Rng, u: &mut [T], w: &mut [T]) {
+        (**self).sample(rng, u, w);
+    }
+}
+
+/// Rows drawn from a start law: features u and weights w, one row each.
+///
+/// What particles and SGD start from: `Features::from_matrix(rows.features)` takes features that were whitened, and
+/// `weights(rows.weights)` of a simulator's builder the weights. With Gaussian features and [`Whitening::State`] that is
+/// the law of [`Features::random`](crate::sgd::Features::random) with
+/// [`Features::weights`](crate::sgd::Features::weights).
+///
+/// ```
+/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::rand::{SeedableRng, rngs::StdRng};
+/// use contrastive_dynamics::sgd::Features;
+/// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
+/// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+/// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &state)?;
+/// let rows = Rows::draw(&law, 1000, &Whitening::State(state.clone()), &mut StdRng::seed_from_u64(1))?;
+/// assert!((rows.order_parameters()?.q() - state.q()).amax() < 1e-13);
+/// let features = Features::from_matrix(rows.features)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows<T: Scalar = f64> {
+    /// u, one row each: N x p.
+    pub features: DMatrix<T>,
+    /// w, one row each: N x m.
+    pub weights: DMatrix<T>,
+}
+
+impl<T: Scalar> Rows<T> {
+    /// Draws that many independent rows, then whitens them.
+    ///
+    /// # Errors
+    /// [`StartError::Shape`] for a law without features or neurons, [`StartError::NotFinite`] for a law of your own that
+    /// draws NaN or infinity; then as [`whiten`](Self::whiten).
+    pub fn draw<L: StartLaw<T> + ?Sized>(
+        law: &L,
+        count: usize,
+        whitening: &Whitening<T>,
+        rng: &mut dyn Rng,
+    ) -> Result<Self, StartError> {
+        let (p, m) = (law.features(), law.neurons());
+        if p == 0 || m == 0 {
+            return Err(StartError::Shape { features: p, neurons: m });
+        }
+        if count == 0 {
+            return Err(StartError::Rows { count, least: 1 });
+        }
+        let (mut u, mut w) = (vec![T::zero(); p], vec![T::zero(); m]);
+        let mut rows = Self { features: DMatrix::zeros(count, p), weights: DMatrix::zeros(count, m) };
+        for row in 0..count {
+            law.sample(rng, &mut u, &mut w);
+            if !u.iter().chain(&w).all(nalgebra::ComplexField::is_finite) {
+                return Err(StartError::NotFinite { row });
+            }
+            (0..p).for_each(|l| rows.features[(row, l)] = u[l]);
+            (0..m).for_each(|i| rows.weights[(row, i)] = w[i]);
+        }
+        rows.whiten(whitening)?;
+        Ok(rows)
+    }
+
+    /// Their own order parameters.
+    ///
+    /// # Errors
+    /// As [`OrderParameters::from_weights`]: without whitening the features are orthogonal only up to 1/√N, so that a
+    /// state near the edge can come out infeasible.
+    pub fn order_parameters(&self) -> Result<OrderParameters<T>, OrderParametersError> {
+        OrderParameters::from_weights(&self.features, &self.weights)
+    }
+}
