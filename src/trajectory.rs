@@ -53,6 +53,20 @@ pub struct Work {
     pub samples: u64,
 }
 
+impl Work {
+    /// The work done since the counters stood at `then`.
+    pub(crate) fn since(self, then: Self) -> Self {
+        Self {
+            right_hand_sides: self.right_hand_sides - then.right_hand_sides,
+            accepted_steps: self.accepted_steps - then.accepted_steps,
+            rejected_steps: self.rejected_steps - then.rejected_steps,
+            quadrature_nodes: self.quadrature_nodes - then.quadrature_nodes,
+            rule_refinements: self.rule_refinements - then.rule_refinements,
+            samples: self.samples - then.samples,
+        }
+    }
+}
+
 /// A trajectory of order parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory<T: Scalar = f64> {

@@ -8,5 +8,6 @@
 //! with α, β, Λ functions of Q = ∫ u wᵀ dP and R = ∫ w wᵀ dP. Start laws are in [`crate::start`], the coefficients in
 //! [`crate::limit`].
 
+pub mod grid;
 pub mod observables;
 pub mod particles;

@@ -337,7 +337,7 @@ impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_
         loop {
             let steps = self.field.work.accepted_steps - before.accepted_steps;
             let (due, until) = match &schedule {
-                Schedule::EverySteps(stride) => (steps % *stride as u64 == 0, end),
+                Schedule::EverySteps(stride) => (steps.is_multiple_of(*stride as u64), end),
                 Schedule::Times(times) => {
                     let first = next;
                     while next < times.len() && times[next] <= self.time {
@@ -347,7 +347,7 @@ impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_
                 }
             };
             let finished = self.time >= end;
-            trajectory.work = since(self.field.work, before);
+            trajectory.work = self.field.work.since(before);
             if due || finished {
                 trajectory.push(self.time, self.order_parameters());
                 if observer(self).is_break() && !finished {
@@ -365,7 +365,7 @@ impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_
                 continue;
             }
             trajectory.push(self.time, self.order_parameters());
-            trajectory.work = since(self.field.work, before);
+            trajectory.work = self.field.work.since(before);
             trajectory.stop = StopReason::Failure { time: self.time };
             let (time, trajectory) = (time.as_f64(), Box::new(trajectory));
             return Err(match outcome {
@@ -373,17 +373,5 @@ impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_
                 _ => ParticleError::StepLimit { steps, time, trajectory },
             });
         }
-    }
-}
-
-/// The work done since then.
-fn since(now: Work, then: Work) -> Work {
-    Work {
-        right_hand_sides: now.right_hand_sides - then.right_hand_sides,
-        accepted_steps: now.accepted_steps - then.accepted_steps,
-        rejected_steps: now.rejected_steps - then.rejected_steps,
-        quadrature_nodes: now.quadrature_nodes - then.quadrature_nodes,
-        rule_refinements: now.rule_refinements - then.rule_refinements,
-        samples: 0,
     }
 }

@@ -1,0 +1,251 @@
+//! The McKean-Vlasov equation on a grid: against the reduced ODE, closed forms, itself at other resolutions, particles,
+//! and simulation at finite N.
+
+use contrastive_dynamics::integrate::Output;
+use contrastive_dynamics::model::{
+    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, Model, NoNoise, Quadratic, Regularizer,
+    SmoothedL1, Tanh,
+};
+use contrastive_dynamics::pde::grid::{Flux, GridError, GridSolver};
+use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
+use contrastive_dynamics::trajectory::StopReason;
+use contrastive_dynamics::{OrderParameters, ReducedOde};
+
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+
+fn model<G: Regularizer>(features: usize, regularizer: G, decay: f64) -> Trained<G> {
+    let laws = [Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()];
+    let builder = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws[..features].to_vec()).unwrap());
+    let builder = builder.noise(GaussianNoise::correlated(0.3, -0.5).unwrap()).learning_rate(0.3);
+    builder.regularizer(regularizer).weight_decay(decay).build().unwrap()
+}
+
+fn start(law: FeatureLaw, q: &[f64], r: f64) -> LinearGaussianStart {
+    LinearGaussianStart::new(law, &OrderParameters::from_rows(q.len(), 1, q, &[r]).unwrap()).unwrap()
+}
+
+/// The largest difference of two states.
+fn distance(x: &OrderParameters, y: &OrderParameters) -> f64 {
+    (x.to_packed() - y.to_packed()).amax()
+}
+
+/// Gaussian features and a linear regulariser: every conditional density stays Gaussian, and (Q, R) obeys the ODE.
+#[test]
+fn under_l2_the_law_stays_gaussian_with_the_moments_of_the_ode() {
+    let times = vec![0.5, 2.0, 8.0, 20.0];
+    for q in [&[0.4][..], &[0.35, 0.2]] {
+        let model = model(q.len(), L2, 0.5);
+        let law = start(FeatureLaw::gaussian(), q, 1.0);
+        let mut solver = GridSolver::builder(&model).feature_nodes(6).start(&law).unwrap();
+        let output = Output::Times(times.clone());
+        let run = solver.run(20.0, &output).unwrap();
+        let ode = ReducedOde::new(&model).unwrap().solver().output(output).solve(law.state(), 20.0).unwrap();
+        for (grid, ode) in run.states().iter().zip(ode.states()) {
+            assert!(distance(grid, ode) < 1e-6, "{}", distance(grid, ode));
+        }
+        assert!(solver.mass_defect() < 1e-12 && solver.error_estimate() < 1e-4);
+        let (density, state) = (solver.density(), solver.order_parameters());
+        let variance = state.background()[(0, 0)];
+        let nodes = density.nodes();
+        for k in 0..nodes.weights.len() {
+            let mean = nodes.nodes.column(k).dot(&state.q().column(0));
+            for (w, n) in density.centres().into_iter().zip(density.conditional_masses(k).unwrap()) {
+                let gaussian = (-0.5 * (w - mean).powi(2) / variance).exp() / (std::f64::consts::TAU * variance).sqrt();
+                // The shape, unlike the moments, carries the error of space.
+                assert!(n >= 0.0 && (n / density.width() - gaussian).abs() < 2e-3, "{k} {w}");
+            }
+        }
+    }
+}
+
+/// The error at t = 2 against a fine solution, for two step sizes or widths each half of the one before: its order.
+fn order_of(errors: [f64; 2]) -> f64 {
+    (errors[0] / errors[1]).log2()
+}
+
+#[test]
+fn steps_in_time_converge_with_the_order_that_was_set() {
+    let (model, law) = (model(1, L1, 0.2), start(FeatureLaw::rademacher(), &[0.4], 1.0));
+    let builder = || GridSolver::builder(&model).width(0.05);
+    let mut fine = builder().order(4).step_size(0.01).start(&law).unwrap();
+    fine.run(2.0, &Output::Stop).unwrap();
+    for order in 2..=4 {
+        let errors = [0.25, 0.125].map(|size| {
+            let mut solver = builder().order(order).step_size(size).start(&law).unwrap();
+            solver.run(2.0, &Output::Stop).unwrap();
+            distance(solver.order_parameters(), fine.order_parameters())
+        });
+        let measured = order_of(errors);
+        assert!((measured - order as f64).abs() < 0.35, "order {order}: {measured}, errors {errors:?}");
+    }
+}
+
+/// Second order, at the kink of L1 and for both fluxes; in the distribution function too.
+#[test]
+fn cells_converge_with_order_two() {
+    let law = start(FeatureLaw::rademacher(), &[0.4], 1.0);
+    let model = model(1, L1, 0.3);
+    for flux in [Flux::Moments, Flux::ChangCooper] {
+        let solve = |width: f64| {
+            let mut solver = GridSolver::builder(&model).width(width).flux(flux).tolerance(1e-8).start(&law).unwrap();
+            solver.run(3.0, &Output::Stop).unwrap();
+            let marginal = solver.density().marginal().unwrap();
+            let mut values: Vec<f64> = solver.order_parameters().to_packed().iter().copied().collect();
+            values.extend([0.05, 0.55, 1.05].map(|delta| marginal.fraction_within(delta).unwrap()));
+            values
+        };
+        let fine = solve(0.1 / 9.0);
+        let errors = [0.1, 0.1 / 3.0].map(|width| {
+            // Edges at odd multiples of 0.05 are edges at a third of the width too.
+            solve(width).iter().zip(&fine).map(|(x, y)| (x - y).abs()).collect::<Vec<_>>()
+        });
+        for k in 0..fine.len() {
+            // (1 − 1/81)/(1/9 − 1/81) = 10 for order two, 4 for order one.
+            let ratio = errors[0][k] / errors[1][k];
+            assert!((7.5..14.0).contains(&ratio), "{flux:?}, value {k}: {ratio}, {:?}", (errors[0][k], errors[1][k]));
+        }
+    }
+}
+
+/// At rest the density given u is exp of a piecewise quadratic, by D ∂ρ = bρ, with the solver's own Q and R.
+#[test]
+fn the_stationary_density_under_l1_is_the_closed_form() {
+    let law = start(FeatureLaw::rademacher(), &[0.6], 1.0);
+    let (decay, model) = (0.3 * 0.2, model(1, L1, 0.2));
+    let mut solver = GridSolver::builder(&model).width(0.02).tolerance(1e-6).start(&law).unwrap();
+    solver.run(400.0, &Output::Stop).unwrap();
+    let state = solver.order_parameters().clone();
+    let limit = contrastive_dynamics::Limit::new(&model).unwrap();
+    let coefficients = limit.coefficients(&state).unwrap().coefficients;
+    let drift = coefficients.drift(&state);
+    let diffusion = 0.5 * coefficients.lambda[(0, 0)];
+    let density = solver.density();
+    let distance = |k: usize, decay: f64| -> f64 {
+        let shift = density.nodes().nodes[(0, k)] * drift.alpha[(0, 0)];
+        let log = |w: f64| (shift * w + 0.5 * drift.beta[(0, 0)] * w * w - decay * w.abs()) / diffusion;
+        let weights: Vec<f64> = density.centres().iter().map(|&w| log(w).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        density.conditional_masses(k).unwrap().iter().zip(&weights).map(|(n, w)| (n - w / total).abs()).sum()
+    };
+    for k in 0..2 {
+        println!("{} {}", distance(k, decay), distance(k, 1.01 * decay));
+        assert!(distance(k, decay) < 1e-3, "{}", distance(k, decay));
+        assert!(distance(k, 1.01 * decay) > 2e-3, "the control, 1 % more decay, is seen");
+    }
+}
+
+/// A start of width 0.05 that spreads twentyfold: cells are added, no mass is lost, none is negative, whatever the step.
+#[test]
+fn the_domain_grows_and_steps_of_any_length_keep_mass_and_sign() {
+    let law = start(FeatureLaw::sparse(0.2).unwrap(), &[0.3], 0.0925);
+    let model = model(1, ElasticNet::new(0.5).unwrap(), 0.1);
+    for size in [None, Some(0.5), Some(2.0)] {
+        let builder = GridSolver::builder(&model).width(0.02);
+        let builder = match size {
+            Some(size) => builder.step_size(size),
+            None => builder.tolerance(1e-5),
+        };
+        let mut solver = builder.start(&law).unwrap();
+        let before = solver.density().centres().len();
+        let run = solver.run(40.0, &Output::EverySteps(1)).unwrap();
+        assert!(run.states().len() > 2 && solver.density().centres().len() > 2 * before);
+        assert!(solver.mass_defect() < 1e-12, "{}", solver.mass_defect());
+        for k in 0..3 {
+            assert!(solver.density().conditional_masses(k).unwrap().iter().all(|&n| n >= 0.0));
+        }
+        assert_eq!(run.stop_reason(), StopReason::EndTime);
+    }
+}
+
+/// Densities of the user's: a mixture that is no Gaussian, as the closed form of an Ornstein-Uhlenbeck process moves it.
+#[test]
+fn densities_of_ones_own_are_moved_as_a_linear_drift_moves_them() {
+    let model = model(1, L2, 0.5);
+    let bump = |w: f64, mean: f64| (-0.5 * ((w - mean) / 0.3).powi(2)).exp();
+    let nodes = FeatureLaw::rademacher().nodes(1, 1, 10).unwrap();
+    let mut solver = GridSolver::builder(&model)
+        .width(0.01)
+        .densities(nodes, (-5.0, 5.0), |k, w| bump(w, -1.0 + k as f64) + bump(w, 1.0))
+        .unwrap();
+    let start = solver.order_parameters().clone();
+    solver.run(1.0, &Output::Stop).unwrap();
+    let ode = ReducedOde::new(&model).unwrap().solver().solve(&start, 1.0).unwrap();
+    assert!(distance(solver.order_parameters(), ode.last().unwrap().1) < 1e-6);
+    // Of each bump the mean has moved with the drift and the variance is that of a common Gaussian kernel: the third
+    // central moment of a mixture scales with the cube of the contraction, which the variance of the means tells.
+    let third = |masses: &[f64], centres: &[f64]| {
+        let mean: f64 = masses.iter().zip(centres).map(|(n, w)| n * w).sum();
+        masses.iter().zip(centres).map(|(n, w)| n * (w - mean).powi(3)).sum::<f64>()
+    };
+    let density = solver.density();
+    for k in 0..2 {
+        assert!(third(&density.conditional_masses(k).unwrap(), &density.centres()).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn smoothed_l1_tends_to_l1() {
+    let law = start(FeatureLaw::rademacher(), &[0.4], 1.0);
+    let exact = model(1, L1, 0.3);
+    let mut sharp = GridSolver::builder(&exact).tolerance(1e-5).start(&law).unwrap();
+    sharp.run(3.0, &Output::Stop).unwrap();
+    let mut errors = Vec::new();
+    for delta in [0.2, 0.05] {
+        let smooth = model(1, SmoothedL1::new(delta).unwrap(), 0.3);
+        let mut solver = GridSolver::builder(&smooth).tolerance(1e-5).start(&law).unwrap();
+        solver.run(3.0, &Output::Stop).unwrap();
+        errors.push(distance(solver.order_parameters(), sharp.order_parameters()));
+    }
+    assert!(errors[1] < 0.4 * errors[0] && errors[0] < 0.1, "{errors:?}");
+}
+
+#[test]
+fn what_cannot_be_solved_is_an_error_that_says_so() {
+    let one = model(1, L1, 0.3);
+    let law = start(FeatureLaw::rademacher(), &[0.4], 1.0);
+    let builder = || GridSolver::builder(&one);
+    let two = start(FeatureLaw::rademacher(), &[0.4, 0.1], 1.0);
+    assert!(matches!(builder().start(&two), Err(GridError::Shape { start_features: 2, .. })));
+    let sharp = start(FeatureLaw::rademacher(), &[0.5], 0.25);
+    assert!(matches!(builder().start(&sharp), Err(GridError::Unresolved { .. })));
+    assert!(matches!(builder().width(1.0).start(&law), Err(GridError::Unresolved { .. })));
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(builder().width(bad).start(&law).is_err(), "{bad}");
+        assert!(matches!(builder().tolerance(bad).start(&law), Err(GridError::Setting { .. })));
+        assert!(matches!(builder().step_size(bad).start(&law), Err(GridError::Setting { .. })));
+    }
+    assert!(matches!(builder().order(5).start(&law), Err(GridError::Setting { name: "order", .. })));
+    assert!(matches!(builder().cell_limit(10).start(&law), Err(GridError::Cells { .. })));
+    let nodes = || FeatureLaw::rademacher().nodes(1, 1, 10).unwrap();
+    let missing = builder().densities(nodes(), (-1.0, 1.0), |_, _| 1.0);
+    assert!(matches!(missing, Err(GridError::Setting { name: "width", .. })));
+    let negative = builder().width(0.1).densities(nodes(), (-1.0, 1.0), |_, w| w);
+    assert!(matches!(negative, Err(GridError::Density { node: 0, .. })));
+    let mut wrong = nodes();
+    wrong.nodes *= 1.1;
+    let wrong = builder().width(0.1).densities(wrong, (-1.0, 1.0), |_, _| 1.0);
+    assert!(matches!(wrong, Err(GridError::Features { .. })));
+
+    let pair = Model::builder().nonlinearity(Tanh).hidden(Independent::new([Law::two_point(1.0).unwrap()]).unwrap());
+    let pair = pair.noise(NoNoise).learning_rate(0.3).neurons(2).build().unwrap();
+    assert!(matches!(GridSolver::builder(&pair).start(&law), Err(GridError::Neurons { neurons: 2 })));
+    let sphere = Model::builder().nonlinearity(Tanh).hidden(Independent::new([Law::two_point(1.0).unwrap()]).unwrap());
+    let sphere = sphere.noise(NoNoise).learning_rate(0.3).constraint(Constraint::Sphere).build().unwrap();
+    assert!(matches!(GridSolver::builder(&sphere).start(&law), Err(GridError::Constrained)));
+
+    let mut solver = builder().tolerance(1e-4).step_limit(3).start(&law).unwrap();
+    let Err(GridError::StepLimit { steps: 3, trajectory, .. }) = solver.run(50.0, &Output::EverySteps(1)) else {
+        panic!("three steps are too few")
+    };
+    assert_eq!(trajectory.times().len(), 4);
+    assert!(matches!(solver.run(0.0, &Output::Stop), Err(GridError::Output(_))));
+    // Strong decay makes the weights narrower than the cells: an error with all that came before, not a wrong number.
+    let strong = model(1, L1, 40.0);
+    let mut solver = GridSolver::builder(&strong).tolerance(1e-4).width(0.05).start(&law).unwrap();
+    let Err(GridError::Unresolved { time, trajectory: Some(trajectory), .. }) =
+        solver.run(20.0, &Output::EverySteps(1))
+    else {
+        panic!("the weights collapse")
+    };
+    assert!(trajectory.times().len() > 2 && trajectory.last().unwrap().0 <= time);
+}
