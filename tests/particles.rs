@@ -226,31 +226,33 @@ fn the_exponential_scheme_is_exact_for_a_decay_at_which_the_others_blow_up() {
     assert!(blown);
 }
 
+/// Checks error and counters of a run to t = 4, and counts its steps.
+fn steps_taken<I: StochasticIntegrator>(
+    mut system: ParticleSystem<'_, f64, L2, I>,
+    tolerance: f64,
+    exact: &OrderParameters,
+) -> u64 {
+    let work = system.run(4.0, &Output::Times(vec![0.1, 3.0])).unwrap().work();
+    let error = distance(exact, &system.order_parameters());
+    assert!(error < tolerance && error < system.error_estimate(), "{error} {}", system.error_estimate());
+    assert_eq!(work.right_hand_sides, 2 * work.accepted_steps + work.rejected_steps);
+    work.accepted_steps
+}
+
 #[test]
 fn adaptive_steps_meet_their_tolerance_and_report_an_error() {
     let model = model(1, L2, 2.0, Constraint::None);
     let exact = ode(&model, 4.0);
     let state = start(1);
     let law = law(&state);
-    fn check<I: StochasticIntegrator>(
-        mut system: ParticleSystem<'_, f64, L2, I>,
-        tolerance: f64,
-        exact: &OrderParameters,
-    ) -> u64 {
-        let work = system.run(4.0, &Output::Times(vec![0.1, 3.0])).unwrap().work();
-        let error = distance(exact, &system.order_parameters());
-        assert!(error < tolerance && error < system.error_estimate(), "{error} {}", system.error_estimate());
-        assert_eq!(work.right_hand_sides, 2 * work.accepted_steps + work.rejected_steps);
-        work.accepted_steps
-    }
     let builder = || ParticleSystem::builder(&model, 500).start(&law).exact_start(&state);
     let heun = [1e-2, 1e-4].map(|tolerance| {
         let scheme = Heun::adaptive(tolerance, tolerance).unwrap();
-        check(builder().scheme(scheme).seed(1).unwrap(), tolerance, &exact)
+        steps_taken(builder().scheme(scheme).seed(1).unwrap(), tolerance, &exact)
     });
     let exponential = [1e-2, 1e-4].map(|tolerance| {
         let scheme = Exponential::adaptive(tolerance, tolerance).unwrap();
-        check(builder().scheme(scheme).seed(1).unwrap(), tolerance, &exact)
+        steps_taken(builder().scheme(scheme).seed(1).unwrap(), tolerance, &exact)
     });
     // Order 2: a tenth of the step for a hundredth of the tolerance.
     assert!(heun[1] > 4 * heun[0] && heun[1] < 20 * heun[0], "{heun:?}");
@@ -260,60 +262,64 @@ fn adaptive_steps_meet_their_tolerance_and_report_an_error() {
     assert!(fast.run(0.01, &Output::Stop).unwrap().work().accepted_steps > 3);
 }
 
+const N: usize = 10_000;
+const END: f64 = 3.0;
+
+/// All weights, and those of rows whose first feature is on.
+fn weights_in_the_limit<G: Regularizer + Copy>(
+    regularizer: G,
+    weight_decay: f64,
+    law: &LinearGaussianStart,
+    state: &OrderParameters,
+) -> [Vec<f64>; 2] {
+    let model = model(1, regularizer, weight_decay, Constraint::None);
+    let builder = ParticleSystem::builder(&model, 10 * N).start(law).exact_start(state);
+    let mut system = builder.scheme(Heun::new(0.05).unwrap()).seed(1).unwrap();
+    system.run(END, &Output::Stop).unwrap();
+    let (u, w) = (system.features(0).unwrap(), system.weights(0).unwrap());
+    [w.to_vec(), w.iter().zip(u).filter(|(_, u)| **u > 1.0).map(|(w, _)| *w).collect()]
+}
+
 /// The weights' law of compressed SGD at N = 10⁴ against that of 10⁵ particles: in Wasserstein-1, and among the rows whose
 /// first feature is on. What independent draws of N from the particles' law would give is measured by 100 of them: the
 /// distance of SGD must be within their mean plus 5 standard deviations. SGD is less noisy than such draws, as it starts
 /// with the exact (Q, R): measured are three quarters of their mean, and 5 standard deviations above it is three and a
 /// half means off. The control: with a decay larger by a fifth, particles are beyond that.
+fn compare_with_sgd<G: Regularizer + Copy>(regularizer: G, law: &LinearGaussianStart, state: &OrderParameters) {
+    let mut rng = StdRng::seed_from_u64(1);
+    let rows = Rows::draw(law, N, &Whitening::State(state.clone()), &mut rng).unwrap();
+    let model = model(1, regularizer, 0.5, Constraint::None);
+    let features = Features::from_matrix(rows.features.clone()).unwrap();
+    let builder = CompressedSgd::builder(&model, N).features(features).weights(rows.weights);
+    let mut sgd = builder.seed(2).unwrap();
+    sgd.run(END, &Output::Stop).unwrap();
+    let (u, w) = (rows.features.column(0), sgd.weights().as_slice());
+    let on = w.iter().zip(u.iter()).filter(|(_, u)| **u > 1.0).map(|(w, _)| *w).collect();
+    let (limit, off) =
+        (weights_in_the_limit(regularizer, 0.5, law, state), weights_in_the_limit(regularizer, 0.6, law, state));
+    for (k, sgd) in [w.to_vec(), on].into_iter().enumerate() {
+        let [limit_law, off_law, sgd_law] = [&limit[k], &off[k], &sgd].map(|x| Marginal::sample(x).unwrap());
+        let distances: Vec<f64> = (0..100)
+            .map(|_| {
+                let draw: Vec<f64> = (0..sgd.len()).map(|_| limit[k][rng.random_range(0..limit[k].len())]).collect();
+                limit_law.wasserstein(&Marginal::sample(&draw).unwrap())
+            })
+            .collect();
+        let distances = Marginal::sample(&distances).unwrap();
+        let allowed = distances.mean() + 5.0 * distances.variance().sqrt();
+        let distance = limit_law.wasserstein(&sgd_law);
+        assert!(distance < allowed, "{distance} {allowed}");
+        let apart = off_law.wasserstein(&sgd_law);
+        assert!(k == 1 || apart > 1.4 * allowed, "{apart} {allowed}");
+    }
+}
+
 #[test]
 fn under_l1_and_elastic_net_the_weights_are_distributed_as_those_of_sgd() {
-    const N: usize = 10_000;
-    const END: f64 = 3.0;
     let state = start(1);
     let law = law(&state);
-    fn particles<G: Regularizer + Copy>(
-        regularizer: G,
-        weight_decay: f64,
-        law: &LinearGaussianStart,
-        state: &OrderParameters,
-    ) -> [Vec<f64>; 2] {
-        let model = model(1, regularizer, weight_decay, Constraint::None);
-        let builder = ParticleSystem::builder(&model, 10 * N).start(law).exact_start(state);
-        let mut system = builder.scheme(Heun::new(0.05).unwrap()).seed(1).unwrap();
-        system.run(END, &Output::Stop).unwrap();
-        let (u, w) = (system.features(0).unwrap(), system.weights(0).unwrap());
-        [w.to_vec(), w.iter().zip(u).filter(|(_, u)| **u > 1.0).map(|(w, _)| *w).collect()]
-    }
-    fn check<G: Regularizer + Copy>(regularizer: G, law: &LinearGaussianStart, state: &OrderParameters) {
-        let mut rng = StdRng::seed_from_u64(1);
-        let rows = Rows::draw(law, N, &Whitening::State(state.clone()), &mut rng).unwrap();
-        let model = model(1, regularizer, 0.5, Constraint::None);
-        let features = Features::from_matrix(rows.features.clone()).unwrap();
-        let builder = CompressedSgd::builder(&model, N).features(features).weights(rows.weights);
-        let mut sgd = builder.seed(2).unwrap();
-        sgd.run(END, &Output::Stop).unwrap();
-        let (u, w) = (rows.features.column(0), sgd.weights().as_slice());
-        let on = w.iter().zip(u.iter()).filter(|(_, u)| **u > 1.0).map(|(w, _)| *w).collect();
-        let (limit, off) = (particles(regularizer, 0.5, law, state), particles(regularizer, 0.6, law, state));
-        for (k, sgd) in [w.to_vec(), on].into_iter().enumerate() {
-            let [limit_law, off_law, sgd_law] = [&limit[k], &off[k], &sgd].map(|x| Marginal::sample(x).unwrap());
-            let distances: Vec<f64> = (0..100)
-                .map(|_| {
-                    let draw: Vec<f64> =
-                        (0..sgd.len()).map(|_| limit[k][rng.random_range(0..limit[k].len())]).collect();
-                    limit_law.wasserstein(&Marginal::sample(&draw).unwrap())
-                })
-                .collect();
-            let distances = Marginal::sample(&distances).unwrap();
-            let allowed = distances.mean() + 5.0 * distances.variance().sqrt();
-            let distance = limit_law.wasserstein(&sgd_law);
-            assert!(distance < allowed, "{distance} {allowed}");
-            let apart = off_law.wasserstein(&sgd_law);
-            assert!(k == 1 || apart > 1.4 * allowed, "{apart} {allowed}");
-        }
-    }
-    check(L1, &law, &state);
-    check(ElasticNet::new(0.5).unwrap(), &law, &state);
+    compare_with_sgd(L1, &law, &state);
+    compare_with_sgd(ElasticNet::new(0.5).unwrap(), &law, &state);
 }
 
 /// 35 chunks, so that with the feature `parallel` they go over the threads; without it the numbers are the same.

@@ -338,7 +338,7 @@ impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_
         loop {
             let steps = self.field.work.accepted_steps - before.accepted_steps;
             let (due, until) = match &schedule {
-                Schedule::EverySteps(stride) => (steps % *stride as u64 == 0, end),
+                Schedule::EverySteps(stride) => (steps.is_multiple_of(*stride as u64), end),
                 Schedule::Times(times) => {
                     let first = next;
                     while next < times.len() && times[next] <= self.time {
