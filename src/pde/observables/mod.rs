@@ -70,7 +70,7 @@ pub enum ObservableError {
 /// let density = Marginal::density(&[-0.5, 0.0, 1.0], &[0.5, 0.5])?;
 /// assert_eq!(sample.fraction_within(0.1)?, 0.5);
 /// assert_eq!(density.quantile(0.75)?, 0.5);
-/// assert!((sample.wasserstein(&density) - 0.14).abs() < 1e-12);
+/// assert!((sample.wasserstein(&density) - 0.1225).abs() < 1e-12);
 /// # Ok::<(), contrastive_dynamics::pde::observables::ObservableError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
