@@ -1,5 +1,6 @@
 //! Observables of laws on the line, against closed forms.
 
+use contrastive_dynamics::Scalar;
 use contrastive_dynamics::pde::observables::{Marginal, ObservableError};
 use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -37,6 +38,7 @@ fn wasserstein_distances_have_their_closed_forms() {
 
 #[test]
 fn wasserstein_distance_is_a_metric_and_agrees_with_integration() {
+    const POINTS: usize = 20_000;
     let mut rng = StdRng::seed_from_u64(1);
     let mut law = |kind: usize| {
         let mut values: Vec<f64> = (0..13).map(|_| rng.random_range(-1.0..1.0)).collect();
@@ -54,7 +56,6 @@ fn wasserstein_distance_is_a_metric_and_agrees_with_integration() {
         assert!(ab > 0.0 && ab <= ac + bc + 1e-14 && a.wasserstein(&a) == 0.0);
         for (x, y) in pairs {
             near(x.wasserstein(y), y.wasserstein(x));
-            const POINTS: usize = 20_000;
             let at = |k: usize| 2.0 * (k as f64 + 0.5) / POINTS as f64 - 1.0;
             let sum: f64 = (0..POINTS).map(|k| (x.cdf(at(k)) - y.cdf(at(k))).abs()).sum();
             // A jump costs the midpoint rule half a cell at most: 24 jumps of 1/12 and less.
@@ -109,7 +110,7 @@ fn a_histogram_puts_every_value_into_one_cell_and_is_exact_for_densities() {
 fn conditional_laws_mix_to_the_whole() {
     let mut rng = StdRng::seed_from_u64(2);
     let u: Vec<f64> = (0..300).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let w: Vec<f32> = u.iter().map(|u| (u + rng.random_range(-1.0..1.0)) as f32).collect();
+    let w: Vec<f32> = u.iter().map(|&u| f32::lit(u + rng.random_range(-1.0..1.0))).collect();
     let whole = Marginal::sample(&w).unwrap();
     let (on, off) = (Marginal::conditional(&w, |n| u[n] > 0.0), Marginal::conditional(&w, |n| u[n] <= 0.0));
     let (on, off) = (on.unwrap(), off.unwrap());

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(RegularizerFunction(|w: f64| 3.0 * w).apply(2.0), 6.0);
         assert_eq!(LinearRegularizer::<f64>::slope(&&L2), 1.0);
         assert!(Regularizer::<f64>::is_linear(&&L2) && !Regularizer::<f64>::is_linear(&L1));
-        assert_eq!((&ElasticNet::new(0.25).unwrap()).linear_part(), 0.75);
+        assert_eq!(ElasticNet::new(0.25).unwrap().linear_part(), 0.75);
     }
 
     #[test]

@@ -76,7 +76,10 @@ pub struct SampledStart<F> {
 
 impl<F> std::fmt::Debug for SampledStart<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SampledStart").field("features", &self.features).field("neurons", &self.neurons).finish()
+        f.debug_struct("SampledStart")
+            .field("features", &self.features)
+            .field("neurons", &self.neurons)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +149,9 @@ impl<T: Scalar> DiscreteStart<T> {
         if !(masses.iter().all(|x| *x >= T::zero()) && total > T::zero() && finite(&total)) {
             return fail("masses must be at least 0, and not all 0");
         }
-        masses.iter_mut().for_each(|x| *x /= total);
+        for mass in &mut masses {
+            *mass /= total;
+        }
         let mut sum = 0.0;
         let cumulative = masses
             .iter()

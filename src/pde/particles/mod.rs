@@ -248,13 +248,14 @@ impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_
             StepSize::Adaptive { .. } if self.next_size > T::zero() => self.next_size,
             StepSize::Adaptive { relative, .. } => self.first_size(relative)?,
         };
+        let smallest = T::lit(16.0) * T::EPSILON * size;
         loop {
             let proposed = size;
             // A rest that is no more than rounding is part of this step.
             let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * T::lit(1.0 + 1e-6));
             let last = rest.is_some();
             size = rest.unwrap_or(size);
-            if !(self.time + size > self.time) {
+            if !(self.time + size > self.time && proposed > smallest) {
                 return Err(StepFailure::StepTooSmall);
             }
             let outcome = self.scheme.step(&mut self.field, size);

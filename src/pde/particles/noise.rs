@@ -60,3 +60,38 @@ fn pseudo_solve<T: Scalar>(gram: &DMatrix<T>, right: &DMatrix<T>) -> Option<DMat
     let basis = scale * eigen.eigenvectors;
     Some(&basis * DMatrix::from_diagonal(&inverse) * basis.tr_mul(right))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{FillNormal, LaneRng};
+    use rand::SeedableRng;
+
+    #[test]
+    fn matched_normals_are_orthogonal_to_the_columns_and_white_even_if_columns_are_dependent() {
+        const M: usize = 40;
+        let mut rng = LaneRng::seed_from_u64(1);
+        let mut normals = |columns| {
+            let mut matrix = DMatrix::<f64>::zeros(M, columns);
+            rng.fill_normal(matrix.as_mut_slice());
+            matrix
+        };
+        let (free, xi) = (normals(3), normals(2));
+        let mut dependent = free.clone();
+        dependent.set_column(2, &(free.column(0) * 2.0 - free.column(1)));
+        let mut zero = free.clone();
+        zero.column_mut(1).fill(0.0);
+        for columns in [free, dependent, zero] {
+            let scale = 1.0 / M as f64;
+            let means = |x: &DMatrix<f64>, y: &DMatrix<f64>| x.tr_mul(y) * scale;
+            let matching = Matching::new(&means(&columns, &columns), &means(&columns, &xi), &means(&xi, &xi)).unwrap();
+            let matched = &xi * &matching.normals - &columns * &matching.columns;
+            assert!(means(&columns, &matched).amax() < 1e-14);
+            assert!((means(&matched, &matched) - DMatrix::identity(2, 2)).amax() < 1e-13);
+        }
+        // In the columns' own span nothing is left of the normals.
+        let xi = &normals(2);
+        let gram = xi.tr_mul(xi);
+        assert!(Matching::new(&gram, &gram, &gram).is_none());
+    }
+}

@@ -52,12 +52,12 @@ impl<T: Scalar> RowBuffers<T> {
     pub(super) fn new(rows: Rows<T>, seed: u64) -> Self {
         let (count, features) = rows.features.shape();
         let neurons = rows.weights.ncols();
-        let weights = rows.weights.as_slice().to_vec();
+        let weights: Vec<T> = rows.weights.data.into();
         Self {
             count,
             features,
             neurons,
-            u: rows.features.as_slice().to_vec(),
+            u: rows.features.data.into(),
             stages: [weights.clone(), weights.clone(), weights.clone()],
             normals: weights,
             streams: (0..count.div_ceil(CHUNK) as u64).map(|chunk| LaneRng::stream(seed, chunk)).collect(),
@@ -91,7 +91,7 @@ impl<T: Scalar> RowBuffers<T> {
         let drawn = if mirrored { self.count / 2 } else { self.count };
         for column in self.normals.chunks_exact_mut(self.count) {
             let (first, second) = column.split_at_mut(drawn);
-            each_chunk(&mut self.streams, first, |stream, out| stream.fill_normal(out));
+            each_chunk(&mut self.streams, first, LaneRng::fill_normal);
             second.iter_mut().zip(first).for_each(|(y, x)| *y = -*x);
         }
     }
@@ -336,5 +336,7 @@ fn reduce<T: Scalar>(
         out.iter_mut().zip(slots).for_each(|(out, &x)| *out += x);
     }
     let scale = T::one() / T::of_usize(n);
-    out.iter_mut().for_each(|x| *x *= scale);
+    for x in out {
+        *x *= scale;
+    }
 }
