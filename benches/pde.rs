@@ -1,4 +1,5 @@
-//! The McKean-Vlasov equation: one Euler-Maruyama step of M particles, against a plain loop of the same arithmetic.
+//! The McKean-Vlasov equation: one Euler-Maruyama step of M particles, against a plain loop of the same arithmetic, and one
+//! step of the grid (`pde/grid/nodes/cells`, cells on a range of 16).
 //!
 //! Ids are `pde/particles/<which>/M`: one feature, one neuron, L1, independent noise. `naive` is a loop with one normal at
 //! a time and fixed coefficients; `ours` computes the coefficients too, which costs the same at every M (see
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use contrastive_dynamics::limit::Coefficients;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Quadratic, Tanh};
+use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::particles::{EulerMaruyama, Heun, Noise, ParticleSystem, StochasticIntegrator};
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
@@ -133,6 +135,16 @@ fn pde(c: &mut Criterion) {
         group.bench_function(id("matched"), |b| b.iter(|| matched.step().unwrap()));
         let mut heun = system(&model, &rows, Heun::new(STEP).unwrap(), Noise::Matched);
         group.bench_function(id("heun"), |b| b.iter(|| heun.step().unwrap()));
+    }
+    // One step of the grid, of third order and 10 and 80 nodes of the law of u; throughput counts cells times nodes.
+    for (order, cells) in [(10, 400), (80, 400), (10, 3200)] {
+        let law = LinearGaussianStart::new(FeatureLaw::gaussian(), &start()).unwrap();
+        let builder = GridSolver::builder(&model).feature_nodes(order).width(16.0 / f64::from(cells)).step_size(STEP);
+        let mut solver = builder.start(&law).unwrap();
+        let size = solver.density().centres().len() * order;
+        group.throughput(Throughput::Elements(size as u64));
+        let id = BenchmarkId::new("grid", format!("{order}/{cells}"));
+        group.bench_function(id, |b| b.iter(|| solver.step().unwrap()));
     }
     group.finish();
 }

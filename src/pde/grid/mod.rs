@@ -443,13 +443,13 @@ impl<G: Regularizer> GridSolver<'_, G> {
         let time = self.time;
         match failure {
             Failure::Limit(source) => {
-                GridError::Coefficients { time, source, trajectory: trajectory.unwrap_or_else(empty) }
+                GridError::Coefficients { time, source, trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())) }
             }
             Failure::Unresolved { node, deviation } => {
                 GridError::Unresolved { time, node, deviation, width: self.density.width(), trajectory }
             }
             Failure::Cells { cells } => GridError::Cells { time, cells, most: self.most_cells, trajectory },
-            Failure::StepTooSmall => GridError::StepTooSmall { time, trajectory: trajectory.unwrap_or_else(empty) },
+            Failure::StepTooSmall => GridError::StepTooSmall { time, trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())) },
         }
     }
 
@@ -517,9 +517,4 @@ impl<G: Regularizer> GridSolver<'_, G> {
             });
         }
     }
-}
-
-/// What came before a single step: nothing.
-fn empty() -> Box<Trajectory> {
-    Box::new(Trajectory::new())
 }
