@@ -34,6 +34,7 @@ pub use parameters::Parameter;
 use rule::Accuracy;
 pub(crate) use rule::Moving;
 pub use rule::Rule;
+pub(crate) use sobol::uniform;
 
 use crate::Scalar;
 use crate::model::{
@@ -407,6 +408,36 @@ impl<'a, T: Scalar> Limit<'a, T> {
     #[must_use]
     pub fn feature_noise(&self) -> ViewCovariance<T> {
         self.feature_noise
+    }
+
+    /// σ.
+    pub(crate) fn nonlinearity(&self) -> &'a dyn Nonlinearity<T> {
+        self.sigma
+    }
+
+    /// g, where it acts.
+    pub(crate) fn active_penalty(&self) -> Option<(T, &'a dyn Penalty<T>)> {
+        self.penalised.then_some((self.penalty_strength, self.penalty))
+    }
+
+    /// The tolerance asked for, in units of max(τ, largest entry).
+    pub(crate) fn accuracy(&self) -> T {
+        self.tolerance
+    }
+
+    /// B, as a real number.
+    pub(crate) fn batch(&self) -> T {
+        self.batch
+    }
+
+    /// D = η² 11ᵀ + K^b.
+    pub(crate) fn views(&self) -> ViewCovariance<T> {
+        self.views
+    }
+
+    /// Which views the gradient flows through.
+    pub(crate) fn gradient_flow(&self) -> GradientFlow {
+        self.flow
     }
 
     /// E\[c\], of length p.
