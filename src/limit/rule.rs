@@ -163,7 +163,9 @@ impl<T: Scalar> Rule<T> {
         if m > 1 {
             let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
             let exchangeable = limit.is_exchangeable();
-            let terms = NoiseTerms::new(m, limit.penalised, limit.batch_terms, views, exchangeable);
+            // The offset of a penalty that is not quadratic acts on batches of one sample too.
+            let rest = limit.batch_terms || limit.whole_batches;
+            let terms = NoiseTerms::new(m, limit.penalised, rest, views, exchangeable);
             self.closed_products = closed.filter(|form| matches!(form, ClosedForm::Erf));
             complete &= self.closed_products.is_some();
             if self.closed_products.is_none() {
