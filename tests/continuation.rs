@@ -1,7 +1,9 @@
 //! Continuation against systems whose bifurcations are known in closed form, and along the parameters of models.
 
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{Constraint, GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelBuilder, Tanh};
+use contrastive_dynamics::model::{
+    Constraint, GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelBuilder, Tanh,
+};
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
 use contrastive_dynamics::stability::{
     BifurcationKind, Branch, BranchStop, Continuation, ContinuationError, ContinuationSystem, FamilyCurve,
@@ -123,7 +125,9 @@ fn hopf_points_stand_where_they_are_known_to_with_their_frequency() {
             let mut system = Brusselator { a, differences };
             let branch = Continuation::new(0.2, 5.0).run(&mut system, &[a, 0.3 / a], 0.3).unwrap();
             assert_eq!(branch.bifurcations.len(), 1);
-            let BifurcationKind::Hopf { frequency } = branch.bifurcations[0].kind else { panic!("{:?}", kinds(&branch)) };
+            let BifurcationKind::Hopf { frequency } = branch.bifurcations[0].kind else {
+                panic!("{:?}", kinds(&branch))
+            };
             assert!((branch.bifurcations[0].parameter - (1.0 + a * a)).abs() < 1e-8);
             assert!((frequency - a).abs() < 1e-6);
             assert!(branch.points.iter().all(|p| p.is_stable() == (p.parameter < 1.0 + a * a)));
@@ -317,7 +321,8 @@ fn branches_on_the_sphere_and_of_two_neurons_go_through() {
     let model = builder(hidden()).neurons(2).penalty_strength(0.5).build().unwrap();
     let ode = ReducedOde::new(&model).unwrap();
     let found = FixedPointFinder::new(&ode).sobol_starts(0).deflated_starts(0).find().unwrap();
-    let inside = found.points.iter().find(|p| p.kind == Kind::Uninformative && p.state.background().determinant() > 0.01);
+    let inside =
+        found.points.iter().find(|p| p.kind == Kind::Uninformative && p.state.background().determinant() > 0.01);
     let mut curve = OdeCurve::new(&ode, Parameter::PenaltyStrength).unwrap();
     let start = curve.coordinates(&inside.unwrap().state);
     let branch = Continuation::new(0.0, 0.5).downwards().run(&mut curve, &start, 0.5).unwrap();

@@ -2,7 +2,9 @@
 
 use crate::Scalar;
 use crate::limit::{LimitError, Parameter};
-use crate::model::{AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, ModelError, Nonlinearity, Penalty};
+use crate::model::{
+    AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, ModelError, Nonlinearity, Penalty,
+};
 use crate::ode::ReducedOde;
 
 /// Why a family has no member at some value.

@@ -397,7 +397,8 @@ impl<T: Scalar> Continuation<T> {
             let mut guess = &node.z + &node.tangent * *step;
             let mut normal = node.tangent.clone();
             let parameter = corrector.parameter(&guess);
-            let bound = if parameter > self.high { Some(self.high) } else { (parameter < self.low).then_some(self.low) };
+            let bound =
+                if parameter > self.high { Some(self.high) } else { (parameter < self.low).then_some(self.low) };
             if let Some(bound) = bound {
                 // The last point: on the bound, at fixed λ.
                 let share = (bound / self.scale - node.z[n]) / (guess[n] - node.z[n]);
@@ -457,7 +458,13 @@ impl<T: Scalar> Continuation<T> {
             {
                 next = again;
             }
-            let factor = if iterations <= FEW { 1.4 } else if iterations > 6 { 0.6 } else { 1.0 };
+            let factor = if iterations <= FEW {
+                1.4
+            } else if iterations > 6 {
+                0.6
+            } else {
+                1.0
+            };
             *step = (*step * T::lit(factor)).min(self.longest);
             return Ok(Advance::Next(Box::new(next)));
         }

@@ -31,14 +31,22 @@ impl<T: Scalar> Corrector<T> {
         z[z.len() - 1] * self.scale
     }
 
-    pub(super) fn residual<S: ContinuationSystem<T>>(&self, system: &mut S, z: &DVector<T>) -> Result<DVector<T>, S::Error> {
+    pub(super) fn residual<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        z: &DVector<T>,
+    ) -> Result<DVector<T>, S::Error> {
         let n = z.len() - 1;
         let mut f = DVector::zeros(n);
         system.residual(&z.as_slice()[..n], self.parameter(z), f.as_mut_slice())?;
         Ok(f)
     }
 
-    pub(super) fn slopes<S: ContinuationSystem<T>>(&self, system: &mut S, z: &DVector<T>) -> Result<DMatrix<T>, S::Error> {
+    pub(super) fn slopes<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        z: &DVector<T>,
+    ) -> Result<DMatrix<T>, S::Error> {
         let n = z.len() - 1;
         let (by_state, by_parameter) = system.jacobian(&z.as_slice()[..n], self.parameter(z))?;
         let mut slopes = DMatrix::zeros(n, n + 1);

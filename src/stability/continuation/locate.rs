@@ -16,7 +16,9 @@ enum Test {
     Turning,
     Determinant,
     /// The real part nearest to zero among eigenvalues with (or without) imaginary part.
-    RealPart { oscillating: bool },
+    RealPart {
+        oscillating: bool,
+    },
 }
 
 impl Test {
@@ -53,11 +55,11 @@ impl<T: Scalar> Continuation<T> {
         let mut found = Vec::new();
         if branching {
             let point = self.locate(system, a, b, Test::Determinant)?;
-            found.extend(self.describe(&point, BifurcationKind::BranchPoint { crossing: 1 }));
+            found.extend(self.describe(a, b, &point, BifurcationKind::BranchPoint { crossing: 1 }));
         }
         if folding {
             let point = self.locate(system, a, b, Test::Turning)?;
-            found.extend(self.describe(&point, BifurcationKind::Fold));
+            found.extend(self.describe(a, b, &point, BifurcationKind::Fold));
         }
         // What is left of the change of stability: pairs of complex eigenvalues, or several real ones.
         let change = a.unstable.abs_diff(b.unstable);
@@ -74,7 +76,7 @@ impl<T: Scalar> Continuation<T> {
                 } else {
                     BifurcationKind::BranchPoint { crossing: change - explained }
                 };
-                found.extend(self.describe(&point, kind));
+                found.extend(self.describe(a, b, &point, kind));
             }
         }
         let last = a.z.len() - 1;
@@ -86,14 +88,23 @@ impl<T: Scalar> Continuation<T> {
         Ok(found)
     }
 
-    fn describe(&self, (node, error): &(Node<T>, T), kind: BifurcationKind<T>) -> Option<Bifurcation<T>> {
+    fn describe(
+        &self,
+        a: &Node<T>,
+        b: &Node<T>,
+        (node, error): &(Node<T>, T),
+        kind: BifurcationKind<T>,
+    ) -> Option<Bifurcation<T>> {
         let n = node.z.len() - 1;
+        // At a branch point the equations have several tangents: this branch's is between those of its neighbours.
+        let (before, after) = ((&node.z - &a.z).norm(), (&b.z - &node.z).norm());
+        let tangent = (&a.tangent * after + &b.tangent * before).normalize();
         node.z.iter().all(nalgebra::ComplexField::is_finite).then(|| Bifurcation {
             kind,
             parameter: self.corrector().parameter(&node.z),
             parameter_error: *error,
             state: node.z.rows(0, n).into_owned(),
-            tangent: node.tangent.clone(),
+            tangent,
             eigenvalues: node.eigenvalues.clone(),
             after: 0,
         })

@@ -24,10 +24,10 @@ impl<T: Scalar> Continuation<T> {
     ///
     /// Where a single eigenvalue crosses, every other branch leaves along the null vector of f_x up to a multiple of the
     /// tangent, and both ways are tried. Where several cross at once there are more ways than can be listed: tried
-    /// are the null vectors in echelon form, and their sums and differences in pairs.
+    /// are the null vectors in echelon form, and combinations of their pairs with weights 1:1, 1:2 and 2:1.
     ///
     /// # Errors
-    /// [`ContinuationError::System`] if the system cannot be evaluated; [`ContinuationError::NoSolution`] if the point is
+    /// [`ContinuationError::System`] if the system cannot be evaluated on any way out; [`ContinuationError::NoSolution`] if the point is
     /// no branch point.
     pub fn switch<S: ContinuationSystem<T>>(
         &self,
@@ -42,14 +42,25 @@ impl<T: Scalar> Continuation<T> {
         z[n] = point.parameter / corrector.scale;
         let slopes = corrector.slopes(system, &z).map_err(ContinuationError::System)?;
         let mut found: Vec<(DVector<T>, Emanating<T>)> = Vec::new();
+        let mut failure = None;
         for direction in directions(&bordered(&slopes, &point.tangent), crossing) {
             for sign in [T::one(), -T::one()] {
                 let mut distance = self.departure();
                 for _ in 0..6 {
                     let along = &direction * sign;
                     let guess = &z + &along * distance;
-                    let corrected = corrector.correct(system, &guess, &along).map_err(ContinuationError::System)?;
-                    let near = corrected.filter(|c| (&c.z - &guess).norm() <= T::lit(2.0) * distance);
+                    // Too far out the system may not exist.
+                    let corrected = match corrector.correct(system, &guess, &along) {
+                        Ok(corrected) => corrected,
+                        Err(error) => {
+                            failure = Some(error);
+                            None
+                        }
+                    };
+                    let near = corrected.filter(|c| {
+                        (&c.z - &guess).norm() <= T::lit(2.0) * distance
+                            && system.is_admissible(&c.z.as_slice()[..n], corrector.parameter(&c.z))
+                    });
                     let Some(corrected) = near else {
                         distance *= T::lit(0.4);
                         continue;
@@ -67,12 +78,15 @@ impl<T: Scalar> Continuation<T> {
                 }
             }
         }
-        Ok(found.into_iter().map(|(_, start)| start).collect())
+        match failure {
+            Some(error) if found.is_empty() => Err(ContinuationError::System(error)),
+            _ => Ok(found.into_iter().map(|(_, start)| start).collect()),
+        }
     }
 }
 
 /// Unit null vectors of [f_x f_μ; tangent] to try: a basis of the space of the `count` smallest singular values in echelon
-/// form, and sums and differences of its pairs.
+/// form, and combinations of its pairs.
 fn directions<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
     let Some(svd) = SVD::try_new(matrix.clone(), false, true, T::EPSILON, 10_000) else { return Vec::new() };
     let Some(rows) = svd.v_t else { return Vec::new() };
@@ -94,7 +108,10 @@ fn directions<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
     let mut directions = units.clone();
     for a in 0..units.len() {
         for b in a + 1..units.len() {
-            directions.extend([(&units[a] + &units[b]).normalize(), (&units[a] - &units[b]).normalize()]);
+            for (x, y) in [(1.0, 1.0), (1.0, 2.0), (2.0, 1.0)] {
+                let (x, y) = (&units[a] * T::lit(x), &units[b] * T::lit(y));
+                directions.extend([(&x + &y).normalize(), (x - y).normalize()]);
+            }
         }
     }
     directions
