@@ -210,6 +210,13 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
         if parameter == Parameter::WeightDecay { Some(self.weight_decay) } else { self.limit.parameter(parameter) }
     }
 
+    /// The same ODE with coefficients of that much smaller a tolerance.
+    pub(crate) fn with_finer_coefficients(&self, factor: T) -> Result<Self, LimitError<T>> {
+        let limit = self.limit.clone();
+        let tolerance = limit.accuracy() * factor;
+        Ok(Self { limit: limit.tolerance(tolerance)?, ..*self })
+    }
+
     /// The same ODE with every term that a change of that parameter may bring in.
     pub(crate) fn for_parameter(&self, parameter: Parameter) -> Self {
         Self { limit: self.limit.for_directions(&[Direction::Parameter(parameter)]), ..*self }

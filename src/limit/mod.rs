@@ -438,6 +438,11 @@ impl<'a, T: Scalar> Limit<'a, T> {
         self.tolerance
     }
 
+    /// Whether averages run over whole batches.
+    pub(crate) fn averages_whole_batches(&self) -> bool {
+        self.whole_batches
+    }
+
     /// B, as a real number.
     pub(crate) fn batch(&self) -> T {
         self.batch
