@@ -15,8 +15,8 @@ mod symmetry;
 
 pub use collapsed::{CollapsedPoint, collapsed_point};
 pub use finder::{FailedStart, FixedPointFinder, FixedPoints};
-pub use newton::NewtonStop;
 pub(crate) use linearization::linearize;
+pub use newton::NewtonStop;
 pub(crate) use newton::solve;
 pub use starts::{Start, StartKind};
 pub use symmetry::{SignedPermutation, Symmetries};

@@ -86,7 +86,12 @@ impl Shape {
         if !self.centred {
             return Vec::new();
         }
-        let sizes = if self.constraint == Constraint::Sphere { &SIZES[3..4] } else { &SIZES[..] };
+        // Averages over two neurons and more cost too much for the ends of the range.
+        let sizes = match (self.constraint, self.neurons) {
+            (Constraint::Sphere, _) => &SIZES[3..4],
+            (Constraint::None, 1) => &SIZES[..],
+            (Constraint::None, _) => &SIZES[1..5],
+        };
         let lowest = -0.9 / (self.neurons as f64 - 1.0).max(1.0);
         let correlations: &[f64] = if self.neurons > 1 { &[0.0, 0.6, lowest] } else { &[0.0] };
         let mut starts = Vec::new();
