@@ -77,14 +77,13 @@ impl<T: Scalar> Limit<'_, T> {
         let mut this = self.clone();
         match parameter {
             Parameter::LearningRate => this.learning_rate = value,
-            // Not in the averages.
-            Parameter::WeightDecay => {}
             Parameter::PenaltyStrength if self.neurons > 1 => {
                 this.penalty_strength = value;
                 this.penalised |= value > zero;
                 this.whole_batches |= value > zero && !self.penalty.is_quadratic();
             }
-            Parameter::PenaltyStrength => {}
+            // One neuron has no penalty; weight decay is not in the averages.
+            Parameter::PenaltyStrength | Parameter::WeightDecay => {}
             Parameter::BatchSize if self.whole_batches => return Err(undefined),
             Parameter::BatchSize => {
                 this.batch = value;

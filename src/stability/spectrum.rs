@@ -84,7 +84,7 @@ const ITERATIONS_PER_ROW: usize = 60;
 /// use contrastive_dynamics::nalgebra::DMatrix;
 /// use contrastive_dynamics::stability::eigenvalues;
 /// // A cyclic permutation: the fourth roots of one, on which plain QR iterations never end.
-/// let cycle = DMatrix::from_fn(4, 4, |i, j| if j == (i + 1) % 4 { 1.0 } else { 0.0 });
+/// let cycle = DMatrix::from_fn(4, 4, |i, j| if j == (i + 1) % 4 { 1.0_f64 } else { 0.0 });
 /// let values = eigenvalues(&cycle)?;
 /// assert!((values[0].re - 1.0).abs() < 1e-14 && (values[1].im - 1.0).abs() < 1e-14);
 /// # Ok::<(), contrastive_dynamics::stability::SpectrumError>(())

@@ -323,7 +323,7 @@ impl<T: Scalar> Continuation<T> {
         if !self.upwards {
             along = -along;
         }
-        self.follow(system, Node::new(corrected, &along)?)
+        Ok(self.follow(system, Node::new(corrected, &along)?))
     }
 
     /// The branch that leaves a branch point that way.
@@ -342,14 +342,10 @@ impl<T: Scalar> Continuation<T> {
         z[n] = start.parameter / self.scale;
         let corrected = self.corrector().correct(system, &z, &start.direction).map_err(ContinuationError::System)?;
         let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
-        self.follow(system, Node::new(corrected, &start.direction)?)
+        Ok(self.follow(system, Node::new(corrected, &start.direction)?))
     }
 
-    fn follow<S: ContinuationSystem<T>>(
-        &self,
-        system: &mut S,
-        first: Node<T>,
-    ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
+    fn follow<S: ContinuationSystem<T>>(&self, system: &mut S, first: Node<T>) -> Branch<T, S::Error> {
         let mut branch = Branch { points: Vec::new(), bifurcations: Vec::new(), stop: BranchStop::PointLimit };
         self.push(&mut branch, &first, T::zero());
         let mut node = first;
@@ -364,7 +360,7 @@ impl<T: Scalar> Continuation<T> {
                 Err(error) => break BranchStop::Failed(error),
             }
         };
-        Ok(branch)
+        branch
     }
 
     fn push<E>(&self, branch: &mut Branch<T, E>, node: &Node<T>, arclength: T) {

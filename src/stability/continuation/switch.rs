@@ -104,7 +104,7 @@ fn directions<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
             basis[other] -= take;
         }
     }
-    let units: Vec<DVector<T>> = basis.iter().map(|v| v.normalize()).collect();
+    let units: Vec<DVector<T>> = basis.iter().map(DVector::normalize).collect();
     let mut directions = units.clone();
     for a in 0..units.len() {
         for b in a + 1..units.len() {

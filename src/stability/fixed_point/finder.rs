@@ -81,7 +81,7 @@ impl<T: Scalar> FixedPoints<T> {
 /// let stable: Vec<_> = found.stable().collect();
 /// assert_eq!(stable.len(), 1);
 /// assert_eq!(stable[0].kind, Kind::Selected { features: vec![Some(0)] });
-/// assert!((stable[0].state.q()[(0, 0)].abs() - 0.924_075_529).abs() < 1e-4);
+/// assert!((stable[0].state.q()[(0, 0)].abs() - 0.984_068_319).abs() < 1e-8);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
         self.add_collapsed(&shape, &mut found);
         self.follow_all(self.given(&shape), &mut found);
         self.follow_all(shape.uninformative(), &mut found);
-        let scale = self.scale(&found);
+        let scale = Self::scale(&found);
         self.follow_all(shape.selected(scale), &mut found);
         self.follow_all(shape.mixtures(scale), &mut found);
         if shape.neurons > 1 {
@@ -209,8 +209,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
         let again = self.given(&shape).into_iter().chain((0..).map(|index| shape.sobol(index, scale)));
         for mut start in again.take(self.deflated_starts) {
             start.start.kind = StartKind::Deflated;
-            let known: Vec<DVector<T>> =
-                found.points.iter().flat_map(|point| point.images.iter().map(OrderParameters::to_packed)).collect();
+            let known = nearest_images(&found.points, &start.start.state);
             self.follow(start, &known, &mut found);
         }
         Ok(found)
@@ -305,7 +304,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
     }
 
     /// The size R_ii that uninformative points have.
-    fn scale(&self, found: &FixedPoints<T>) -> f64 {
+    fn scale(found: &FixedPoints<T>) -> f64 {
         let sizes = found.points.iter().map(|point| point.state.r()[(0, 0)].as_f64()).filter(|r| *r > 1e-3);
         sizes.fold(None, |most: Option<f64>, r| Some(most.map_or(r, |m| m.max(r)))).unwrap_or(1.0).clamp(1e-2, 1e2)
     }
@@ -493,4 +492,19 @@ fn coinciding_face<T: Scalar>(state: &OrderParameters<T>, constraint: Constraint
     }
     let overlaps = state.q().amax() > T::zero();
     (first.len() < m && !first.is_empty()).then(|| Face::new(state.features(), &clusters, overlaps, constraint))
+}
+
+/// The most images of one point that are deflated.
+const MOST_DEFLATED: usize = 128;
+
+/// Packed images of all points, of each those nearest to `state`.
+fn nearest_images<T: Scalar>(points: &[FixedPoint<T>], state: &OrderParameters<T>) -> Vec<DVector<T>> {
+    let mut known = Vec::new();
+    for point in points {
+        let mut images: Vec<(T, &OrderParameters<T>)> =
+            point.images.iter().map(|image| (distance(image, state), image)).collect();
+        images.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal));
+        known.extend(images.iter().take(MOST_DEFLATED).map(|(_, image)| image.to_packed()));
+    }
+    known
 }

@@ -160,7 +160,9 @@ impl Shape {
         let mut q = DMatrix::zeros(self.features, self.neurons);
         for (i, picks) in picks.iter().enumerate() {
             let amplitude = 0.9 * (size / picks.len().max(1) as f64).sqrt();
-            picks.iter().for_each(|&(l, sign)| q[(l, i)] = T::lit(sign * amplitude));
+            for &(l, sign) in picks {
+                q[(l, i)] = T::lit(sign * amplitude);
+            }
         }
         let mut r = q.tr_mul(&q);
         for i in 0..self.neurons {

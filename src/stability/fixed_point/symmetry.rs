@@ -96,7 +96,9 @@ impl Symmetries {
         let stiff: Vec<usize> = (0..p).filter(|&l| !flips[l]).collect();
         if stiff.len() > 1 {
             let mut together = SignedPermutation::identity(p, m);
-            stiff.iter().for_each(|&l| together.features[l].1 = true);
+            for &l in &stiff {
+                together.features[l].1 = true;
+            }
             generators.extend(holds(&together)?.then_some(together));
         }
         for a in 0..p {
@@ -145,12 +147,23 @@ impl Symmetries {
     /// Every image of a state, itself first; images closer than `separation` in every entry are one. At most 20 000.
     #[must_use]
     pub fn images<T: Scalar>(&self, state: &OrderParameters<T>, separation: T) -> Vec<OrderParameters<T>> {
+        // Images in the order of a linear functional without symmetries, so that equal ones are neighbours.
+        let key = |state: &OrderParameters<T>| {
+            let weight = |k: usize| T::lit((0.618_033_988_75 * (k + 1) as f64).fract() + 0.1);
+            state.to_packed().iter().enumerate().map(|(k, &x)| weight(k) * x).sum::<T>()
+        };
+        let reach = separation * T::lit(1.1) * T::of_usize(state.packed_len());
         let mut images = vec![state.clone()];
+        let mut order = vec![(key(state), 0)];
         let mut next = 0;
         while next < images.len() && images.len() < MOST_IMAGES {
             for generator in &self.generators {
                 let image = generator.apply(&images[next]);
-                if !images.iter().any(|known| distance(known, &image) <= separation) {
+                let at = key(&image);
+                let first = order.partition_point(|&(other, _)| other < at - reach);
+                let mut near = order[first..].iter().take_while(|&&(other, _)| other <= at + reach);
+                if !near.any(|&(_, known): &(T, usize)| distance(&images[known], &image) <= separation) {
+                    order.insert(order.partition_point(|&(other, _)| other < at), (at, images.len()));
                     images.push(image);
                 }
             }
