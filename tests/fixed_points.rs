@@ -322,7 +322,7 @@ fn points_on_the_sphere_keep_their_norm() {
 }
 
 #[test]
-fn deflation_leads_from_one_start_to_other_points() {
+fn a_point_is_polished_from_a_start_nearby() {
     let model = builder(independent([two_point(), two_point()])).build().unwrap();
     let ode = ReducedOde::new(&model).unwrap();
     let start = OrderParameters::from_rows(2, 1, &[0.7, 0.2], &[1.0]).unwrap();

@@ -279,3 +279,36 @@ pub(crate) fn solve<T: Scalar>(jacobian: &DMatrix<T>, right: &DVector<T>) -> DVe
         .and_then(|svd| svd.solve(right, cutoff).ok())
         .unwrap_or_else(|| DVector::zeros(jacobian.ncols()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Constraint, GaussianNoise, Independent, Law, Model, Tanh};
+
+    #[test]
+    fn deflation_leads_from_one_start_to_one_point_after_another() {
+        let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::two_point(2.25).unwrap()]).unwrap();
+        let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+        let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3);
+        let model = model.weight_decay(0.5).build().unwrap();
+        let ode = ReducedOde::new(&model).unwrap();
+        let face = Face::whole(2, 1, Constraint::None);
+        let limits = NewtonLimits { tolerance: 1e-12, steps: 100, bound: 1e6 };
+        let mut converged = 0;
+        for (x, y) in [(0.7, 0.3), (0.5, 0.5), (0.2, 0.6), (0.4, 0.1), (0.1, 0.1)] {
+            let start = OrderParameters::from_rows(2, 1, &[x, y], &[0.9]).unwrap();
+            let mut known: Vec<DVector<f64>> = Vec::new();
+            for _ in 0..4 {
+                let run = newton(&ode, &face, &start, &known, &limits);
+                if run.stop != NewtonStop::Converged {
+                    break;
+                }
+                let point = run.state.to_packed();
+                assert!(known.iter().all(|other| (other - &point).norm() > 1e-3), "a point is found once");
+                known.push(point);
+            }
+            converged += known.len();
+        }
+        assert!(converged > 9, "five starts, {converged} points");
+    }
+}
