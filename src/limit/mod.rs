@@ -34,6 +34,7 @@ pub use parameters::Parameter;
 use rule::Accuracy;
 pub(crate) use rule::Moving;
 pub use rule::Rule;
+pub(crate) use sobol::uniform;
 
 use crate::Scalar;
 use crate::model::{
@@ -114,6 +115,16 @@ pub enum LimitError<T: Scalar = f64> {
     Parameter {
         /// Which parameter.
         parameter: Parameter,
+    },
+    /// A value that the parameter cannot take.
+    #[error("{parameter:?} must be {allowed}, got {value}")]
+    ParameterValue {
+        /// Which parameter.
+        parameter: Parameter,
+        /// The value given.
+        value: f64,
+        /// What values it can take.
+        allowed: &'static str,
     },
     /// The averages have no derivative in some direction.
     #[error(
@@ -236,6 +247,8 @@ pub struct Limit<'a, T: Scalar = f64> {
     hidden_is_exact: bool,
     hidden_mean: DVector<T>,
     hidden_second_moment: DMatrix<T>,
+    /// Factors of the hidden variables, where their second moments have been changed: of length p.
+    hidden_scales: Vec<T>,
     /// Whether c → −c and σ's parity let mirror-image nodes be merged.
     mirror: bool,
     features: usize,
@@ -307,6 +320,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
             hidden_is_exact: hidden.quadrature_is_exact(),
             hidden_mean: hidden.mean(),
             hidden_second_moment: hidden.second_moment(),
+            hidden_scales: vec![T::one(); model.features()],
             mirror: model.nonlinearity().parity() != Parity::None && hidden.is_jointly_symmetric(),
             features: model.features(),
             neurons: model.neurons(),
@@ -407,6 +421,41 @@ impl<'a, T: Scalar> Limit<'a, T> {
     #[must_use]
     pub fn feature_noise(&self) -> ViewCovariance<T> {
         self.feature_noise
+    }
+
+    /// σ.
+    pub(crate) fn nonlinearity(&self) -> &'a dyn Nonlinearity<T> {
+        self.sigma
+    }
+
+    /// g, where it acts.
+    pub(crate) fn active_penalty(&self) -> Option<(T, &'a dyn Penalty<T>)> {
+        self.penalised.then_some((self.penalty_strength, self.penalty))
+    }
+
+    /// The tolerance asked for, in units of max(τ, largest entry).
+    pub(crate) fn accuracy(&self) -> T {
+        self.tolerance
+    }
+
+    /// Whether averages run over whole batches.
+    pub(crate) fn averages_whole_batches(&self) -> bool {
+        self.whole_batches
+    }
+
+    /// B, as a real number.
+    pub(crate) fn batch(&self) -> T {
+        self.batch
+    }
+
+    /// D = η² 11ᵀ + K^b.
+    pub(crate) fn views(&self) -> ViewCovariance<T> {
+        self.views
+    }
+
+    /// Which views the gradient flows through.
+    pub(crate) fn gradient_flow(&self) -> GradientFlow {
+        self.flow
     }
 
     /// E\[c\], of length p.

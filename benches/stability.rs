@@ -1,0 +1,57 @@
+//! Stability: the search for all fixed points, and branches of them.
+//!
+//! Ids are `stability/fixed_points/p/m` (with tanh and two-point features, collapsed and uninformative states included)
+//! and `stability/branch/200`: two hundred points with eigenvalues of the informed state of one of two features along
+//! the learning rate.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to report")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use contrastive_dynamics::limit::Parameter;
+use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::stability::{Continuation, FixedPointFinder, OdeCurve, attracting_learnability};
+use contrastive_dynamics::{Model, ReducedOde};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+fn model(features: usize) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+    Model::builder()
+        .nonlinearity(Tanh)
+        .hidden(Independent::new(vec![Law::two_point(2.25).unwrap(); features]).unwrap())
+        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
+        .learning_rate(0.3)
+        .weight_decay(0.5)
+        .build()
+        .unwrap()
+}
+
+fn stability(c: &mut Criterion) {
+    let mut group = c.benchmark_group("stability");
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3)).sample_size(10);
+    for p in [1, 2, 3] {
+        let model = model(p);
+        let ode = ReducedOde::new(&model).unwrap();
+        group.bench_function(BenchmarkId::new("fixed_points", format!("{p}/1")), |b| {
+            b.iter(|| FixedPointFinder::new(black_box(&ode)).find().unwrap());
+        });
+    }
+    let model = model(2);
+    let ode = ReducedOde::new(&model).unwrap();
+    group.bench_function("learnability/2/1", |b| b.iter(|| attracting_learnability(black_box(&ode)).unwrap()));
+    let found = FixedPointFinder::new(&ode).find().unwrap();
+    let informed = found.stable().next().unwrap().state.clone();
+    let plan = Continuation::new(0.29, 5.0).steps(1e-9, 0.005).first_step(0.005).point_limit(200);
+    group.bench_function("branch/200", |b| {
+        b.iter(|| {
+            let mut curve = OdeCurve::new(&ode, Parameter::LearningRate).unwrap();
+            let start = curve.coordinates(&informed);
+            let branch = plan.run(&mut curve, &start, 0.3).unwrap();
+            assert_eq!(branch.points.len(), 200);
+            branch
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, stability);
+criterion_main!(benches);
