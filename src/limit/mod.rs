@@ -34,6 +34,7 @@ pub use parameters::Parameter;
 use rule::Accuracy;
 pub(crate) use rule::Moving;
 pub use rule::Rule;
+pub(crate) use sobol::{normal_quantile, uniform as sobol_uniform};
 
 use crate::Scalar;
 use crate::model::{
@@ -238,6 +239,10 @@ pub struct Limit<'a, T: Scalar = f64> {
     hidden_second_moment: DMatrix<T>,
     /// Whether c → −c and σ's parity let mirror-image nodes be merged.
     mirror: bool,
+    /// Which hidden variables can change their sign alone.
+    signs: Vec<bool>,
+    /// Whether all of them can together.
+    joint_sign: bool,
     features: usize,
     neurons: usize,
     learning_rate: T,
@@ -308,6 +313,8 @@ impl<'a, T: Scalar> Limit<'a, T> {
             hidden_mean: hidden.mean(),
             hidden_second_moment: hidden.second_moment(),
             mirror: model.nonlinearity().parity() != Parity::None && hidden.is_jointly_symmetric(),
+            signs: (0..model.features()).map(|l| hidden.is_symmetric(l)).collect(),
+            joint_sign: hidden.is_jointly_symmetric(),
             features: model.features(),
             neurons: model.neurons(),
             learning_rate: model.learning_rate(),
@@ -339,6 +346,11 @@ impl<'a, T: Scalar> Limit<'a, T> {
         }
         self.tolerance = tolerance;
         Ok(self)
+    }
+
+    /// The tolerance asked for.
+    pub(crate) fn wanted_tolerance(&self) -> T {
+        self.tolerance
     }
 
     /// Allows each average at most that many nodes at each value of the hidden variables. Default 2²².
@@ -436,6 +448,16 @@ impl<'a, T: Scalar> Limit<'a, T> {
             return Err(LimitError::OneNeuron { neurons: self.neurons });
         }
         self.rule(state)?.error_slopes(self, state).ok_or(LimitError::NoSecondDerivative)
+    }
+
+    /// Which hidden variables can change their sign alone, and whether all of them can together.
+    pub(crate) fn hidden_signs(&self) -> (&[bool], bool) {
+        (&self.signs, self.joint_sign)
+    }
+
+    /// The parity of σ, and whether the penalty is known to be even.
+    pub(crate) fn parities(&self) -> (Parity, bool) {
+        (self.sigma.parity(), !self.whole_batches)
     }
 
     fn check_shape(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {
