@@ -271,6 +271,11 @@ impl<'a, T: Scalar> AttractionRegions<'a, T> {
         }
     }
 
+    /// The survey tolerance and the tolerance.
+    pub(in crate::stability) fn tolerances(&self) -> [T; 2] {
+        [self.survey_tolerance, self.tolerance]
+    }
+
     /// The integration at a tolerance, with coefficients good to a tenth of it.
     pub(super) fn care(&self, tolerance: T) -> Result<Care<'a, T>, LimitError<T>> {
         let ode = self.ode.clone();
@@ -382,7 +387,7 @@ impl<'w, T: Scalar> Watch<'w, T> {
             return None;
         }
         let near = root.moved <= T::lit(100.0) * self.care.tolerance;
-        let point = state(self.start, &root.packed);
+        let point = root.state(self.start.features(), self.start.neurons());
         let time = step.t;
         match Neighbourhood::around(&self.care.ode, &root) {
             Ok(neighbourhood) if neighbourhood.holds(&step.y, T::one()) => Some(Stray::Unlisted { point, time }),

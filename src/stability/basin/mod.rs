@@ -19,6 +19,7 @@ pub use border::Border;
 pub use fate::{AttractionRegions, Fate, Stray};
 pub use map::{AreaFraction, Grid, RegionMap};
 pub use neighbourhood::Neighbourhood;
+pub(in crate::stability) use neighbourhood::linearly_stable_root;
 
 use crate::Scalar;
 use crate::limit::LimitError;

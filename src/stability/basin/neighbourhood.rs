@@ -64,8 +64,7 @@ impl<T: Scalar> Neighbourhood<T> {
 
     pub(super) fn around(ode: &ReducedOde<'_, T>, root: &Root<T>) -> Result<Self, BasinError<T>> {
         let (p, m) = (ode.limit().features(), ode.limit().neurons());
-        let (q, r) = unpack(p, m, &root.packed);
-        let center = OrderParameters::from_parts(q, r);
+        let center = root.state(p, m);
         let unstable = || BasinError::Unstable { point: center.clone() };
         let weights = lyapunov(&root.jacobian).ok_or_else(unstable)?;
         let factor = Cholesky::new(weights.clone()).ok_or_else(unstable)?;
@@ -188,6 +187,18 @@ impl<T: Scalar> Neighbourhood<T> {
             ..self.clone()
         }
     }
+}
+
+/// The linearly stable fixed point near `guess`, without its neighbourhood.
+pub(in crate::stability) fn linearly_stable_root<T: Scalar>(
+    ode: &ReducedOde<'_, T>,
+    guess: &OrderParameters<T>,
+) -> Result<OrderParameters<T>, BasinError<T>> {
+    let root = polish(ode, guess)?.ok_or_else(|| BasinError::NotFixed { guess: guess.clone() })?;
+    let point = root.state(guess.features(), guess.neurons());
+    // P is positive definite iff every eigenvalue of J has a negative real part (Lyapunov).
+    let stable = lyapunov(&root.jacobian).and_then(Cholesky::new).is_some();
+    if stable { Ok(point) } else { Err(BasinError::Unstable { point }) }
 }
 
 /// The symmetric P with JᵀP + PJ = −I, from its n(n + 1)/2 equations; `None` if they are singular.

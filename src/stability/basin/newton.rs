@@ -7,7 +7,7 @@ use crate::Scalar;
 use crate::integrate::System;
 use crate::model::Constraint;
 use crate::ode::{OdeSystem, ReducedOde};
-use crate::order_parameters::OrderParameters;
+use crate::order_parameters::{OrderParameters, unpack};
 
 /// Which packed entries can move, and the size by which each is measured: √R_ii for Q_li, √(R_ii R_jj) for R_ij.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,13 @@ pub(super) struct Root<T: Scalar> {
     pub(super) jacobian: DMatrix<T>,
     /// The length of the way from the guess, in scaled coordinates.
     pub(super) moved: T,
+}
+
+impl<T: Scalar> Root<T> {
+    pub(super) fn state(&self, features: usize, neurons: usize) -> OrderParameters<T> {
+        let (q, r) = unpack(features, neurons, &self.packed);
+        OrderParameters::from_parts(q, r)
+    }
 }
 
 const MOST_ITERATIONS: usize = 60;
