@@ -83,6 +83,13 @@ pub(super) fn polish<T: Scalar>(
         if !step.iter().all(nalgebra::ComplexField::is_finite) {
             return Ok(None);
         }
+        let settled = |y: Vec<T>, jacobian: DMatrix<T>| {
+            let moved = frame.coordinates(&|k| y[k] - start[k]).norm();
+            Ok(Some(Root { packed: y, jacobian, frame: frame.clone(), moved }))
+        };
+        if step.norm() <= T::lit(64.0) * T::EPSILON {
+            return settled(y, jacobian);
+        }
         let mut share = T::one();
         let next = loop {
             let mut next = y.clone();
@@ -101,10 +108,7 @@ pub(super) fn polish<T: Scalar>(
         let small = T::EPSILON.sqrt();
         match next {
             Some(next) => y = next,
-            None if step.norm() <= small => {
-                let moved = frame.coordinates(&|k| y[k] - start[k]).norm();
-                return Ok(Some(Root { packed: y, jacobian, frame, moved }));
-            }
+            None if step.norm() <= small => return settled(y, jacobian),
             None => return Ok(None),
         }
     }
