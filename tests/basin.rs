@@ -5,7 +5,9 @@ use contrastive_dynamics::model::{
     Constraint, GaussianNoise, Independent, L2, Law, Model, ModelBuilder, Quadratic, Tanh,
 };
 use contrastive_dynamics::stability::basin::{AreaFraction, BasinError, Border};
-use contrastive_dynamics::stability::{AttractionRegions, Fate, Grid, Neighbourhood, RegionMap, Stray};
+use contrastive_dynamics::stability::{
+    AttractionRegions, Fate, FixedPointFinder, Grid, Neighbourhood, RegionMap, Stray,
+};
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
@@ -305,4 +307,42 @@ fn two_neurons_share_two_features() {
     assert!(straight[(0, 0)] > 0.6 && straight[(1, 1)] < -0.6 && straight[(0, 1)].abs() < 0.1, "{straight}");
     let crossed = ends([0.1, 0.3, -0.25, -0.1]);
     assert!(crossed[(0, 1)] > 0.6 && crossed[(1, 0)] < -0.6 && crossed[(1, 1)].abs() < 0.1, "{crossed}");
+}
+
+/// A search for fixed points gives what regions need, and selecting either of two equal features is a point of its own.
+#[test]
+fn fixed_points_found_are_taken_as_they_are() {
+    for (activity, count) in [(1.0, 2), (0.5, 2)] {
+        let model = model(activity);
+        let ode = ReducedOde::new(&model).unwrap();
+        let found = FixedPointFinder::new(&ode).find().unwrap();
+        let regions = AttractionRegions::of_fixed_points(&ode, &found.points).unwrap();
+        assert_eq!(regions.points(), count, "{activity}");
+        let by_hand = AttractionRegions::new(&ode, &points(activity)).unwrap();
+        for degrees in [10.0, 40.0, 62.0, 85.0] {
+            let start = on_circle(degrees).unwrap();
+            let ends = [&regions, &by_hand].map(|regions| {
+                let (point, image) = regions.fate(&start).label().unwrap();
+                regions.images(point)[image].center().to_packed()
+            });
+            assert!((&ends[0] - &ends[1]).amax() < 1e-9, "{activity} {degrees}");
+        }
+    }
+}
+
+/// Strong decay lets all weights die: R = 0 is a stable point on the edge of what is feasible.
+#[test]
+fn the_collapsed_state_attracts_where_it_is_stable() {
+    let model = builder(Law::two_point(2.25).unwrap()).weight_decay(6.0).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let regions =
+        AttractionRegions::new(&ode, &[OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap()]).unwrap();
+    assert_eq!(regions.images(0).len(), 1);
+    let fate = regions.fate(&state(0.5, 0.3).unwrap());
+    assert_eq!(fate.label(), Some((0, 0)), "{fate:?}");
+    // With less decay features grow out of it.
+    let weak = builder(Law::two_point(2.25).unwrap()).weight_decay(3.0).build().unwrap();
+    let ode = ReducedOde::new(&weak).unwrap();
+    let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
+    assert!(matches!(AttractionRegions::new(&ode, &[zero]), Err(BasinError::Unstable { .. })));
 }

@@ -34,7 +34,7 @@ pub use parameters::Parameter;
 use rule::Accuracy;
 pub(crate) use rule::Moving;
 pub use rule::Rule;
-pub(crate) use sobol::{normal_quantile, uniform as sobol_uniform};
+pub(crate) use sobol::{normal_quantile, uniform};
 
 use crate::Scalar;
 use crate::model::{
@@ -239,10 +239,6 @@ pub struct Limit<'a, T: Scalar = f64> {
     hidden_second_moment: DMatrix<T>,
     /// Whether c → −c and σ's parity let mirror-image nodes be merged.
     mirror: bool,
-    /// Which hidden variables can change their sign alone.
-    signs: Vec<bool>,
-    /// Whether all of them can together.
-    joint_sign: bool,
     features: usize,
     neurons: usize,
     learning_rate: T,
@@ -313,8 +309,6 @@ impl<'a, T: Scalar> Limit<'a, T> {
             hidden_mean: hidden.mean(),
             hidden_second_moment: hidden.second_moment(),
             mirror: model.nonlinearity().parity() != Parity::None && hidden.is_jointly_symmetric(),
-            signs: (0..model.features()).map(|l| hidden.is_symmetric(l)).collect(),
-            joint_sign: hidden.is_jointly_symmetric(),
             features: model.features(),
             neurons: model.neurons(),
             learning_rate: model.learning_rate(),
@@ -421,6 +415,36 @@ impl<'a, T: Scalar> Limit<'a, T> {
         self.feature_noise
     }
 
+    /// σ.
+    pub(crate) fn nonlinearity(&self) -> &'a dyn Nonlinearity<T> {
+        self.sigma
+    }
+
+    /// g, where it acts.
+    pub(crate) fn active_penalty(&self) -> Option<(T, &'a dyn Penalty<T>)> {
+        self.penalised.then_some((self.penalty_strength, self.penalty))
+    }
+
+    /// The tolerance asked for, in units of max(τ, largest entry).
+    pub(crate) fn accuracy(&self) -> T {
+        self.tolerance
+    }
+
+    /// B, as a real number.
+    pub(crate) fn batch(&self) -> T {
+        self.batch
+    }
+
+    /// D = η² 11ᵀ + K^b.
+    pub(crate) fn views(&self) -> ViewCovariance<T> {
+        self.views
+    }
+
+    /// Which views the gradient flows through.
+    pub(crate) fn gradient_flow(&self) -> GradientFlow {
+        self.flow
+    }
+
     /// E\[c\], of length p.
     #[must_use]
     pub fn hidden_mean(&self) -> &DVector<T> {
@@ -448,16 +472,6 @@ impl<'a, T: Scalar> Limit<'a, T> {
             return Err(LimitError::OneNeuron { neurons: self.neurons });
         }
         self.rule(state)?.error_slopes(self, state).ok_or(LimitError::NoSecondDerivative)
-    }
-
-    /// Which hidden variables can change their sign alone, and whether all of them can together.
-    pub(crate) fn hidden_signs(&self) -> (&[bool], bool) {
-        (&self.signs, self.joint_sign)
-    }
-
-    /// The parity of σ, and whether the penalty is known to be even.
-    pub(crate) fn parities(&self) -> (Parity, bool) {
-        (self.sigma.parity(), !self.whole_batches)
     }
 
     fn check_shape(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {

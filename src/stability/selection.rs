@@ -4,7 +4,7 @@
 use super::basin::{AttractionRegions, BasinError, Fate};
 use crate::Scalar;
 use crate::ensemble::{Ensemble, Replicate, records};
-use crate::limit::{normal_quantile, sobol_uniform};
+use crate::limit::{normal_quantile, uniform};
 use crate::order_parameters::{OrderParameters, OrderParametersError};
 use crate::sgd::{Divergence, Simulator};
 
@@ -144,7 +144,7 @@ impl<T: Scalar> AttractionRegions<'_, T> {
         let state = |n: usize| {
             #[allow(clippy::cast_possible_truncation)] // below the number of scrambles
             let scramble = seed.wrapping_add(((n / points) as u32).wrapping_mul(0x9E37_79B1));
-            let u: Vec<T> = (0..dimensions).map(|d| T::lit(sobol_uniform(n % points, d, scramble))).collect();
+            let u: Vec<T> = (0..dimensions).map(|d| T::lit(uniform(n % points, d, scramble))).collect();
             start(&u)
         };
         let count = points * scrambles as usize;

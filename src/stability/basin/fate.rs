@@ -1,13 +1,14 @@
 //! Where one start ends: the trajectory is followed until it enters a certified neighbourhood.
 
 use super::newton::{Frame, polish};
-use super::symmetry::images;
+use super::symmetry::{generators, images};
 use super::{BasinError, Neighbourhood};
 use crate::Scalar;
 use crate::integrate::{DormandPrince, Integrator, Step, StepError, System};
 use crate::limit::LimitError;
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
 use crate::order_parameters::{OrderParameters, OrderParametersError, unpack};
+use crate::stability::FixedPoint;
 
 /// Where a start ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,6 +159,30 @@ impl<'a, T: Scalar> AttractionRegions<'a, T> {
         Self::from_neighbourhoods(ode, certified.collect::<Result<_, _>>()?)
     }
 
+    /// The regions of the stable ones among those fixed points and their images. Which of equal features is selected
+    /// counts as a point of its own; images by signs and by exchanges of neurons share a number.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), but for duplicates, which are left out.
+    pub fn of_fixed_points<'p>(
+        ode: &ReducedOde<'a, T>,
+        points: impl IntoIterator<Item = &'p FixedPoint<T>>,
+    ) -> Result<Self, BasinError<T>> {
+        let generators = generators(ode)?;
+        let mut kept: Vec<Neighbourhood<T>> = Vec::new();
+        for state in points.into_iter().filter(|point| point.is_stable()).flat_map(|point| &point.images) {
+            let packed = state.to_packed();
+            let known = |kept: &Neighbourhood<T>| -> Result<bool, BasinError<T>> {
+                let images = images(&generators, packed.as_slice(), T::EPSILON.sqrt())?;
+                Ok(images.iter().any(|image| kept.holds(&image.apply(packed.as_slice()), T::one())))
+            };
+            if !kept.iter().map(known).collect::<Result<Vec<_>, _>>()?.contains(&true) {
+                kept.push(Neighbourhood::certify(ode, state)?);
+            }
+        }
+        Self::from_neighbourhoods(ode, kept)
+    }
+
     /// The regions of points whose neighbourhoods are known already.
     ///
     /// # Errors
@@ -169,6 +194,7 @@ impl<'a, T: Scalar> AttractionRegions<'a, T> {
         if neighbourhoods.is_empty() {
             return Err(BasinError::NoPoints);
         }
+        let generators = generators(ode)?;
         let mut points: Vec<Vec<Neighbourhood<T>>> = Vec::new();
         for (second, neighbourhood) in neighbourhoods.into_iter().enumerate() {
             let center = neighbourhood.packed();
@@ -178,7 +204,7 @@ impl<'a, T: Scalar> AttractionRegions<'a, T> {
                 return Err(BasinError::Duplicate { first, second });
             }
             let close = T::EPSILON.sqrt() * center.iter().fold(T::one(), |s, x| s.max(x.abs()));
-            let images = images(ode.limit(), center, close)?;
+            let images = images(&generators, center, close)?;
             points.push(images.iter().map(|image| neighbourhood.image(image)).collect());
         }
         let tightest = T::lit(1e3) * T::EPSILON;

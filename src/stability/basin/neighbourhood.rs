@@ -10,7 +10,7 @@ use super::newton::{Frame, Root, polish};
 use super::symmetry::Image;
 use crate::Scalar;
 use crate::integrate::System;
-use crate::limit::{normal_quantile, sobol_uniform};
+use crate::limit::{normal_quantile, uniform};
 use crate::ode::{OdeSystem, ReducedOde};
 use crate::order_parameters::{OrderParameters, smallest_eigenvalue, unpack};
 
@@ -261,7 +261,7 @@ impl<T: Scalar> Search<'_, T> {
             axis
         });
         let spread = (0..count).filter_map(move |index| {
-            let normal = |d: usize| T::lit(normal_quantile(sobol_uniform(index, d, scramble)));
+            let normal = |d: usize| T::lit(normal_quantile(uniform(index, d, scramble)));
             let point = DVector::from_fn(n, |d, _| normal(d));
             let norm = point.norm();
             (norm > T::zero()).then(|| point / norm)

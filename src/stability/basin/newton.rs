@@ -5,9 +5,11 @@ use nalgebra::{DMatrix, DVector};
 use super::BasinError;
 use crate::Scalar;
 use crate::integrate::System;
+use crate::limit::LimitError;
 use crate::model::Constraint;
 use crate::ode::{OdeSystem, ReducedOde};
 use crate::order_parameters::{OrderParameters, unpack};
+use crate::stability::fixed_point::linearize;
 
 /// Which packed entries can move, and the size by which each is measured: √R_ii for Q_li, √(R_ii R_jj) for R_ij.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +21,9 @@ pub(super) struct Frame<T> {
 impl<T: Scalar> Frame<T> {
     pub(super) fn new(ode: &ReducedOde<'_, T>, state: &OrderParameters<T>) -> Self {
         let (p, m) = (state.features(), state.neurons());
-        let largest = (0..m).fold(T::EPSILON, |s, i| s.max(state.r()[(i, i)].abs()));
-        // A neuron that is nearly zero beside the others is measured by them.
-        let norm = |i: usize| state.r()[(i, i)].max(largest * T::lit(1e-2)).sqrt();
+        let largest = (0..m).fold(T::zero(), |s, i| s.max(state.r()[(i, i)].abs()));
+        // A neuron that is nearly zero beside the others is measured by them; if all are, by weights of a hundredth.
+        let norm = |i: usize| state.r()[(i, i)].max(largest * T::lit(1e-2)).max(T::lit(1e-4)).sqrt();
         let overlaps = (0..p).flat_map(|_| 0..m).map(norm);
         let pairs = || (0..m).flat_map(move |i| (i..m).map(move |j| (i, j)));
         let scales = overlaps.chain(pairs().map(|(i, j)| norm(i) * norm(j))).collect();
@@ -76,7 +78,16 @@ pub(super) fn polish<T: Scalar>(
     let mut y = start.as_slice().to_vec();
     let mut rates = vec![T::zero(); y.len()];
     for _ in 0..MOST_ITERATIONS {
-        let jacobian = frame.scaled(&system.jacobian(&y)?.by_state);
+        let by_state = match system.jacobian(&y) {
+            Ok(answer) => answer.by_state,
+            // On the boundary of the feasible set the derivative is a limit.
+            Err(LimitError::NotDifferentiable) => {
+                let (q, r) = unpack(guess.features(), guess.neurons(), &y);
+                linearize(ode, &OrderParameters::from_parts(q, r))?.by_state
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let jacobian = frame.scaled(&by_state);
         let norm = norm(&frame, &mut system, &y, &mut rates);
         let residual = frame.coordinates(&|k| rates[k]);
         let Some(step) = jacobian.clone().lu().solve(&residual) else { return Ok(None) };

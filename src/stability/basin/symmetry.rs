@@ -1,14 +1,12 @@
-//! The images of a state under the symmetries of the reduced ODE: signed permutations of its packed entries.
-//!
-//! c_l → −c_l for a symmetric hidden variable turns the sign of row l of Q. w → −w leaves the loss of an even or odd σ
-//! as it is, so it turns the sign of Q; for an even σ, or an odd one under an even penalty, each neuron can turn alone.
-//! Neurons can be exchanged. Exchanging equal features is left to the caller, for whom they are different answers.
+//! The images of a state under those symmetries of the reduced ODE that leave every feature in its place: signs of
+//! features and of neurons, and exchanges of neurons. Which of two equal features is learned is an answer, not an image.
 
-use super::super::basin::BasinError;
+use super::BasinError;
 use crate::Scalar;
-use crate::limit::Limit;
-use crate::model::Parity;
-use crate::order_parameters::packed_len;
+use crate::limit::LimitError;
+use crate::ode::ReducedOde;
+use crate::order_parameters::{OrderParameters, packed_len, unpack};
+use crate::stability::{SignedPermutation, Symmetries};
 
 /// x → y with y_k = sign\[k\] x_source\[k\].
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +16,7 @@ pub(super) struct Image {
 }
 
 impl Image {
+    /// Every entry in its place.
     fn identity(n: usize) -> Self {
         Self { source: (0..n).collect(), negative: vec![false; n] }
     }
@@ -36,90 +35,36 @@ impl Image {
     }
 }
 
-/// Where entries of a packed state are.
-struct Packing {
-    features: usize,
-    neurons: usize,
-}
-
-impl Packing {
-    fn overlap(&self, l: usize, i: usize) -> usize {
-        l * self.neurons + i
-    }
-
-    fn covariance(&self, i: usize, j: usize) -> usize {
-        let (i, j) = (i.min(j), i.max(j));
-        self.features * self.neurons + i * self.neurons - i * (i + 1) / 2 + j
-    }
-
-    /// Turns the signs of those features and neurons.
-    fn signs(&self, feature: &dyn Fn(usize) -> bool, neuron: &dyn Fn(usize) -> bool) -> Image {
-        let mut image = Image::identity(packed_len(self.features, self.neurons));
-        for i in 0..self.neurons {
-            for l in 0..self.features {
-                image.negative[self.overlap(l, i)] = feature(l) != neuron(i);
-            }
-            for j in i..self.neurons {
-                image.negative[self.covariance(i, j)] = neuron(i) != neuron(j);
-            }
+/// The symmetries that leave every feature in its place.
+pub(super) fn generators<T: Scalar>(ode: &ReducedOde<'_, T>) -> Result<Vec<Image>, LimitError<T>> {
+    let in_place = |generator: &SignedPermutation| generator.features.iter().enumerate().all(|(l, to)| to.0 == l);
+    let detected = Symmetries::detect(ode)?.generators;
+    let (p, m) = (ode.limit().features(), ode.limit().neurons());
+    // Entry k of a packed state holds k + 1: its image says from where each entry comes, and with which sign.
+    let numbers: Vec<T> = (1..=packed_len(p, m)).map(T::of_usize).collect();
+    let (q, r) = unpack(p, m, &numbers);
+    let numbered = OrderParameters::from_parts(q, r);
+    let image = |generator: &SignedPermutation| {
+        let entries = generator.apply(&numbered).to_packed();
+        let source = |x: &T| numbers.iter().position(|number| *number == x.abs()).unwrap_or(0);
+        Image {
+            source: entries.iter().map(source).collect(),
+            negative: entries.iter().map(|x| *x < T::zero()).collect(),
         }
-        image
-    }
-
-    /// Exchanges neurons k and k + 1.
-    fn exchange(&self, k: usize) -> Image {
-        let swap = |i: usize| {
-            if i == k {
-                k + 1
-            } else if i == k + 1 {
-                k
-            } else {
-                i
-            }
-        };
-        let mut image = Image::identity(packed_len(self.features, self.neurons));
-        for i in 0..self.neurons {
-            for l in 0..self.features {
-                image.source[self.overlap(l, i)] = self.overlap(l, swap(i));
-            }
-            for j in i..self.neurons {
-                image.source[self.covariance(i, j)] = self.covariance(swap(i), swap(j));
-            }
-        }
-        image
-    }
-}
-
-fn generators<T: Scalar>(limit: &Limit<'_, T>) -> Vec<Image> {
-    let (p, m) = (limit.features(), limit.neurons());
-    let packing = Packing { features: p, neurons: m };
-    let (alone, together) = limit.hidden_signs();
-    let (parity, even_penalty) = limit.parities();
-    let mut images: Vec<Image> = (0..p).filter(|&l| alone[l]).map(|l| packing.signs(&|k| k == l, &|_| false)).collect();
-    if together {
-        images.push(packing.signs(&|_| true, &|_| false));
-    }
-    if parity != Parity::None {
-        images.push(packing.signs(&|_| false, &|_| true));
-    }
-    if parity == Parity::Even || parity == Parity::Odd && even_penalty {
-        images.extend((0..m).map(|i| packing.signs(&|_| false, &|k| k == i)));
-    }
-    images.extend((1..m).map(|i| packing.exchange(i - 1)));
-    images
+    };
+    Ok(detected.iter().filter(|generator| in_place(generator)).map(image).collect())
 }
 
 /// The most images of one point.
 const MOST_IMAGES: usize = 4096;
 
 /// Every different image of a packed state, itself first, in an order that depends on the symmetries alone.
-pub(super) fn images<T: Scalar>(limit: &Limit<'_, T>, packed: &[T], close: T) -> Result<Vec<Image>, BasinError<T>> {
-    let generators = generators(limit);
+pub(super) fn images<T: Scalar>(generators: &[Image], packed: &[T], close: T) -> Result<Vec<Image>, BasinError<T>> {
     let mut images = vec![Image::identity(packed.len())];
     let mut points = vec![packed.to_vec()];
     let mut next = 0;
     while next < images.len() {
-        for generator in &generators {
+        for generator in generators {
             let image = images[next].then(generator);
             let point = image.apply(packed);
             let same = |other: &Vec<T>| other.iter().zip(&point).all(|(a, b)| (*a - *b).abs() <= close);
@@ -140,7 +85,6 @@ pub(super) fn images<T: Scalar>(limit: &Limit<'_, T>, packed: &[T], close: T) ->
 mod tests {
     use super::*;
     use crate::model::{GaussianNoise, Independent, Law, Model, Sigmoid, Tanh};
-    use crate::{OrderParameters, ReducedOde};
 
     fn state() -> OrderParameters {
         OrderParameters::from_rows(2, 2, &[0.5, 0.1, -0.2, 0.3], &[1.0, 0.15, 0.15, 0.8]).unwrap()
@@ -162,7 +106,7 @@ mod tests {
             rates
         };
         let here = rates(packed.as_slice());
-        let images = images(ode.limit(), packed.as_slice(), 1e-9).unwrap();
+        let images = images(&generators(&ode).unwrap(), packed.as_slice(), 1e-9).unwrap();
         // Two signs of neurons, the first feature's sign, the exchange of neurons: 4 · 2 · 2.
         assert_eq!(images.len(), 16);
         for image in &images {
@@ -170,7 +114,8 @@ mod tests {
             let want = image.apply(&here);
             assert!(there.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-6), "{image:?}: {there:?} {want:?}");
         }
-        let skewed = Packing { features: 2, neurons: 2 }.signs(&|l| l == 1, &|_| false);
+        let mut skewed = Image::identity(7);
+        skewed.negative[2..4].fill(true);
         let there = rates(&skewed.apply(packed.as_slice()));
         assert!(there.iter().zip(&skewed.apply(&here)).any(|(a, b)| (a - b).abs() > 1e-3), "the law is not symmetric");
     }
@@ -183,7 +128,7 @@ mod tests {
         let model = model.build().unwrap();
         let ode = ReducedOde::new(&model).unwrap();
         let state = OrderParameters::from_rows(2, 1, &[0.5, -0.2], &[1.0]).unwrap();
-        let images = images(ode.limit(), state.to_packed().as_slice(), 1e-9).unwrap();
+        let images = images(&generators(&ode).unwrap(), state.to_packed().as_slice(), 1e-9).unwrap();
         assert_eq!(images.len(), 2);
         assert_eq!(images[1].apply(state.to_packed().as_slice()), [-0.5, -0.2, 1.0]);
     }

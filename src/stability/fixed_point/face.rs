@@ -1,0 +1,115 @@
+//! Affine families of packed states that the flow keeps: everything, states without overlaps, neurons that are copies of
+//! one another. Newton's method moves within one of them, so that fixed points on the boundary of the feasible set
+//! (R − QᵀQ singular because neurons coincide or vanish) are reached, and symmetric ones stay symmetric.
+
+use nalgebra::{DMatrix, DVector};
+
+use crate::Scalar;
+use crate::model::Constraint;
+use crate::order_parameters::packed_len;
+
+/// The family x = offset + basis · y.
+#[derive(Debug, Clone)]
+pub(super) struct Face<T: Scalar> {
+    offset: DVector<T>,
+    /// Columns with disjoint supports and entries 0 and ±1.
+    basis: DMatrix<T>,
+    /// For each coordinate y one entry of x that has it, with its sign.
+    entries: Vec<(usize, T)>,
+    /// The rank that R − QᵀQ has inside.
+    pub(super) rank: usize,
+}
+
+impl<T: Scalar> Face<T> {
+    /// Neuron i is `signs[i]` times the neuron of cluster `clusters[i]` (counted from 0, in the order of their first
+    /// members), or zero. `overlaps` says whether Q may differ from zero.
+    pub(super) fn new(
+        features: usize,
+        clusters: &[Option<(usize, T)>],
+        overlaps: bool,
+        constraint: Constraint,
+    ) -> Self {
+        let (p, m) = (features, clusters.len());
+        let k = clusters.iter().flatten().map(|(c, _)| c + 1).max().unwrap_or(0);
+        let n = packed_len(p, m);
+        let tops = if overlaps { p * k } else { 0 };
+        let pair = |a: usize, b: usize| {
+            let (a, b) = (a.min(b), a.max(b));
+            // Rows above have k, k − 1, … entries.
+            tops + a * (2 * k + 1 - a) / 2 + b - a
+        };
+        let mut offset = DVector::zeros(n);
+        let mut columns = DMatrix::zeros(n, tops + k * (k + 1) / 2);
+        for (i, cluster) in clusters.iter().enumerate() {
+            let Some((c, sign)) = *cluster else { continue };
+            if overlaps {
+                (0..p).for_each(|l| columns[(l * m + i, l * k + c)] = sign);
+            }
+        }
+        let mut at = p * m;
+        for i in 0..m {
+            for j in i..m {
+                if let (Some((a, s)), Some((b, t))) = (clusters[i], clusters[j]) {
+                    if a == b && constraint == Constraint::Sphere {
+                        offset[at] = s * t;
+                    } else {
+                        columns[(at, pair(a, b))] = s * t;
+                    }
+                }
+                at += 1;
+            }
+        }
+        let used: Vec<usize> = (0..columns.ncols()).filter(|&c| columns.column(c).amax() > T::zero()).collect();
+        let basis = columns.select_columns(&used);
+        let entries = (0..basis.ncols())
+            .filter_map(|c| (0..n).find(|&r| basis[(r, c)] != T::zero()).map(|r| (r, basis[(r, c)])))
+            .collect();
+        Self { offset, basis, entries, rank: k }
+    }
+
+    /// All states.
+    pub(super) fn whole(features: usize, neurons: usize, constraint: Constraint) -> Self {
+        let clusters: Vec<_> = (0..neurons).map(|i| Some((i, T::one()))).collect();
+        Self::new(features, &clusters, true, constraint)
+    }
+
+    pub(super) fn dimension(&self) -> usize {
+        self.basis.ncols()
+    }
+
+    /// The entries of the packed state that serve as coordinates.
+    pub(super) fn entries(&self) -> impl Iterator<Item = usize> + '_ {
+        self.entries.iter().map(|entry| entry.0)
+    }
+
+    pub(super) fn basis(&self) -> &DMatrix<T> {
+        &self.basis
+    }
+
+    /// The packed state at y.
+    pub(super) fn embed(&self, y: &DVector<T>) -> DVector<T> {
+        &self.offset + &self.basis * y
+    }
+
+    /// The coordinates of a packed state, or of its projection.
+    pub(super) fn project(&self, x: &DVector<T>) -> DVector<T> {
+        DVector::from_iterator(
+            self.entries.len(),
+            self.entries.iter().map(|&(row, sign)| (x[row] - self.offset[row]) * sign),
+        )
+    }
+
+    /// The coordinates of packed rates: those that the face keeps.
+    pub(super) fn rates(&self, f: &DVector<T>) -> DVector<T> {
+        DVector::from_iterator(self.entries.len(), self.entries.iter().map(|&(row, sign)| f[row] * sign))
+    }
+
+    /// The Jacobian in the face's coordinates.
+    pub(super) fn jacobian(&self, by_state: &DMatrix<T>) -> DMatrix<T> {
+        let moved = by_state * &self.basis;
+        DMatrix::from_fn(self.entries.len(), self.dimension(), |r, c| {
+            let (row, sign) = self.entries[r];
+            moved[(row, c)] * sign
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! The Jacobian of the rates at any feasible state, the boundary included.
+//!
+//! As a function of (Q, R) the rates are smooth up to the boundary of the feasible set (they are averages over Gaussian
+//! fields, and depend on the fields' covariance as solutions of a heat equation do on time), but the factor of a singular
+//! covariance is not. There the Jacobians at interior states towards R + t·1 are extrapolated to t = 0.
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::limit::LimitError;
+use crate::ode::ReducedOde;
+use crate::order_parameters::OrderParameters;
+
+/// Jacobian of the packed rates by the packed state, and an estimate of the largest error that the
+/// extrapolation adds to an entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Linearization<T: Scalar> {
+    pub(crate) by_state: DMatrix<T>,
+    pub(crate) error: T,
+}
+
+/// Interior states from which it extrapolates.
+const POINTS: usize = 6;
+
+/// The linearisation at `state`.
+pub(crate) fn linearize<T: Scalar>(
+    ode: &ReducedOde<'_, T>,
+    state: &OrderParameters<T>,
+) -> Result<Linearization<T>, LimitError<T>> {
+    match ode.sensitivities(state, &[]) {
+        Ok(answer) => Ok(Linearization { by_state: answer.by_state, error: T::zero() }),
+        Err(LimitError::NotDifferentiable) => extrapolate(ode, state),
+        Err(error) => Err(error),
+    }
+}
+
+fn extrapolate<T: Scalar>(
+    ode: &ReducedOde<'_, T>,
+    state: &OrderParameters<T>,
+) -> Result<Linearization<T>, LimitError<T>> {
+    let m = state.neurons();
+    let first = T::lit(0.02) * state.r().amax().max(T::lit(0.05));
+    let step = |k: usize| first / T::lit(f64::powi(1.6, i32::try_from(k).unwrap_or(0)));
+    let mut tableau: Vec<DMatrix<T>> = Vec::new();
+    let mut previous: Option<DMatrix<T>> = None;
+    for k in 0..POINTS {
+        let t = step(k);
+        let inside = OrderParameters::from_parts(state.q().clone(), state.r() + DMatrix::identity(m, m) * t);
+        let answer = ode.sensitivities(&inside, &[])?;
+        // Neville's scheme at t = 0, one row at a time; the last entry is the highest order.
+        let mut value = answer.by_state;
+        let mut row = vec![value.clone()];
+        for (order, older) in tableau.iter().enumerate() {
+            value = &value + (&value - older) * (t / (step(k - 1 - order) - t));
+            row.push(value.clone());
+        }
+        previous = tableau.last().cloned();
+        tableau = row;
+    }
+    let value = tableau.pop().unwrap_or_else(|| DMatrix::zeros(0, 0));
+    let error = previous.map_or(T::zero(), |previous| (&value - previous).amax());
+    Ok(Linearization { by_state: value, error })
+}
