@@ -79,13 +79,16 @@ pub struct SobolStarts {
 pub struct Selection {
     /// For each scramble, the fraction of starts that end at each image of each point.
     fractions: Vec<Vec<Vec<f64>>>,
+    /// Starts of each scramble.
+    points: usize,
     undecided: f64,
     doubtful: usize,
 }
 
 impl Selection {
     /// The probability of ending at `point`, its images together, with its standard error over the scrambles; `None` for
-    /// a number out of range. Where all scrambles agree, as for a probability of 0 or 1, the error is 0.
+    /// a number out of range. The error is never given as less than half a point of every scramble: they can agree by
+    /// chance where a border passes through one cell of the Sobol points, and a probability of 0 or 1 is not known better.
     #[must_use]
     pub fn probability(&self, point: usize) -> Option<(f64, f64)> {
         self.fractions[0].get(point)?;
@@ -116,7 +119,8 @@ impl Selection {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
-        (mean, (squares / (count * (count - 1.0))).sqrt())
+        let least = 0.5 / (self.points as f64 * count.sqrt());
+        (mean, (squares / (count * (count - 1.0))).sqrt().max(least))
     }
 }
 
@@ -170,7 +174,7 @@ impl<T: Scalar> AttractionRegions<'_, T> {
             fractions
         });
         let fractions = fractions.collect();
-        Ok(Selection { fractions, undecided: f64::from(undecided) / count as f64, doubtful: doubtful.len() })
+        Ok(Selection { fractions, points, undecided: f64::from(undecided) / count as f64, doubtful: doubtful.len() })
     }
 
     /// How often SGD at finite N ends at each stable point: every replicate of `ensemble` is run by the simulator that

@@ -36,7 +36,7 @@ impl<T: Scalar> From<LimitError<T>> for SteadyStateError<T> {
 /// A stable steady state of training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SteadyState<T: Scalar = f64> {
-    /// The state: a root of the rates to rounding.
+    /// The state: a root of the rates, to the tolerance of the coefficients.
     pub state: OrderParameters<T>,
     /// The variance of the gradient's noise there, tr Λ (theory §3): what it adds to tr dR/dt.
     pub gradient_variance: T,
