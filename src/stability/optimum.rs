@@ -158,9 +158,9 @@ fn brent<T: Scalar, E>(
         let mut p = (x.0 - v.0) * q - (x.0 - w.0) * r;
         q = T::lit(2.0) * (q - r);
         if q > T::zero() {
-            p = -p
+            p = -p;
         } else {
-            q = -q
+            q = -q;
         }
         let inside = q != T::zero() && p > q * (a - x.0) && p < q * (b - x.0);
         if inside && p.abs() < (half * q * before).abs() {
@@ -181,16 +181,16 @@ fn brent<T: Scalar, E>(
         let u = (x.0 + step, f(x.0 + step)?);
         if u.1 >= x.1 {
             if u.0 < x.0 {
-                b = x.0
+                b = x.0;
             } else {
-                a = x.0
+                a = x.0;
             }
             (v, w, x) = (w, x, u);
         } else {
             if u.0 < x.0 {
-                a = u.0
+                a = u.0;
             } else {
-                b = u.0
+                b = u.0;
             }
             if u.1 >= w.1 || w.0 == x.0 {
                 (v, w) = (w, u);
