@@ -174,6 +174,54 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
         self.constraint
     }
 
+    /// The reduced ODE of the same model at another value of one parameter; see [`Limit::with_parameter`].
+    ///
+    /// ```
+    /// use contrastive_dynamics::limit::Parameter;
+    /// use contrastive_dynamics::model::{Independent, Law, Model, NoNoise, Tanh};
+    /// use contrastive_dynamics::{OrderParameters, ReducedOde};
+    /// let model = Model::builder()
+    ///     .nonlinearity(Tanh)
+    ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+    ///     .noise(NoNoise)
+    ///     .learning_rate(0.3)
+    ///     .weight_decay(0.5)
+    ///     .build()?;
+    /// let ode = ReducedOde::new(&model)?;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+    /// let more = ode.with_parameter(Parameter::WeightDecay, 0.6)?;
+    /// let change = more.rates(&state)?.q - ode.rates(&state)?.q;
+    /// assert!((change[(0, 0)] + 0.3 * 0.1 * 0.4).abs() < 1e-14);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Limit::with_parameter`].
+    pub fn with_parameter(&self, parameter: Parameter, value: T) -> Result<Self, LimitError<T>> {
+        let weight_decay = if parameter == Parameter::WeightDecay { value } else { self.weight_decay };
+        let limit = self.limit.with_parameter(parameter, value)?;
+        Ok(Self { limit, weight_decay, decay_slope: self.decay_slope, constraint: self.constraint })
+    }
+
+    /// The value of a parameter, as [`with_parameter`](Self::with_parameter) takes it; `None` if the model does not have
+    /// it.
+    #[must_use]
+    pub fn parameter(&self, parameter: Parameter) -> Option<T> {
+        if parameter == Parameter::WeightDecay { Some(self.weight_decay) } else { self.limit.parameter(parameter) }
+    }
+
+    /// The same ODE with coefficients of that much smaller a tolerance.
+    pub(crate) fn with_finer_coefficients(&self, factor: T) -> Result<Self, LimitError<T>> {
+        let limit = self.limit.clone();
+        let tolerance = limit.accuracy() * factor;
+        Ok(Self { limit: limit.tolerance(tolerance)?, ..*self })
+    }
+
+    /// The same ODE with every term that a change of that parameter may bring in.
+    pub(crate) fn for_parameter(&self, parameter: Parameter) -> Self {
+        Self { limit: self.limit.for_directions(&[Direction::Parameter(parameter)]), ..*self }
+    }
+
     /// The right-hand side (dQ/dt, dR/dt), p x m and m x m, at `state`.
     ///
     /// # Errors
@@ -259,13 +307,24 @@ impl<'a, T: Scalar> ReducedOde<'a, T> {
         self.differentiate(&limit, &mut rule, state, &directions)
     }
 
+    /// The packed rates by a rule.
+    pub(crate) fn packed_rates(&self, rule: &mut Rule<T>, state: &OrderParameters<T>) -> Vec<T> {
+        let (p, m) = (self.limit.features(), self.limit.neurons());
+        let packed = state.to_packed();
+        rule.evaluate(&self.limit, &packed.as_slice()[..p * m], &packed.as_slice()[p * m..]);
+        let (mut q, mut r) = (vec![T::zero(); p * m], vec![T::zero(); m * m]);
+        self.assemble(&rule.moving(), self.decay(), &mut q, &mut r);
+        q.extend((0..m).flat_map(|i| (i..m).map(move |j| i * m + j)).map(|at| r[at]));
+        q
+    }
+
     /// Every entry of the packed state, then the parameters.
-    fn directions(&self, parameters: &[Parameter]) -> Vec<Direction> {
+    pub(crate) fn directions(&self, parameters: &[Parameter]) -> Vec<Direction> {
         let (p, m) = (self.limit.features(), self.limit.neurons());
         Direction::of_state(p, m).chain(parameters.iter().map(|&parameter| Direction::Parameter(parameter))).collect()
     }
 
-    fn differentiate(
+    pub(crate) fn differentiate(
         &self,
         limit: &Limit<'_, T>,
         rule: &mut Rule<T>,

@@ -143,3 +143,242 @@ fn trajectories_return_to_stable_points_and_leave_saddles_at_their_rates() {
     }
     assert!(saddles >= 2);
 }
+
+/// Without the penalty the rates of one neuron do not depend on the other: the points of two are pairs of points of one,
+/// with independent or coinciding backgrounds. Copies lie on the boundary, where R − QᵀQ is singular.
+#[test]
+fn two_neurons_without_a_penalty_stand_where_one_does_alone() {
+    let one = builder(independent([two_point()])).build().unwrap();
+    let one = FixedPointFinder::new(&ReducedOde::new(&one).unwrap()).find().unwrap();
+    let model = builder(independent([two_point()])).neurons(2).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let found = FixedPointFinder::new(&ode).sobol_starts(2).deflated_starts(0).find().unwrap();
+    let alone = |kind: &Kind| of_kind(&one, kind)[0];
+    let (informed, blind) = (alone(&selected(&[Some(0)])), alone(&Kind::Uninformative));
+    let mut copies = 0;
+    for point in &found.points {
+        for i in 0..2 {
+            let (q, r) = (point.state.q()[(0, i)], point.state.r()[(i, i)]);
+            let near = |other: &FixedPoint| {
+                (q.abs() - other.state.q()[(0, 0)].abs()).abs().max((r - other.state.r()[(0, 0)]).abs()) < 1e-6
+            };
+            assert!(near(informed) || near(blind) || r.abs() < 1e-12, "neuron {i} at Q = {q}, R = {r}");
+        }
+        let r = point.state.r();
+        if r.amax() > 0.0 && (r[(0, 1)] * r[(0, 1)] / (r[(0, 0)] * r[(1, 1)]) - 1.0).abs() < 1e-9 {
+            copies += 1;
+            // A copy obeys the spectrum of one neuron, among others.
+            let own = if point.kind == Kind::Uninformative { blind } else { informed };
+            for value in &own.spectrum.values {
+                assert!(point.spectrum.values.iter().any(|x| (x - value).norm() < 1e-5), "{value} is kept");
+            }
+        }
+    }
+    assert_eq!(copies, 2, "copies without and with the feature");
+    // The noise of neurons without features drives copies apart; with the feature they are locked.
+    let pairs = of_kind(&found, &Kind::Uninformative);
+    let copies = |point: &&&FixedPoint| point.state.r()[(0, 1)].abs() > 0.5;
+    let locked: Vec<_> = pairs.iter().filter(copies).collect();
+    let free: Vec<_> = pairs.iter().filter(|point| !copies(point) && point.state.r()[(1, 1)] > 0.0).collect();
+    assert_eq!((locked.len(), free.len()), (1, 1));
+    assert_eq!((locked[0].unstable, free[0].unstable), (3, 2));
+    let both = of_kind(&found, &selected(&[Some(0), Some(0)]));
+    assert!(both.len() == 1 && both[0].is_stable());
+    let start = OrderParameters::from_rows(1, 2, &[0.9, 0.7], &[1.0, 0.7, 0.7, 0.9]).unwrap();
+    let run = ode.solver().solve(&start, 40.0).unwrap();
+    let (_, last) = run.last().unwrap();
+    assert!((last.to_packed() - both[0].state.to_packed()).amax() < 1e-5, "the flow ends at the locked copies");
+}
+
+/// Rates by the closed form of the collapsed state against Jacobians of the averages at R = t, extrapolated to t = 0 by
+/// hand; over the number of neurons, batches, stop-gradient, a penalty with g'(0) ≠ 0 and a mean with σ''(0) ≠ 0.
+#[test]
+fn the_collapsed_state_in_closed_form_is_the_limit_of_small_weights() {
+    let check = |ode: ReducedOde<'_>, coefficients: f64, tolerance: f64| {
+        let ode = &ode.coefficient_tolerance(coefficients).unwrap();
+        let point = collapsed_point(ode).unwrap();
+        let (p, m): (usize, usize) = (ode.limit().features(), ode.limit().neurons());
+        let at = |t: f64| {
+            let state = OrderParameters::new(DMatrix::zeros(p, m), DMatrix::identity(m, m) * t).unwrap();
+            ode.sensitivities(&state, &[]).unwrap().by_state
+        };
+        // Richardson: the Jacobian is smooth in t.
+        let mut row: Vec<DMatrix<f64>> = (0..6).map(|k| at(0.02 / f64::powi(2.0, k))).collect();
+        for order in 1..6 {
+            let factor = f64::powi(2.0, order);
+            row = row.windows(2).map(|pair| (&pair[1] * factor - &pair[0]) / (factor - 1.0)).collect();
+        }
+        let worst = (&row[0] - &point.jacobian).amax();
+        assert!(worst < tolerance, "{worst:e}\n{}\n{}", row[0], point.jacobian);
+        let mut rates: Vec<f64> = point.overlap_rates.iter().chain(&point.covariance_rates).copied().collect();
+        rates.sort_by(|a, b| b.total_cmp(a));
+        for (closed, numerical) in rates.iter().zip(eigenvalues(&row[0]).unwrap()) {
+            assert!((numerical - closed).norm() < tolerance, "{closed} against {numerical}");
+        }
+        point
+    };
+    let hidden = || independent([two_point(), Law::skewed(1.3, 0.3).unwrap()]);
+    let model = builder(hidden()).build().unwrap();
+    let point = check(ReducedOde::new(&model).unwrap(), 1e-12, 1e-8);
+    // Theory §6, with D = [[1.3, 0.85], [0.85, 1.3]].
+    let expected = 0.3 * 2.0 * (2.0 * 0.85 - 0.5) + 2.0 * 0.09 * (1.3 * 1.3 + 0.85 * 0.85);
+    assert!((point.covariance_rates[0] - expected).abs() < 1e-14);
+    let model = builder(hidden()).batch_size(3).gradient_flow(GradientFlow::StopGradient).build().unwrap();
+    check(ReducedOde::new(&model).unwrap(), 1e-12, 1e-8);
+    let model = builder(hidden()).neurons(2).penalty_strength(0.7).batch_size(2).build().unwrap();
+    check(ReducedOde::new(&model).unwrap(), 1e-12, 1e-8);
+    let shifted = Independent::new([PointMasses::new([1.4, -0.3], [0.4, 0.6]).unwrap()]).unwrap();
+    let curved = FromFunctions::new(
+        |h: f64| h.sin() + 0.4 * (1.0 - h.cos()),
+        |h: f64| h.cos() + 0.4 * h.sin(),
+        |h: f64| 0.4 * h.cos() - h.sin(),
+    );
+    let model = builder(shifted).nonlinearity(curved).build().unwrap();
+    check(ReducedOde::new(&model).unwrap(), 1e-12, 1e-8);
+    let sloped = (|c: f64| 0.8 * c, |_: f64| 0.8);
+    let model = builder(hidden()).neurons(3).penalty(sloped).penalty_strength(0.4).build().unwrap();
+    let point = collapsed_point(&ReducedOde::new(&model).unwrap()).unwrap();
+    for (closed, numerical) in rates_of(&point).iter().zip(eigenvalues(&point.jacobian).unwrap()) {
+        assert!((numerical - closed).norm() < 1e-12, "modes of the coupling");
+    }
+    let model = builder(independent([two_point()])).neurons(2).penalty(sloped).penalty_strength(0.4).build().unwrap();
+    // Averages over whole batches: the rest of g' beside its line is zero here, but each rule is coarser.
+    check(ReducedOde::new(&model).unwrap(), 1e-4, 1e-3);
+}
+
+fn rates_of(point: &contrastive_dynamics::stability::CollapsedPoint) -> Vec<f64> {
+    let mut rates: Vec<f64> = point.overlap_rates.iter().chain(&point.covariance_rates).copied().collect();
+    rates.sort_by(|a, b| b.total_cmp(a));
+    rates
+}
+
+#[test]
+fn models_without_a_collapsed_point_are_told_so() {
+    let hidden = || independent([two_point()]);
+    let sphere = builder(hidden()).constraint(Constraint::Sphere).build().unwrap();
+    let refusal = collapsed_point(&ReducedOde::new(&sphere).unwrap());
+    assert!(matches!(refusal, Err(FixedPointError::NotCollapsible { .. })));
+    let sigmoid = builder(hidden()).nonlinearity(Sigmoid).build().unwrap();
+    let refusal = collapsed_point(&ReducedOde::new(&sigmoid).unwrap());
+    assert!(matches!(refusal, Err(FixedPointError::NotCollapsible { .. })));
+    let relu = builder(hidden()).nonlinearity(Relu).build().unwrap();
+    assert!(matches!(collapsed_point(&ReducedOde::new(&relu).unwrap()), Err(FixedPointError::Kink)));
+}
+
+#[test]
+fn symmetries_are_those_of_the_joint_law_the_penalty_and_the_activation() {
+    let count = |ode: &ReducedOde<'_>| {
+        let symmetries = Symmetries::detect(ode).unwrap();
+        let (p, m) = (ode.limit().features(), ode.limit().neurons());
+        let q = DMatrix::from_fn(p, m, |l, i| 0.1 + 0.13 * l as f64 + 0.29 * i as f64);
+        let r = q.tr_mul(&q) + DMatrix::from_fn(m, m, |i, j| if i == j { 0.5 + 0.2 * i as f64 } else { 0.11 });
+        symmetries.images(&OrderParameters::new(q, r).unwrap(), 1e-9).len()
+    };
+    let one = |hidden: Independent| {
+        let model = builder(hidden).build().unwrap();
+        count(&ReducedOde::new(&model).unwrap())
+    };
+    assert_eq!(one(independent([two_point(), two_point()])), 8, "signs and exchange");
+    assert_eq!(one(independent([two_point(), Law::three_point(2.25, 0.5).unwrap()])), 4, "signs alone");
+    // A skewed law leaves the joint sign of the neuron's weights, which σ's parity gives.
+    assert_eq!(one(independent([two_point(), Law::skewed(2.25, 0.2).unwrap()])), 4);
+    assert_eq!(one(independent([Law::skewed(2.25, 0.2).unwrap(), Law::skewed(2.25, 0.3).unwrap()])), 2);
+    // Signs of a joint law that is symmetric as a whole only.
+    let s = 1.5;
+    let signs = DMatrix::from_row_slice(2, 4, &[s, s, -s, -s, s, -s, s, -s]);
+    let model = builder(Discrete::new(signs.clone(), [0.35, 0.15, 0.15, 0.35]).unwrap()).build().unwrap();
+    assert_eq!(count(&ReducedOde::new(&model).unwrap()), 4, "both signs, exchange");
+    // With an activation of no parity the joint sign goes as well.
+    let tilted = FromFunctions::new(
+        |h: f64| h.tanh() + 0.3 * h * h / (1.0 + h * h),
+        |h: f64| 1.0 - h.tanh().powi(2) + 0.6 * h / (1.0 + h * h).powi(2),
+        |h: f64| -2.0 * h.tanh() * (1.0 - h.tanh().powi(2)) + 0.6 * (1.0 - 3.0 * h * h) / (1.0 + h * h).powi(3),
+    );
+    let skewed = independent([Law::skewed(2.25, 0.2).unwrap(), Law::skewed(2.25, 0.3).unwrap()]);
+    let model = builder(skewed).nonlinearity(tilted).build().unwrap();
+    assert_eq!(count(&ReducedOde::new(&model).unwrap()), 1);
+    // Two neurons, quadratic penalty: their exchange and the sign of either.
+    let model = builder(independent([two_point()])).neurons(2).penalty_strength(1.0).build().unwrap();
+    assert_eq!(count(&ReducedOde::new(&model).unwrap()), 8);
+    // A penalty that is not even leaves the joint sign.
+    let model = builder(independent([two_point()])).neurons(2).penalty((|c: f64| c.exp(), |c: f64| c.exp()));
+    let model = model.penalty_strength(1.0).build().unwrap();
+    assert_eq!(count(&ReducedOde::new(&model).unwrap()), 4, "joint sign and exchange");
+}
+
+#[test]
+fn points_on_the_sphere_keep_their_norm() {
+    let model = builder(independent([two_point(), two_point()])).constraint(Constraint::Sphere).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let found = FixedPointFinder::new(&ode).find().unwrap();
+    assert!(!of_kind(&found, &Kind::Uninformative).is_empty() && !of_kind(&found, &selected(&[Some(0)])).is_empty());
+    for point in &found.points {
+        assert!((point.state.r()[(0, 0)] - 1.0).abs() < 1e-14);
+        assert_eq!((point.coordinates.as_slice(), point.spectrum.values.len()), ([0, 1].as_slice(), 2));
+        let rates = ode.rates(&point.state).unwrap();
+        assert!(rates.q.amax() < 1e-10);
+    }
+    assert_eq!(found.stable().count(), 1);
+}
+
+#[test]
+fn deflation_leads_from_one_start_to_other_points() {
+    let model = builder(independent([two_point(), two_point()])).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let start = OrderParameters::from_rows(2, 1, &[0.7, 0.2], &[1.0]).unwrap();
+    let finder = FixedPointFinder::new(&ode).sobol_starts(0);
+    let plain = finder.deflated_starts(0).start(&start).find().unwrap();
+    assert_eq!(plain.points.len(), 4);
+    let polished = FixedPointFinder::new(&ode).polish(&start).unwrap();
+    assert_eq!(polished.stop, NewtonStop::Converged);
+    assert!(plain.points.iter().any(|p| (p.state.to_packed() - polished.state.to_packed()).amax() < 1e-9));
+}
+
+#[test]
+fn starts_that_fail_are_listed_with_the_reason_and_bad_tolerances_refused() {
+    let model = builder(independent([two_point()])).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let found = FixedPointFinder::new(&ode).step_limit(1).sobol_starts(3).deflated_starts(0).find().unwrap();
+    assert!(found.failed.iter().filter(|failed| failed.stop == NewtonStop::StepLimit).count() >= 3);
+    assert!(found.failed.iter().all(|failed| failed.residuals.len() == 2 && failed.residuals[1] > 0.0));
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let finder = || FixedPointFinder::new(&ode);
+        for search in
+            [finder().tolerance(bad), finder().separation(bad), finder().degeneracy(bad), finder().purity(bad)]
+        {
+            assert!(matches!(search.find(), Err(FixedPointError::Tolerance { .. })));
+        }
+    }
+    let two = OrderParameters::from_rows(2, 1, &[0.1, 0.1], &[1.0]).unwrap();
+    assert!(matches!(FixedPointFinder::new(&ode).polish(&two), Err(FixedPointError::Limit(_))));
+}
+
+#[test]
+fn two_neurons_with_the_penalty_have_points_on_the_boundary_and_inside() {
+    let model = builder(independent([two_point()])).neurons(2).penalty_strength(1.0).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let found = FixedPointFinder::new(&ode).sobol_starts(4).deflated_starts(1).find().unwrap();
+    let boundary = |point: &FixedPoint| point.state.background().determinant().abs() < 1e-9;
+    assert!(found.points.iter().any(|p| p.kind == Kind::Uninformative && !boundary(p)));
+    assert!(found.points.iter().any(|p| p.kind == Kind::Uninformative && boundary(p)));
+    // A neuron without weights does not feel the other, nor the other it.
+    let alone = of_kind(&found, &selected(&[Some(0), None]));
+    assert!(alone.iter().any(|p| (p.state.q()[(0, 0)].abs() - 0.984_068_319_463).abs() < 1e-6 && boundary(p)));
+    for point in &found.points {
+        let rates = ode.rates(&point.state).unwrap();
+        assert!(rates.q.amax().max(rates.r.amax()) < 1e-6);
+    }
+}
+
+#[test]
+fn single_precision_serves_too() {
+    let noise = GaussianNoise::<f32>::correlated(0.3, -0.5).unwrap();
+    let hidden = Independent::new([Law::two_point(2.25_f32).unwrap()]).unwrap();
+    let model = Model::builder_in::<f32>().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3);
+    let model = model.weight_decay(0.5).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let found = FixedPointFinder::new(&ode).find().unwrap();
+    let stable: Vec<_> = found.stable().collect();
+    assert_eq!(stable.len(), 1);
+    assert!((stable[0].state.q()[(0, 0)].abs() - 0.984_068_3).abs() < 1e-3);
+}

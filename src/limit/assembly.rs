@@ -111,6 +111,68 @@ impl<T: Scalar> Rule<T> {
         Some(slopes)
     }
 
+    /// E[∂e_i^v/∂h_j^v'], m x m for each v and v', averaged over the batch; `None` where σ'' is needed and not known, or
+    /// where averages run over whole batches.
+    pub(crate) fn error_slope_matrices(
+        &mut self,
+        limit: &Limit<'_, T>,
+        state: &OrderParameters<T>,
+    ) -> Option<[[nalgebra::DMatrix<T>; 2]; 2]> {
+        let m = limit.neurons;
+        let zeros = || nalgebra::DMatrix::zeros(m, m);
+        let mut slopes = [[zeros(), zeros()], [zeros(), zeros()]];
+        if m == 1 {
+            let one = self.error_slopes(limit, state)?;
+            (0..4).for_each(|k| slopes[k / 2][k % 2][(0, 0)] = one[k / 2][k % 2]);
+            return Some(slopes);
+        }
+        if limit.whole_batches {
+            return None;
+        }
+        self.work.state.copy_from(state.q(), state.r());
+        self.update_work(limit);
+        self.average_planes(limit);
+        let by_parts = matches!(self.smoothness, Smoothness::Kinked { .. });
+        let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
+        for index in 0..self.planes.len() {
+            let (i, j) = (self.planes[index].i, self.planes[index].j);
+            // E[∂_v f] for f = a₁, a₂, b₁, b₂.
+            let mut means = [[T::zero(); 2]; 4];
+            if let PlaneNodes::Closed(form) = self.planes[index].nodes {
+                let closed = closed::slopes(form, &self.work.pair_law(&self.planes[index], index));
+                means[..2].copy_from_slice(&closed);
+            } else {
+                if by_parts && !self.work.plane_factors[index].is_regular() {
+                    return None;
+                }
+                for group in 0..self.groups.count() {
+                    let gradient = self.plane_gradient(limit, index, group);
+                    for (f, means) in means.iter_mut().enumerate() {
+                        for (mean, slope) in means.iter_mut().zip(gradient.mean(f)) {
+                            *mean += self.groups.weight(group) * slope;
+                        }
+                    }
+                }
+            }
+            let inverse = T::one() / limit.batch;
+            let strength = limit.penalty_strength;
+            let covariance = self.work.planes[index].sums[COVARIANCE];
+            for view in 0..views {
+                let owner = if view == 0 { i } else { j };
+                let terms = if i == j {
+                    [(view, -T::one()), (2 + view, T::zero())]
+                } else {
+                    [(view, strength * (T::one() - inverse) * covariance), (2 + view, strength * inverse)]
+                };
+                for (f, coefficient) in terms.into_iter().filter(|term| term.1 != T::zero()) {
+                    slopes[view][0][(owner, i)] += coefficient * means[f][0];
+                    slopes[view][1][(owner, j)] += coefficient * means[f][1];
+                }
+            }
+        }
+        Some(slopes)
+    }
+
     /// Averages over pairs of fields.
     pub(super) fn average_planes(&mut self, limit: &Limit<'_, T>) {
         let Self { planes, work, groups, plane_buffers, .. } = self;

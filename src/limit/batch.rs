@@ -105,6 +105,13 @@ impl<T: Scalar> BatchTable<T> {
         Some(Self { batches, batch, neurons, nodes, coordinates, hidden: hidden.nodes.clone() })
     }
 
+    /// Multiplies c_l by `factors[l]`.
+    pub(super) fn scale_hidden(&mut self, factors: &[T]) {
+        for (l, &factor) in factors.iter().enumerate() {
+            self.hidden.row_mut(l).scale_mut(factor);
+        }
+    }
+
     /// Fields evaluated by one call of [`average`](Self::average).
     pub(super) fn count(&self) -> usize {
         self.batches * self.batch * 2 * self.neurons

@@ -50,8 +50,28 @@ pub(super) struct HiddenNodes<T: Scalar> {
 /// The most Sobol points of each scramble, in bits.
 const MOST_BITS: u32 = 14;
 
-/// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes.
+/// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes; scaled to the second
+/// moments that the variables have.
 pub(super) fn hidden_nodes<T: Scalar>(
+    limit: &Limit<'_, T>,
+    accuracy: Accuracy,
+    scrambles: &[u32],
+) -> Result<HiddenNodes<T>, LimitError<T>> {
+    let mut nodes = unscaled_nodes(limit, accuracy, scrambles)?;
+    scale_nodes(&mut nodes.quadrature, &limit.hidden_scales);
+    Ok(nodes)
+}
+
+/// Multiplies c_l by `factors[l]`.
+pub(super) fn scale_nodes<T: Scalar>(rule: &mut HiddenQuadrature<T>, factors: &[T]) {
+    for (l, &factor) in factors.iter().enumerate().filter(|(_, factor)| **factor != T::one()) {
+        rule.nodes.row_mut(l).scale_mut(factor);
+        rule.gaussian.row_mut(l).scale_mut(factor);
+        rule.gaussian.column_mut(l).scale_mut(factor);
+    }
+}
+
+fn unscaled_nodes<T: Scalar>(
     limit: &Limit<'_, T>,
     accuracy: Accuracy,
     scrambles: &[u32],

@@ -116,6 +116,16 @@ pub enum LimitError<T: Scalar = f64> {
         /// Which parameter.
         parameter: Parameter,
     },
+    /// A value that the parameter cannot take.
+    #[error("{parameter:?} must be {allowed}, got {value}")]
+    ParameterValue {
+        /// Which parameter.
+        parameter: Parameter,
+        /// The value given.
+        value: f64,
+        /// What values it can take.
+        allowed: &'static str,
+    },
     /// The averages have no derivative in some direction.
     #[error(
         "the averages are not differentiable here: a direction in which the fields have no variance would get some (R = Q^T Q, or a fully correlated noise that is varied)"
@@ -237,6 +247,8 @@ pub struct Limit<'a, T: Scalar = f64> {
     hidden_is_exact: bool,
     hidden_mean: DVector<T>,
     hidden_second_moment: DMatrix<T>,
+    /// Factors of the hidden variables, where their second moments have been changed: of length p.
+    hidden_scales: Vec<T>,
     /// Whether c → −c and σ's parity let mirror-image nodes be merged.
     mirror: bool,
     features: usize,
@@ -308,6 +320,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
             hidden_is_exact: hidden.quadrature_is_exact(),
             hidden_mean: hidden.mean(),
             hidden_second_moment: hidden.second_moment(),
+            hidden_scales: vec![T::one(); model.features()],
             mirror: model.nonlinearity().parity() != Parity::None && hidden.is_jointly_symmetric(),
             features: model.features(),
             neurons: model.neurons(),
@@ -428,6 +441,11 @@ impl<'a, T: Scalar> Limit<'a, T> {
     /// The tolerance asked for, in units of max(τ, largest entry).
     pub(crate) fn accuracy(&self) -> T {
         self.tolerance
+    }
+
+    /// Whether averages run over whole batches.
+    pub(crate) fn averages_whole_batches(&self) -> bool {
+        self.whole_batches
     }
 
     /// B, as a real number.

@@ -32,6 +32,116 @@ pub enum Parameter {
     BackgroundNoiseCorrelation,
 }
 
+impl<T: Scalar> Limit<'_, T> {
+    /// The limit of the same model at another value of one parameter, as [`Parameter`] describes it: a hidden variable is
+    /// scaled, a noise covariance keeps its shape. The batch size may be any real number from 1.
+    ///
+    /// ```
+    /// use contrastive_dynamics::limit::Parameter;
+    /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+    /// use contrastive_dynamics::{Limit, OrderParameters};
+    /// let model = |variance: f64| {
+    ///     Model::builder()
+    ///         .nonlinearity(Tanh)
+    ///         .hidden(Independent::new([Law::two_point(2.25)?])?)
+    ///         .noise(GaussianNoise::correlated(variance, -0.5)?)
+    ///         .learning_rate(0.3)
+    ///         .build()
+    /// };
+    /// let (noisy, noisier) = (model(0.3)?, model(0.4)?);
+    /// let moved = Limit::new(&noisy)?.with_parameter(Parameter::FeatureNoiseVariance, 0.4)?;
+    /// let moved = moved.with_parameter(Parameter::BackgroundNoiseVariance, 0.4)?;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+    /// let (x, y) = (moved.coefficients(&state)?, Limit::new(&noisier)?.coefficients(&state)?);
+    /// assert!((x.coefficients.a - y.coefficients.a).amax() < 1e-9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LimitError::Parameter`] for a parameter that this model does not have (see there);
+    /// [`LimitError::ParameterValue`] for a value out of its range.
+    pub fn with_parameter(&self, parameter: Parameter, value: T) -> Result<Self, LimitError<T>> {
+        let (zero, one) = (T::zero(), T::one());
+        let (valid, allowed) = match parameter {
+            Parameter::LearningRate | Parameter::SecondMoment(_) => (value > zero, "positive and finite"),
+            Parameter::BatchSize => (value >= one, "at least 1 and finite"),
+            Parameter::FeatureNoiseCorrelation | Parameter::BackgroundNoiseCorrelation => {
+                (value >= -one && value <= one, "from -1 to 1")
+            }
+            _ => (value >= zero, "at least 0 and finite"),
+        };
+        if !(valid && value.is_finite()) {
+            return Err(LimitError::ParameterValue { parameter, value: value.as_f64(), allowed });
+        }
+        let undefined = LimitError::Parameter { parameter };
+        let mut this = self.clone();
+        match parameter {
+            Parameter::LearningRate => this.learning_rate = value,
+            // Not in the averages.
+            Parameter::WeightDecay => {}
+            Parameter::PenaltyStrength if self.neurons > 1 => {
+                this.penalty_strength = value;
+                this.penalised |= value > zero;
+                this.whole_batches |= value > zero && !self.penalty.is_quadratic();
+            }
+            Parameter::PenaltyStrength => {}
+            Parameter::BatchSize if self.whole_batches => return Err(undefined),
+            Parameter::BatchSize => {
+                this.batch = value;
+                this.batch_terms |= value > one;
+            }
+            Parameter::BackgroundStd => this.background_std = value,
+            Parameter::SecondMoment(l) => {
+                if l >= self.features {
+                    return Err(undefined);
+                }
+                let factor = (value / self.hidden_second_moment[(l, l)]).sqrt();
+                this.hidden_scales[l] *= factor;
+                this.hidden_mean[l] *= factor;
+                this.hidden_second_moment.row_mut(l).scale_mut(factor);
+                this.hidden_second_moment.column_mut(l).scale_mut(factor);
+            }
+            Parameter::FeatureNoiseVariance => {
+                this.feature_noise = self.feature_noise.with_variance(value).ok_or(undefined)?;
+            }
+            Parameter::BackgroundNoiseVariance => {
+                this.background_noise = self.background_noise.with_variance(value).ok_or(undefined)?;
+            }
+            Parameter::FeatureNoiseCorrelation => this.feature_noise = self.feature_noise.with_correlation(value),
+            Parameter::BackgroundNoiseCorrelation => {
+                this.background_noise = self.background_noise.with_correlation(value);
+            }
+        }
+        this.views = this.background_noise.plus_shared(this.background_std * this.background_std);
+        Ok(this)
+    }
+
+    /// The value that the parameter has, as [`with_parameter`](Self::with_parameter) takes it; `None` if this model does
+    /// not have it. The weight decay is not the limit's: see
+    /// [`ReducedOde::parameter`](crate::ReducedOde::parameter).
+    #[must_use]
+    pub fn parameter(&self, parameter: Parameter) -> Option<T> {
+        let half = T::lit(0.5);
+        let variance = |k: ViewCovariance<T>| half * (k.get(0, 0) + k.get(1, 1));
+        let correlation = |k: ViewCovariance<T>| {
+            let spread = (k.get(0, 0) * k.get(1, 1)).sqrt();
+            (spread > T::zero()).then(|| k.get(0, 1) / spread)
+        };
+        match parameter {
+            Parameter::LearningRate => Some(self.learning_rate),
+            Parameter::WeightDecay => None,
+            Parameter::PenaltyStrength => Some(self.penalty_strength),
+            Parameter::BatchSize => Some(self.batch),
+            Parameter::BackgroundStd => Some(self.background_std),
+            Parameter::SecondMoment(l) => (l < self.features).then(|| self.hidden_second_moment[(l, l)]),
+            Parameter::FeatureNoiseVariance => Some(variance(self.feature_noise)),
+            Parameter::BackgroundNoiseVariance => Some(variance(self.background_noise)),
+            Parameter::FeatureNoiseCorrelation => correlation(self.feature_noise),
+            Parameter::BackgroundNoiseCorrelation => correlation(self.background_noise),
+        }
+    }
+}
+
 /// A covariance over views, [[v11, v12], [v12, v22]].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Views<N>([N; 3]);

@@ -6,7 +6,7 @@ use super::assembly::{Assembled, PlaneAverages};
 use super::batch::{BatchTable, BatchWork};
 use super::factor::Factor;
 use super::groups::Groups;
-use super::hidden_nodes::{hidden_nodes, merge_nodes};
+use super::hidden_nodes::{hidden_nodes, merge_nodes, scale_nodes};
 use super::kinked::KinkedNodes;
 use super::moments::{State, StateMoments};
 use super::number::Number;
@@ -32,6 +32,8 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) saturated: bool,
     /// The largest squared overlap (QᵀQ)_ii for which the cubature of the hidden law was chosen; none if it is exact.
     pub(super) reach: Option<T>,
+    /// The factors of the hidden variables in these nodes.
+    scales: Vec<T>,
     pub(super) smoothness: Smoothness<T>,
     pub(super) hidden: HiddenQuadrature<T>,
     pub(super) groups: Groups<T>,
@@ -120,6 +122,7 @@ impl<T: Scalar> Rule<T> {
             sampled: nodes.sampled || limit.whole_batches || limit.samples_fields(&smoothness),
             saturated: nodes.saturated,
             reach: None,
+            scales: limit.hidden_scales.clone(),
             exact: false,
             smoothness,
             groups: Groups::new(p, m, hidden.weights.len(), limit.mirror),
@@ -163,7 +166,9 @@ impl<T: Scalar> Rule<T> {
         if m > 1 {
             let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
             let exchangeable = limit.is_exchangeable();
-            let terms = NoiseTerms::new(m, limit.penalised, limit.batch_terms, views, exchangeable);
+            // The offset of a penalty that is not quadratic acts on batches of one sample too.
+            let rest = limit.batch_terms || limit.whole_batches;
+            let terms = NoiseTerms::new(m, limit.penalised, rest, views, exchangeable);
             self.closed_products = closed.filter(|form| matches!(form, ClosedForm::Erf));
             complete &= self.closed_products.is_some();
             if self.closed_products.is_none() {
@@ -299,6 +304,20 @@ impl<T: Scalar> Rule<T> {
             // Any line is exact in the end; none is better than one that is not finite.
             let usable = slope.is_finite() && offset.is_finite();
             (self.offsets[at], self.slopes[at]) = if usable { (offset, slope) } else { (T::zero(), T::zero()) };
+        }
+    }
+
+    /// Goes over to the same model at other values of its parameters, with the same nodes. Both limits must be of
+    /// [`Limit::for_directions`] of what differs.
+    pub(crate) fn follow(&mut self, limit: &Limit<'_, T>) {
+        self.work.numbers = Numbers::constants(limit);
+        let factors: Vec<T> = limit.hidden_scales.iter().zip(&self.scales).map(|(&now, &then)| now / then).collect();
+        if factors.iter().any(|factor| *factor != T::one()) {
+            scale_nodes(&mut self.hidden, &factors);
+            if let Some(batches) = &mut self.batches {
+                batches.scale_hidden(&factors);
+            }
+            self.scales.clone_from(&limit.hidden_scales);
         }
     }
 

@@ -87,6 +87,20 @@ impl<T: Scalar> ViewCovariance<T> {
         [[l11, T::zero()], [l21, l22]]
     }
 
+    /// The covariance of that mean variance and the same shape; `None` for the zero matrix, which has none.
+    pub(crate) fn with_variance(self, variance: T) -> Option<Self> {
+        let now = T::lit(0.5) * (self.v11 + self.v22);
+        (now > T::zero()).then(|| {
+            let factor = variance / now;
+            Self { v11: self.v11 * factor, v12: self.v12 * factor, v22: self.v22 * factor }
+        })
+    }
+
+    /// The covariance of that correlation and the same variances.
+    pub(crate) fn with_correlation(self, correlation: T) -> Self {
+        Self { v12: correlation * self.v11.sqrt() * self.v22.sqrt(), ..self }
+    }
+
     /// Whether the two views have equal variances, so that they can be exchanged.
     #[must_use]
     pub fn is_exchangeable(&self) -> bool {

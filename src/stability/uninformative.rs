@@ -8,6 +8,8 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
+use super::family::FamilyError;
+use super::fixed_point::FixedPointError;
 use crate::Scalar;
 use crate::limit::LimitError;
 use crate::model::Constraint;
@@ -46,6 +48,32 @@ pub enum StabilityError<T: Scalar = f64> {
     /// The eigenvalues of E[c cᵀ] did not converge.
     #[error("the eigenvalues of the hidden variables' second moment did not converge")]
     Spectrum,
+    /// No neuron keeps any weights without features.
+    #[error("the model has no uninformative point of R > 0: without features the weights decay to nothing, or grow without bound")]
+    NoUninformativePoint,
+    /// No uninformative point attracts the weights that have no features.
+    #[error("none of the {count} uninformative points attracts weights without features")]
+    NoneAttracting {
+        /// How many there are.
+        count: usize,
+    },
+    /// The linear flow needs averages over single samples.
+    #[error("the linear flow of Q at Q = 0 has no closed form for a penalty that is not quadratic")]
+    Penalty,
+    /// A mode that the model does not have.
+    #[error("the model has {modes} modes of its hidden variables, counted from 0, and no mode {mode}")]
+    Mode {
+        /// The mode asked for.
+        mode: usize,
+        /// How many there are.
+        modes: usize,
+    },
+    /// Fixed points could not be found or analysed.
+    #[error(transparent)]
+    FixedPoint(#[from] FixedPointError<T>),
+    /// The model could not be built.
+    #[error(transparent)]
+    Family(#[from] FamilyError<T>),
     /// The coefficients could not be computed.
     #[error(transparent)]
     Limit(#[from] LimitError<T>),

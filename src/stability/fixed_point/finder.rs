@@ -233,6 +233,35 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
         self.analyse(run, StartKind::Given { index: 0 }, &symmetries)
     }
 
+    /// The fixed points without overlaps and with weights, one of each orbit, their states alone.
+    pub(crate) fn blind_states(&self) -> Result<Vec<OrderParameters<T>>, FixedPointError<T>> {
+        // One neuron needs no symmetries.
+        let one = self.ode.limit().neurons() == 1;
+        let symmetries = if one { Symmetries::none() } else { Symmetries::detect(self.ode)? };
+        let shape = self.shape(&symmetries);
+        let mut starts = shape.uninformative();
+        if !one {
+            starts.extend(shape.coinciding(1.0, false).into_iter().filter(|start| start.start.state.q().amax() == T::zero()));
+        }
+        let mut states: Vec<OrderParameters<T>> = Vec::new();
+        for FacedStart { start, face } in starts {
+            let run = self.run(&face, &start.state, &[]);
+            // A state of one kind of weights: vanishing neurons are the business of fewer neurons.
+            let kept = (0..shape.neurons).all(|i| run.state.r()[(i, i)] > self.separation);
+            let known = || {
+                states.iter().any(|state| {
+                    symmetries.images(state, self.separation).iter().any(|image| {
+                        distance(image, &run.state) <= T::lit(10.0) * self.separation
+                    })
+                })
+            };
+            if run.stop == NewtonStop::Converged && kept && !known() {
+                states.push(run.state);
+            }
+        }
+        Ok(states)
+    }
+
     fn limits(&self) -> NewtonLimits<T> {
         NewtonLimits { tolerance: self.tolerance, steps: self.step_limit, bound: T::lit(1e6) }
     }

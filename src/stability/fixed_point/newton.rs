@@ -100,11 +100,16 @@ impl<T: Scalar> Newton<'_, '_, '_, T> {
         let mut rates = self.rates(y)?;
         let mut pressed = 0;
         for step in 0..=limits.steps {
-            residuals.push(rates.amax());
+            let residual = rates.iter().fold(T::zero(), |most, x| most.max(x.abs()));
+            residuals.push(residual);
             let unit = ode.limit().learning_rate().max(ode.decay().abs() * self.face.embed(y).amax());
-            let converged = rates.amax() <= limits.tolerance * unit;
+            let converged = residual <= limits.tolerance * unit;
             // One step beyond the tolerance: convergence is quadratic, so it takes the digits that are left.
             if converged && residuals.len() > 1 && residuals[residuals.len() - 2] <= limits.tolerance.sqrt() * unit {
+                return Ok(NewtonStop::Converged);
+            }
+            if y.is_empty() {
+                // A single state: fixed or not, there is nowhere to go.
                 return Ok(NewtonStop::Converged);
             }
             if step == limits.steps {
@@ -266,7 +271,7 @@ impl<T: Scalar> Newton<'_, '_, '_, T> {
 
 /// J⁺ F: singular values below 1e-13 of the largest count as zero.
 pub(crate) fn solve<T: Scalar>(jacobian: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
-    if !jacobian.iter().all(nalgebra::ComplexField::is_finite) {
+    if jacobian.is_empty() || !jacobian.iter().all(nalgebra::ComplexField::is_finite) {
         return DVector::zeros(jacobian.ncols());
     }
     let cutoff = T::lit(500.0) * T::EPSILON * jacobian.amax();

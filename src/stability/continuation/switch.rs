@@ -1,0 +1,118 @@
+//! Other branches through a branch point.
+
+use nalgebra::{DMatrix, DVector, SVD};
+
+use super::ContinuationSystem;
+use super::branch::{Bifurcation, BifurcationKind, Continuation, ContinuationError};
+use super::corrector::bordered;
+use crate::Scalar;
+
+/// A first point on another branch, near a branch point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emanating<T: Scalar = f64> {
+    /// λ.
+    pub parameter: T,
+    /// x.
+    pub state: DVector<T>,
+    /// The direction (dx, dλ/scale) away from the branch point, of norm 1.
+    pub direction: DVector<T>,
+}
+
+impl<T: Scalar> Continuation<T> {
+    /// First points on the branches that cross at a branch point, one for each way out (so two for a branch that
+    /// passes through), at a distance of about the first step.
+    ///
+    /// Where a single eigenvalue crosses, every other branch leaves along the null vector of f_x up to a multiple of the
+    /// tangent, and both ways are tried. Where several cross at once there are more ways than can be listed: tried
+    /// are the null vectors in echelon form, and combinations of their pairs with weights 1:1, 1:2 and 2:1.
+    ///
+    /// # Errors
+    /// [`ContinuationError::System`] if the system cannot be evaluated on any way out; [`ContinuationError::NoSolution`] if the point is
+    /// no branch point.
+    pub fn switch<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        point: &Bifurcation<T>,
+    ) -> Result<Vec<Emanating<T>>, ContinuationError<S::Error>> {
+        let BifurcationKind::BranchPoint { crossing } = point.kind else { return Err(ContinuationError::NoSolution) };
+        let corrector = self.corrector();
+        let n = point.state.len();
+        let mut z = DVector::zeros(n + 1);
+        z.rows_mut(0, n).copy_from(&point.state);
+        z[n] = point.parameter / corrector.scale;
+        let slopes = corrector.slopes(system, &z).map_err(ContinuationError::System)?;
+        let mut found: Vec<(DVector<T>, Emanating<T>)> = Vec::new();
+        let mut failure = None;
+        for direction in directions(&bordered(&slopes, &point.tangent), crossing) {
+            for sign in [T::one(), -T::one()] {
+                let mut distance = self.departure();
+                for _ in 0..6 {
+                    let along = &direction * sign;
+                    let guess = &z + &along * distance;
+                    // Too far out the system may not exist.
+                    let corrected = match corrector.correct(system, &guess, &along) {
+                        Ok(corrected) => corrected,
+                        Err(error) => {
+                            failure = Some(error);
+                            None
+                        }
+                    };
+                    let near = corrected.filter(|c| {
+                        (&c.z - &guess).norm() <= T::lit(2.0) * distance
+                            && system.is_admissible(&c.z.as_slice()[..n], corrector.parameter(&c.z))
+                    });
+                    let Some(corrected) = near else {
+                        distance *= T::lit(0.4);
+                        continue;
+                    };
+                    let away = (&corrected.z - &z).normalize();
+                    if !found.iter().any(|(known, _)| known.dot(&away) > T::lit(0.999)) {
+                        let start = Emanating {
+                            parameter: corrector.parameter(&corrected.z),
+                            state: corrected.z.rows(0, n).into_owned(),
+                            direction: away.clone(),
+                        };
+                        found.push((away, start));
+                    }
+                    break;
+                }
+            }
+        }
+        match failure {
+            Some(error) if found.is_empty() => Err(ContinuationError::System(error)),
+            _ => Ok(found.into_iter().map(|(_, start)| start).collect()),
+        }
+    }
+}
+
+/// Unit null vectors of [f_x f_μ; tangent] to try: a basis of the space of the `count` smallest singular values in echelon
+/// form, and combinations of its pairs.
+fn directions<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
+    let Some(svd) = SVD::try_new(matrix.clone(), false, true, T::EPSILON, 10_000) else { return Vec::new() };
+    let Some(rows) = svd.v_t else { return Vec::new() };
+    let mut order: Vec<usize> = (0..svd.singular_values.len()).collect();
+    let by = |a: &usize, b: &usize| svd.singular_values[*a].partial_cmp(&svd.singular_values[*b]);
+    order.sort_by(|a, b| by(a, b).unwrap_or(std::cmp::Ordering::Equal));
+    let mut basis: Vec<DVector<T>> = order.iter().take(count.max(1)).map(|&k| rows.row(k).transpose()).collect();
+    for pivot in 0..basis.len() {
+        let largest = basis[pivot].iamax();
+        let scale = basis[pivot][largest];
+        basis[pivot] /= scale;
+        for other in (0..basis.len()).filter(|&other| other != pivot) {
+            let share = basis[other][largest];
+            let take = &basis[pivot] * share;
+            basis[other] -= take;
+        }
+    }
+    let units: Vec<DVector<T>> = basis.iter().map(|v| v.normalize()).collect();
+    let mut directions = units.clone();
+    for a in 0..units.len() {
+        for b in a + 1..units.len() {
+            for (x, y) in [(1.0, 1.0), (1.0, 2.0), (2.0, 1.0)] {
+                let (x, y) = (&units[a] * T::lit(x), &units[b] * T::lit(y));
+                directions.extend([(&x + &y).normalize(), (x - y).normalize()]);
+            }
+        }
+    }
+    directions
+}
