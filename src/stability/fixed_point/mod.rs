@@ -17,7 +17,6 @@ pub use collapsed::{CollapsedPoint, collapsed_point};
 pub use finder::{FailedStart, FixedPointFinder, FixedPoints};
 pub(crate) use linearization::linearize;
 pub use newton::NewtonStop;
-pub(crate) use linearization::linearize;
 pub(crate) use newton::solve;
 pub use starts::{Start, StartKind};
 pub use symmetry::{SignedPermutation, Symmetries};
