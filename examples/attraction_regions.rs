@@ -257,10 +257,9 @@ fn mark(chart: &mut Panel<'_, '_>, at: (f64, f64), stability: Stability) -> Resu
     let fill = if stability == Stability::Stable { BLACK } else { WHITE };
     chart.draw_series([EmptyElement::at(at) + Circle::new((0, 0), 7, fill.filled())])?;
     if matches!(stability, Stability::Saddle) {
-        let half: Vec<(i32, i32)> = (0..=18)
-            .map(|k| f64::from(k) * std::f64::consts::PI / 18.0)
-            .map(|angle| ((-7.0 * angle.sin()).round() as i32, (7.0 * angle.cos()).round() as i32))
-            .collect();
+        // The left half of a disk of radius 7, line by line of pixels.
+        let half: Vec<(i32, i32)> =
+            [(0, -7), (-3, -6), (-5, -5), (-6, -3), (-7, 0), (-6, 3), (-5, 5), (-3, 6), (0, 7)].into();
         chart.draw_series([EmptyElement::at(at) + Polygon::new(half, BLACK.filled())])?;
     }
     chart.draw_series([EmptyElement::at(at) + Circle::new((0, 0), 7, BLACK.stroke_width(2))])?;

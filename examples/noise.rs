@@ -102,7 +102,7 @@ fn describe(best: Best) -> Result<(), Box<dyn Error>> {
             println!("{:.3} in ({:.4}, {:.4}), cosine {:.5}", best.at, best.bracket.0, best.bracket.1, best.value);
         }
         Err(OptimumError::AtEnd { end, at, value }) => {
-            println!("{at}, the {end:?} end of the range, cosine {value:.5}")
+            println!("{at}, the {end:?} end of the range, cosine {value:.5}");
         }
         Err(OptimumError::NotUnimodal { .. }) => println!("none: nothing is learned over a part of the range"),
         Err(error) => return Err(error.to_string().into()),

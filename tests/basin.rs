@@ -5,9 +5,7 @@ use contrastive_dynamics::model::{
     Constraint, GaussianNoise, Independent, L2, Law, Model, ModelBuilder, Quadratic, Tanh,
 };
 use contrastive_dynamics::stability::basin::{AreaFraction, BasinError, Border};
-use contrastive_dynamics::stability::{
-    AttractionRegions, Fate, FixedPointFinder, Grid, Neighbourhood, RegionMap, Stray,
-};
+use contrastive_dynamics::stability::{AttractionRegions, Fate, FixedPointFinder, Grid, Neighbourhood, Stray};
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
@@ -144,10 +142,6 @@ fn there_is_no_neighbourhood_where_there_should_be_none() {
     assert!(levels(second).last().unwrap() < &1e-6);
 }
 
-fn same(map: &RegionMap, other: &RegionMap) -> bool {
-    map == other
-}
-
 #[test]
 fn a_map_has_the_fates_of_careful_integration() {
     for activity in [1.0, 0.5] {
@@ -161,12 +155,11 @@ fn a_map_has_the_fates_of_careful_integration() {
         for (row, column) in (0..15).flat_map(|row| (0..24).map(move |column| (row, column))) {
             let (a, b) = grid.parameters(column, row);
             let fate = map.fate(column, row).unwrap();
-            match state(a, b) {
-                Ok(start) => assert_eq!(fate.label(), regions.fate(&start).label(), "{activity}: {a} {b}"),
-                Err(_) => {
-                    outside += 1;
-                    assert!(matches!(fate, Fate::NotReached(Stray::NoState(OrderParametersError::Infeasible { .. }))));
-                }
+            if let Ok(start) = state(a, b) {
+                assert_eq!(fate.label(), regions.fate(&start).label(), "{activity}: {a} {b}");
+            } else {
+                outside += 1;
+                assert!(matches!(fate, Fate::NotReached(Stray::NoState(OrderParametersError::Infeasible { .. }))));
             }
         }
         assert!(outside > 10 && map.refined() > 20 && map.refined() < 200, "{outside} {}", map.refined());
@@ -174,9 +167,9 @@ fn a_map_has_the_fates_of_careful_integration() {
         #[cfg(feature = "parallel")]
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            assert!(same(&map, &pool.install(|| regions.map(grid, state)).unwrap()), "{threads} threads");
+            assert_eq!(map, pool.install(|| regions.map(grid, state)).unwrap(), "{threads} threads");
         }
-        assert!(same(&map, &regions.map(grid, state).unwrap()));
+        assert_eq!(map, regions.map(grid, state).unwrap());
     }
 }
 
@@ -345,4 +338,19 @@ fn the_collapsed_state_attracts_where_it_is_stable() {
     let ode = ReducedOde::new(&weak).unwrap();
     let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
     assert!(matches!(AttractionRegions::new(&ode, &[zero]), Err(BasinError::Unstable { .. })));
+}
+
+#[test]
+fn single_precision_finds_the_same_regions() {
+    let hidden =
+        Independent::new([Law::<f32>::two_point(2.25).unwrap(), Law::three_point(2.25, 0.8).unwrap()]).unwrap();
+    let builder = Model::builder_in::<f32>().nonlinearity(Tanh).hidden(hidden).learning_rate(0.3).weight_decay(0.5);
+    let model = builder.noise(GaussianNoise::correlated(0.3, -0.5).unwrap()).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let state = |q: [f32; 2], r: f32| OrderParameters::from_rows(2, 1, &q, &[r]);
+    let points = [state([0.984, 0.0], 1.0).unwrap(), state([0.0, 0.87], 0.9).unwrap()];
+    let regions = AttractionRegions::new(&ode, &points).unwrap();
+    let circle = |degrees: f32| state([0.3 * degrees.to_radians().cos(), 0.3 * degrees.to_radians().sin()], 1.0);
+    let border = regions.border(circle, (5.0, 87.0), 0.02).unwrap();
+    assert!((border.at - 46.44).abs() < 0.05, "{border:?}");
 }

@@ -118,7 +118,11 @@ pub fn critical_value<T: Scalar>(
     let mut growth = |parameter: T, bracket: Option<(Growth<T>, Growth<T>)>| {
         evaluations += 1;
         let at = growth_at(family, mode, parameter);
-        at.map_err(|source| CriticalError::Growth { parameter: parameter.as_f64(), source, bracket: bracket.map(Box::new) })
+        at.map_err(|source| CriticalError::Growth {
+            parameter: parameter.as_f64(),
+            source,
+            bracket: bracket.map(Box::new),
+        })
     };
     let (mut a, first) = growth(low, None)?;
     let (mut b, last) = growth(high, None)?;

@@ -102,7 +102,10 @@ pub fn attracting_learnability<T: Scalar>(ode: &ReducedOde<'_, T>) -> Result<Lea
         .ok_or(StabilityError::NoneAttracting { count })
 }
 
-fn analyse<T: Scalar>(ode: &ReducedOde<'_, T>, state: OrderParameters<T>) -> Result<Learnability<T>, StabilityError<T>> {
+fn analyse<T: Scalar>(
+    ode: &ReducedOde<'_, T>,
+    state: OrderParameters<T>,
+) -> Result<Learnability<T>, StabilityError<T>> {
     let limit = ode.limit();
     let p = limit.features();
     let second_moment = limit.hidden_second_moment();
@@ -110,8 +113,7 @@ fn analyse<T: Scalar>(ode: &ReducedOde<'_, T>, state: OrderParameters<T>) -> Res
     let (moments, modes) = if off_diagonal.amax() <= T::lit(64.0) * T::EPSILON * second_moment.amax() {
         (second_moment.diagonal().iter().copied().collect(), DMatrix::identity(p, p))
     } else {
-        let eigen =
-            SymmetricEigen::try_new(second_moment.clone(), T::EPSILON, 1000).ok_or(StabilityError::Spectrum)?;
+        let eigen = SymmetricEigen::try_new(second_moment.clone(), T::EPSILON, 1000).ok_or(StabilityError::Spectrum)?;
         let mut order: Vec<usize> = (0..p).collect();
         let by = |a: &usize, b: &usize| eigen.eigenvalues[*b].partial_cmp(&eigen.eigenvalues[*a]);
         order.sort_by(|a, b| by(a, b).unwrap_or(std::cmp::Ordering::Equal));
@@ -120,7 +122,10 @@ fn analyse<T: Scalar>(ode: &ReducedOde<'_, T>, state: OrderParameters<T>) -> Res
     let rates = |ode: &ReducedOde<'_, T>| -> Result<Vec<Vec<Complex<T>>>, StabilityError<T>> {
         let moved = Flow::new(ode, &state)?;
         let moments: &Vec<T> = &moments;
-        moments.iter().map(|&moment| Ok(eigenvalues(&moved.along(moment)).map_err(super::FixedPointError::from)?)).collect()
+        moments
+            .iter()
+            .map(|&moment| Ok(eigenvalues(&moved.along(moment)).map_err(super::FixedPointError::from)?))
+            .collect()
     };
     let coarse = rates(ode)?;
     // Against a rule ten times finer, if there is one.

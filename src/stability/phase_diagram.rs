@@ -6,7 +6,9 @@ use super::StabilityError;
 use super::learnability::{Learnability, attracting_learnability};
 use crate::Scalar;
 use crate::limit::Parameter;
-use crate::model::{AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, ModelError, Nonlinearity, Penalty};
+use crate::model::{
+    AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, ModelError, Nonlinearity, Penalty,
+};
 use crate::ode::ReducedOde;
 
 /// Learnability over a grid of two parameters. Cells are computed over the threads of the current rayon pool with the
@@ -70,11 +72,7 @@ impl<T: Scalar> PhaseDiagram<T> {
         })
     }
 
-    fn of(
-        first: &[T],
-        second: &[T],
-        cell: impl Fn(T, T) -> Result<Learnability<T>, StabilityError<T>> + Sync,
-    ) -> Self {
+    fn of(first: &[T], second: &[T], cell: impl Fn(T, T) -> Result<Learnability<T>, StabilityError<T>> + Sync) -> Self {
         let at = |index: usize| cell(first[index / second.len()], second[index % second.len()]);
         let cells = run(first.len() * second.len(), &at);
         Self { first: first.to_vec(), second: second.to_vec(), cells }

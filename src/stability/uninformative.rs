@@ -49,7 +49,9 @@ pub enum StabilityError<T: Scalar = f64> {
     #[error("the eigenvalues of the hidden variables' second moment did not converge")]
     Spectrum,
     /// No neuron keeps any weights without features.
-    #[error("the model has no uninformative point of R > 0: without features the weights decay to nothing, or grow without bound")]
+    #[error(
+        "the model has no uninformative point of R > 0: without features the weights decay to nothing, or grow without bound"
+    )]
     NoUninformativePoint,
     /// No uninformative point attracts the weights that have no features.
     #[error("none of the {count} uninformative points attracts weights without features")]

@@ -241,7 +241,9 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
         let shape = self.shape(&symmetries);
         let mut starts = shape.uninformative();
         if !one {
-            starts.extend(shape.coinciding(1.0, false).into_iter().filter(|start| start.start.state.q().amax() == T::zero()));
+            starts.extend(
+                shape.coinciding(1.0, false).into_iter().filter(|start| start.start.state.q().amax() == T::zero()),
+            );
         }
         let mut states: Vec<OrderParameters<T>> = Vec::new();
         for FacedStart { start, face } in starts {
@@ -250,9 +252,10 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
             let kept = (0..shape.neurons).all(|i| run.state.r()[(i, i)] > self.separation);
             let known = || {
                 states.iter().any(|state| {
-                    symmetries.images(state, self.separation).iter().any(|image| {
-                        distance(image, &run.state) <= T::lit(10.0) * self.separation
-                    })
+                    symmetries
+                        .images(state, self.separation)
+                        .iter()
+                        .any(|image| distance(image, &run.state) <= T::lit(10.0) * self.separation)
                 })
             };
             if run.stop == NewtonStop::Converged && kept && !known() {
