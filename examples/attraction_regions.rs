@@ -32,7 +32,7 @@ type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64
 const PICTURE: &str = "docs/attraction_regions.svg";
 /// Overlaps are drawn up to there.
 const WIDTH: f64 = 1.08;
-const DIMENSION: usize = 1000;
+const DIMENSION: usize = 500;
 const RUNS: u64 = 1000;
 const FIRST: RGBColor = RGBColor(0, 90, 181);
 const SECOND: RGBColor = RGBColor(220, 50, 32);
@@ -142,7 +142,7 @@ fn probabilities(activity: f64) -> Result<Row, Box<dyn Error>> {
     let regions = AttractionRegions::of_fixed_points(&ode, &found.points)?;
     let first = first_feature(&regions).ok_or("feature 1 is not selected anywhere")?;
     // Overlaps of uniform direction and of length 0.1 to 0.8, R = 1.
-    let starts = SobolStarts { dimensions: 2, points: 256, scrambles: 8, seed: 1 };
+    let starts = SobolStarts { dimensions: 2, points: 128, scrambles: 8, seed: 1 };
     let selection = regions.selection(starts, |u| {
         let (angle, length) = (FRAC_PI_2 * u[0], 0.1 + 0.7 * u[1]);
         OrderParameters::from_rows(2, 1, &[length * angle.cos(), length * angle.sin()], &[1.0])

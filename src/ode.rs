@@ -482,7 +482,7 @@ impl<T: Scalar> OdeSystem<'_, '_, T> {
     pub(crate) fn is_feasible(&mut self, y: &[T]) -> bool {
         unpack_into(y, &mut self.q, &mut self.r);
         let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
-        state.check_feasible(state.feasibility_tolerance()).is_ok()
+        state.check_feasible(T::lit(64.0) * T::EPSILON * self.r.amax()).is_ok()
     }
 
     /// Whether the rule in use resolves the fields at a packed state.

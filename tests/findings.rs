@@ -106,8 +106,8 @@ fn isotropic_noise_hurts_and_negative_correlation_recovers_a_part() {
     assert!(matches!(best, Err(OptimumError::AtEnd { end: End::Low, at: -1.0, .. })), "{best:?}");
 }
 
-/// Finding 3, noise in the background only: with negative correlation it is better than no noise at all, through the
-/// variance of the gradient, which it lowers per weight; and it makes the feature more learnable.
+/// Finding 3, noise in the background only: with negative correlation it is better than no noise at all. The gradient's
+/// variance falls with the correlation, and the feature becomes more learnable.
 #[test]
 fn negatively_correlated_background_noise_beats_no_noise() {
     let (clean, best_without, growth_without) = steady(Where::Background, (0.0, 0.0), SETTING);
