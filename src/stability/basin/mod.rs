@@ -14,6 +14,7 @@ mod map;
 mod neighbourhood;
 mod newton;
 mod symmetry;
+mod watch;
 
 pub use border::Border;
 pub use fate::{AttractionRegions, Fate, Stray};
