@@ -110,7 +110,7 @@ const FEASIBILITY: f64 = 1e-6;
 /// assert!((end.q()[(0, 0)] - 0.924_075_529).abs() < 1e-7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ReducedOde<'a, T: Scalar = f64> {
     limit: Limit<'a, T>,
     weight_decay: T,
@@ -436,7 +436,7 @@ pub enum RatesError<T: Scalar = f64> {
 }
 
 /// The right-hand side with a frozen quadrature rule; made by [`ReducedOde::system`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OdeSystem<'o, 'a, T: Scalar = f64> {
     ode: &'o ReducedOde<'a, T>,
     rule: Rule<T>,
@@ -471,6 +471,24 @@ impl<T: Scalar> OdeSystem<'_, '_, T> {
         let directions = self.ode.directions(&[]);
         self.nodes += self.rule.nodes();
         self.ode.differentiate(limit, &mut self.rule, &state, &directions)
+    }
+
+    /// How often the rule was chosen anew.
+    pub(crate) fn refinements(&self) -> u64 {
+        self.refinements
+    }
+
+    /// Whether R ≥ QᵀQ at a packed state, to rounding.
+    pub(crate) fn is_feasible(&mut self, y: &[T]) -> bool {
+        unpack_into(y, &mut self.q, &mut self.r);
+        let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
+        state.check_feasible(T::lit(64.0) * T::EPSILON * self.r.amax()).is_ok()
+    }
+
+    /// Whether the rule in use resolves the fields at a packed state.
+    pub(crate) fn resolves(&mut self, y: &[T]) -> bool {
+        unpack_into(y, &mut self.q, &mut self.r);
+        self.rule.resolves(&self.ode.limit, &self.q, &self.r)
     }
 
     fn evaluate(&mut self, y: &[T], rates: &mut [T]) {

@@ -114,6 +114,12 @@ impl Ensemble {
         self
     }
 
+    /// The number of replicates.
+    #[must_use]
+    pub fn replicates(&self) -> u64 {
+        self.replicates
+    }
+
     /// The replicate of that number, which need not be below the number of replicates.
     ///
     /// Its seed is mix(mix(master seed) + 0x9E3779B97F4A7C15·(index + 1)) in 64-bit arithmetic, with mix the finaliser of
@@ -278,14 +284,16 @@ impl<T: Scalar> Record<T> {
 /// Runs, or groups of them, in flight at once: enough for any number of threads, few enough to forget them soon.
 const CHUNK: u64 = 1024;
 
+/// What `record` makes of every number of the range, in order.
 #[cfg(feature = "parallel")]
-fn records<R: Send>(range: std::ops::Range<u64>, record: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
+pub(crate) fn records<R: Send>(range: std::ops::Range<u64>, record: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
     use rayon::iter::{IntoParallelIterator, ParallelIterator};
     range.into_par_iter().map(record).collect()
 }
 
+/// What `record` makes of every number of the range, in order.
 #[cfg(not(feature = "parallel"))]
-fn records<R>(range: std::ops::Range<u64>, record: &impl Fn(u64) -> R) -> Vec<R> {
+pub(crate) fn records<R>(range: std::ops::Range<u64>, record: &impl Fn(u64) -> R) -> Vec<R> {
     range.map(record).collect()
 }
 

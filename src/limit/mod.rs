@@ -34,7 +34,7 @@ pub use parameters::Parameter;
 use rule::Accuracy;
 pub(crate) use rule::Moving;
 pub use rule::Rule;
-pub(crate) use sobol::uniform;
+pub(crate) use sobol::{normal_quantile, uniform};
 
 use crate::Scalar;
 use crate::model::{
@@ -353,6 +353,11 @@ impl<'a, T: Scalar> Limit<'a, T> {
         }
         self.tolerance = tolerance;
         Ok(self)
+    }
+
+    /// The tolerance asked for.
+    pub(crate) fn wanted_tolerance(&self) -> T {
+        self.tolerance
     }
 
     /// Allows each average at most that many nodes at each value of the hidden variables. Default 2²².

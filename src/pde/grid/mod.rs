@@ -442,14 +442,18 @@ impl<G: Regularizer> GridSolver<'_, G> {
     fn error_of(&self, failure: Failure, trajectory: Option<Box<Trajectory>>) -> GridError {
         let time = self.time;
         match failure {
-            Failure::Limit(source) => {
-                GridError::Coefficients { time, source, trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())) }
-            }
+            Failure::Limit(source) => GridError::Coefficients {
+                time,
+                source,
+                trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())),
+            },
             Failure::Unresolved { node, deviation } => {
                 GridError::Unresolved { time, node, deviation, width: self.density.width(), trajectory }
             }
             Failure::Cells { cells } => GridError::Cells { time, cells, most: self.most_cells, trajectory },
-            Failure::StepTooSmall => GridError::StepTooSmall { time, trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())) },
+            Failure::StepTooSmall => {
+                GridError::StepTooSmall { time, trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())) }
+            }
         }
     }
 
