@@ -231,7 +231,7 @@ mod tests {
 
     /// A density in node 0, a single full cell in node 1.
     fn masses() -> Vec<f64> {
-        let mut masses: Vec<f64> = (0..CELLS.count * 2).map(|at| (-CELLS.centre(at / 2).powi(2)).exp()).collect();
+        let mut masses: Vec<f64> = (0..CELLS.count * 2).map(|at| (-3.0 * CELLS.centre(at / 2).powi(2)).exp()).collect();
         (0..CELLS.count).for_each(|j| masses[2 * j + 1] = if j == 40 { 1.0 } else { 0.0 });
         let total: f64 = masses.iter().step_by(2).sum();
         masses.iter_mut().step_by(2).for_each(|n| *n /= total);
@@ -299,7 +299,7 @@ mod tests {
             }
         }
         let cells = Cells { width: 0.1, first: 0, count: 5, nodes: 1 };
-        let levels = [vec![0.5, 0.25, 0.125, 0.1, 0.025], vec![0.6, 0.3, 0.09, 0.0099, 0.0001]];
+        let levels = [vec![0.21, 0.58, 0.185, 0.02, 0.005], vec![0.2, 0.6, 0.19, 0.0099, 0.0001]];
         let plain: Vec<f64> = levels[0].iter().zip(&levels[1]).map(|(x, y)| 2.0 * y - x).collect();
         assert!(plain[4] < 0.0 && plain[3] < 0.0);
         let (mut base, mut flows) = (levels[1].clone(), Vec::new());
