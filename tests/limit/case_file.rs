@@ -1,6 +1,4 @@
 //! Case files that are wrong are told where: case and field.
-#![cfg(feature = "serde")]
-
 use contrastive_dynamics::case_file::{CaseFileError, NoData, StateData, TrajectoryData, read_cases};
 
 const GOOD: &str = r#"{"cases": [{"name": "one", "parameters": {"sigma": "tanh",
