@@ -50,7 +50,7 @@ pub trait Scalar:
 }
 
 mod sealed {
-    pub trait Sealed: crate::random::Stocked {}
+    pub trait Sealed: crate::random::Stocked + crate::limit::Engine {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }

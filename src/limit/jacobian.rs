@@ -19,7 +19,7 @@ use crate::order_parameters::OrderParameters;
 
 /// A direction of differentiation.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Direction {
+pub enum Direction {
     /// Entry (l, i) of Q.
     Overlap(usize, usize),
     /// Entry (i, j) of R, and with it (j, i).
@@ -55,6 +55,9 @@ struct QuadMotion<T> {
     rows: [[T; 4]; 4],
 }
 
+/// What is done with coefficients at a moving state: called with the number of the first direction, and with them.
+pub(super) type Visit<'a, T> = dyn FnMut(usize, Moving<'_, Dual<T>>) + 'a;
+
 impl<T: Scalar> Rule<T> {
     /// The coefficients with their derivatives along up to eight directions at a time; calls `visit` with the number
     /// of the first direction, and the coefficients at the moving state.
@@ -63,7 +66,17 @@ impl<T: Scalar> Rule<T> {
         limit: &Limit<'_, T>,
         state: &OrderParameters<T>,
         directions: &[Direction],
-        visit: &mut dyn FnMut(usize, Moving<'_, Dual<T>>),
+        visit: &mut Visit<'_, T>,
+    ) -> Result<(), LimitError<T>> {
+        T::differentiate(self, limit, state, directions, visit)
+    }
+
+    pub(super) fn differentiate_generic(
+        &mut self,
+        limit: &Limit<'_, T>,
+        state: &OrderParameters<T>,
+        directions: &[Direction],
+        visit: &mut Visit<'_, T>,
     ) -> Result<(), LimitError<T>> {
         self.work.state.copy_from(state.q(), state.r());
         self.update_work(limit);

@@ -9,6 +9,7 @@ mod assembly;
 mod batch;
 mod closed;
 mod curvature;
+mod engine;
 mod factor;
 mod groups;
 mod hidden_nodes;
@@ -28,6 +29,7 @@ mod table;
 use nalgebra::{DMatrix, DVector, SVD};
 
 pub(crate) use assembly::Assembled;
+pub(crate) use engine::Engine;
 pub(crate) use jacobian::Direction;
 pub(crate) use number::{Dual, Number};
 pub use parameters::Parameter;
@@ -405,7 +407,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
     /// inside, [`LimitError::NotFinite`] if σ overflows, [`LimitError::HiddenNodes`] if the refined cubature of a hidden
     /// law has too many nodes.
     pub fn coefficients(&self, state: &OrderParameters<T>) -> Result<Estimated<T>, LimitError<T>> {
-        self.refine(state).map(|(_, estimated)| estimated)
+        T::refine(self, state).map(|(_, estimated)| estimated)
     }
 
     /// The rule that meets the tolerance at `state`, frozen: a smooth function of the state, to be used near it.
@@ -413,7 +415,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
     /// # Errors
     /// As [`coefficients`](Self::coefficients).
     pub fn rule(&self, state: &OrderParameters<T>) -> Result<Rule<T>, LimitError<T>> {
-        self.refine(state).map(|(rule, _)| rule)
+        T::refine(self, state).map(|(rule, _)| rule)
     }
 
     /// The learning rate τ.
@@ -513,7 +515,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
     /// Refines until the estimated error meets the tolerance. The rule returned is the coarser of two that agree (their
     /// difference is its error), the coefficients those of the finer; rules over Sobol points are judged by the
     /// spread over independent scrambles.
-    fn refine(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
+    fn refine_generic(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
         self.check_shape(state)?;
         // Rules are better than their bounds by about two units, but for coarse ones, where the bounds mean little.
         let wanted = -self.tolerance.as_f64().ln();

@@ -87,7 +87,7 @@ impl<T: Scalar> Number<T> for T {
 
 /// A value with its derivatives along [`LANES`] directions.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Dual<T> {
+pub struct Dual<T> {
     pub(crate) value: T,
     pub(crate) slopes: Lanes<T>,
 }

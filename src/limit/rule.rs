@@ -355,6 +355,10 @@ impl<T: Scalar> Rule<T> {
 
     /// Whether the nodes still resolve the fields at that state.
     pub(crate) fn resolves(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
+        T::resolves(self, limit, q, r)
+    }
+
+    pub(super) fn resolves_generic(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
         self.work.state.copy_from(q, r);
         self.update_work(limit);
         // The nodes of a continuous hidden law were chosen for overlaps of that size: a fifth more asks for new ones.
@@ -413,6 +417,10 @@ impl<T: Scalar> Rule<T> {
     }
 
     fn run(&mut self, limit: &Limit<'_, T>) {
+        T::run(self, limit);
+    }
+
+    pub(super) fn run_generic(&mut self, limit: &Limit<'_, T>) {
         self.update_work(limit);
         self.average(limit);
         self.assemble(limit);
@@ -440,7 +448,7 @@ impl<T: Scalar> Rule<T> {
 
 /// Coefficients at a state, with their derivatives or without.
 #[derive(Debug)]
-pub(crate) struct Moving<'a, N> {
+pub struct Moving<'a, N> {
     pub(crate) coefficients: &'a Assembled<N>,
     /// Q and R, row by row.
     pub(crate) q: &'a [N],
