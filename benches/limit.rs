@@ -19,7 +19,7 @@ fn model(features: usize, neurons: usize) -> Model<f64, Tanh, Independent, Gauss
         .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
         .learning_rate(0.3)
         .weight_decay(0.5)
-        .neurons(neurons)
+        .n_neurons(neurons)
         .penalty_strength(if neurons > 1 { 1.0 } else { 0.0 })
         .build()
         .unwrap()

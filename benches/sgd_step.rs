@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Features, ProjectedChain, ProjectedChainBuilder, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, ProjectedChainBuilder, Simulator};
+use contrastive_dynamics::start::Features;
 use contrastive_dynamics::{Model, OrderParameters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naive::Naive;
@@ -29,7 +30,7 @@ fn model(neurons: usize, batch: usize) -> BenchModel {
         .noise(GaussianNoise::correlated(naive::NOISE_VARIANCE, naive::NOISE_CORRELATION).unwrap())
         .learning_rate(naive::LEARNING_RATE)
         .weight_decay(naive::WEIGHT_DECAY)
-        .neurons(neurons)
+        .n_neurons(neurons)
         .batch_size(batch)
         .penalty_strength(naive::penalty_strength(neurons))
         .build()

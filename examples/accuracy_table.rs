@@ -38,7 +38,7 @@ impl<S: Nonlinearity + Copy, P: Penalty + Copy> Table<'_, S, P> {
             .hidden(Independent::new(self.laws.clone())?)
             .noise(GaussianNoise::correlated(0.3, -0.5)?)
             .learning_rate(LEARNING_RATE)
-            .neurons(self.neurons)
+            .n_neurons(self.neurons)
             .batch_size(self.batch)
             .penalty(self.penalty)
             .penalty_strength(if self.neurons > 1 { 1.0 } else { 0.0 })

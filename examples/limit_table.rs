@@ -26,7 +26,7 @@ fn rows(matrix: &DMatrix<f64>) -> Value {
 fn coefficients(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let evaluate = |case: &contrastive_dynamics::case_file::Case<StateData>| -> Result<Value, Box<dyn Error>> {
         let state = case.state(&case.data.q, &case.data.r, "Q and R")?;
-        let model = case.model(state.neurons())?;
+        let model = case.model(state.n_neurons())?;
         let ode = ReducedOde::new(&model)?;
         let named = |e| format!("case {}, fields Q and R: {e}", case.name);
         let estimated = ode.limit().coefficients(&state).map_err(named)?;
@@ -45,7 +45,7 @@ fn trajectories(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     let mut out = Vec::new();
     for case in read_cases::<TrajectoryData>(text)? {
         let start = case.state(&case.data.q0, &case.data.r0, "Q0 and R0")?;
-        let model = case.model(start.neurons())?;
+        let model = case.model(start.n_neurons())?;
         let ode = ReducedOde::new(&model)?;
         let end = case.data.times.last().copied();
         let end = end.ok_or_else(|| format!("case {}, field times: needs at least one time", case.name))?;

@@ -18,7 +18,8 @@ use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::random::{FillNormal, LaneRng, PerDraw};
-use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Features, ProjectedChain, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
+use contrastive_dynamics::start::Features;
 use contrastive_dynamics::{Model, OrderParameters, Scalar};
 use naive::Naive;
 
@@ -95,7 +96,7 @@ fn model(neurons: usize, batch: usize) -> Outcome<TableModel> {
         .noise(GaussianNoise::correlated(naive::NOISE_VARIANCE, naive::NOISE_CORRELATION)?)
         .learning_rate(naive::LEARNING_RATE)
         .weight_decay(naive::WEIGHT_DECAY)
-        .neurons(neurons)
+        .n_neurons(neurons)
         .batch_size(batch)
         .penalty_strength(naive::penalty_strength(neurons))
         .build()?;

@@ -16,7 +16,8 @@ use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::rand::SeedableRng;
 use contrastive_dynamics::random::LaneRng;
-use contrastive_dynamics::sgd::{CompressedSgd, Features, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
+use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
 use contrastive_dynamics::{Model, OrderParameters};
 use plotters::prelude::*;
@@ -112,7 +113,7 @@ fn cosine(density: &contrastive_dynamics::pde::grid::GridDensity, law: &LinearGa
             r += nodes.weights[k] * w * w * n;
         }
     }
-    debug_assert_eq!(law.state().features(), 1);
+    debug_assert_eq!(law.state().n_features(), 1);
     q / r.sqrt()
 }
 

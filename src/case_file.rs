@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::hidden::{Independent, Law};
 use crate::model::{Erf, GaussianNoise, Identity, Model, ModelError, Nonlinearity, Tanh, ViewCovariance};
-use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::state::{OrderParameters, OrderParametersError};
 
 /// What is wrong with a case file.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +168,7 @@ struct RawCase<D> {
 ///     "hidden": [{"kind": "rademacher", "scale": 1.5}], "Kf": [[0, 0], [0, 0]], "Kb": [[0, 0], [0, 0]],
 ///     "tau": 0.3, "gamma": 0.5, "batch": 1, "eta": 1, "lambda": 0}, "Q": [[0.4]], "R": [[0.8]]}]}"#;
 /// let cases = read_cases::<StateData>(text)?;
-/// assert_eq!(cases[0].state(&cases[0].data.q, &cases[0].data.r, "Q and R")?.neurons(), 1);
+/// assert_eq!(cases[0].state(&cases[0].data.q, &cases[0].data.r, "Q and R")?.n_neurons(), 1);
 /// let typo = text.replace("tau", "taw");
 /// assert!(read_cases::<StateData>(&typo).unwrap_err().to_string().contains("case mine, field parameters"));
 /// # Ok::<(), contrastive_dynamics::case_file::CaseFileError>(())
@@ -250,7 +250,7 @@ impl<D> Case<D> {
             .penalty_strength(p.penalty_strength)
             .background_std(p.background_std)
             .batch_size(p.batch_size)
-            .neurons(neurons);
+            .n_neurons(neurons);
         builder.build().map_err(|source| {
             let field = match source {
                 ModelError::LearningRate { .. } => "parameters.tau",

@@ -15,7 +15,7 @@
 //! | which features can be learned | [`stability`] |
 //! | what do the weights look like in the limit | [`pde`] |
 //! | with which time stepping, and when to report | [`integrate`] |
-//! | what a run reports | [`trajectory`] |
+//! | what a run reports | [`state`] |
 //! | how particles, grids and SGD start | [`start`] |
 //! | what do many runs do | [`ensemble`] |
 //! | where random numbers come from | [`random`] |
@@ -51,29 +51,26 @@
 pub mod case_file;
 pub mod ensemble;
 pub mod integrate;
-mod kernels;
-mod lanes;
 pub mod limit;
 pub mod model;
+mod numerics;
 pub mod ode;
-mod order_parameters;
+pub mod parallel;
 pub mod pde;
 pub mod random;
 mod scalar;
 pub mod sgd;
 pub mod stability;
 pub mod start;
-pub mod trajectory;
-mod vector_math;
+pub mod state;
 
 pub use limit::Limit;
 pub use model::Model;
 pub use nalgebra;
 pub use ode::ReducedOde;
-pub use order_parameters::{OrderParameters, OrderParametersError};
 pub use rand;
 pub use scalar::Scalar;
-pub use trajectory::Trajectory;
+pub use state::{OrderParameters, OrderParametersError, Trajectory};
 
 /// The README's example, compiled and run with the tests.
 #[cfg(doctest)]

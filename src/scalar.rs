@@ -1,6 +1,6 @@
 //! The one bound that users write: a real number of machine precision (`f32` or `f64`).
 //!
-//! In: the alias trait [`Scalar`]. Out: everything that knows what the numbers mean.
+//! Covers the trait [`Scalar`]. Not here: everything that knows what the numbers mean.
 
 use rand::Rng;
 use rand_distr::{Distribution, Exp1, StandardNormal, StandardUniform};
@@ -39,6 +39,10 @@ pub trait Scalar:
     #[must_use]
     fn erf(self) -> Self;
 
+    /// The slice as one of the precision that it has: what generic code branches on where the two differ.
+    #[doc(hidden)]
+    fn in_precision(slice: &mut [Self]) -> InPrecision<'_>;
+
     /// One draw from the standard normal law.
     fn standard_normal<G: Rng + ?Sized>(rng: &mut G) -> Self;
 
@@ -49,14 +53,24 @@ pub trait Scalar:
     fn standard_exponential<G: Rng + ?Sized>(rng: &mut G) -> Self;
 }
 
+/// A slice of numbers, in the precision that they have.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum InPrecision<'a> {
+    /// `f32`.
+    Single(&'a mut [f32]),
+    /// `f64`.
+    Double(&'a mut [f64]),
+}
+
 mod sealed {
-    pub trait Sealed: crate::random::Stocked + crate::limit::Engine {}
+    pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }
 
 macro_rules! impl_scalar {
-    ($t:ident, $erf:path) => {
+    ($t:ident, $precision:ident, $erf:path) => {
         impl Scalar for $t {
             const EPSILON: Self = $t::EPSILON;
 
@@ -69,6 +83,11 @@ macro_rules! impl_scalar {
             #[inline(always)]
             fn as_f64(self) -> f64 {
                 f64::from(self)
+            }
+
+            #[inline(always)]
+            fn in_precision(slice: &mut [Self]) -> InPrecision<'_> {
+                InPrecision::$precision(slice)
             }
 
             #[inline]
@@ -94,8 +113,8 @@ macro_rules! impl_scalar {
     };
 }
 
-impl_scalar!(f32, libm::erff);
-impl_scalar!(f64, libm::erf);
+impl_scalar!(f32, Single, libm::erff);
+impl_scalar!(f64, Double, libm::erf);
 
 #[cfg(test)]
 mod tests {

@@ -17,9 +17,10 @@ pub use statistics::Statistics;
 use crate::Scalar;
 use crate::integrate::Output;
 use crate::model::{AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty};
-use crate::order_parameters::OrderParameters;
+use crate::parallel::records;
 use crate::sgd::{ProjectedChainBuilder, SgdError};
-use crate::trajectory::Trajectory;
+use crate::state::OrderParameters;
+use crate::state::Trajectory;
 
 /// Why an ensemble failed; what was computed before is inside.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -283,19 +284,6 @@ impl<T: Scalar> Record<T> {
 
 /// Runs, or groups of them, in flight at once: enough for any number of threads, few enough to forget them soon.
 const CHUNK: u64 = 1024;
-
-/// What `record` makes of every number of the range, in order.
-#[cfg(feature = "parallel")]
-pub(crate) fn records<R: Send>(range: std::ops::Range<u64>, record: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
-    use rayon::iter::{IntoParallelIterator, ParallelIterator};
-    range.into_par_iter().map(record).collect()
-}
-
-/// What `record` makes of every number of the range, in order.
-#[cfg(not(feature = "parallel"))]
-pub(crate) fn records<R>(range: std::ops::Range<u64>, record: &impl Fn(u64) -> R) -> Vec<R> {
-    range.map(record).collect()
-}
 
 /// The golden ratio's fraction in 64 bits, odd.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;

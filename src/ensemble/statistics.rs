@@ -1,7 +1,7 @@
 //! Statistics of one observable over the replicates, in bounded memory.
 //!
 //! In: mean and variance by Welford's recurrence, quantiles by a sketch. Out: in which order values come (see
-//! [`super::Ensemble`]).
+//! [`crate::ensemble::Ensemble`]).
 
 /// Values that a level of the sketch holds before it is halved; even.
 const LEVEL: usize = 4096;
@@ -73,7 +73,7 @@ impl Statistics {
         self.count
     }
 
-    /// The values in the order of the replicates, if the ensemble keeps them ([`Ensemble::keep_values`](super::Ensemble)).
+    /// The values in the order of the replicates, if the ensemble keeps them ([`Ensemble::keep_values`](crate::ensemble::Ensemble)).
     #[must_use]
     pub fn values(&self) -> Option<&[f64]> {
         self.values.as_deref()

@@ -3,8 +3,8 @@
 //! J. R. Dormand, P. J. Prince, J. Comput. Appl. Math. 6 (1980) 19, doi:10.1016/0771-050X(80)90013-3; dense output
 //! L. F. Shampine, Math. Comp. 46 (1986) 135, doi:10.1090/S0025-5718-1986-0815836-3.
 
-use super::{Integrator, IntegratorError, Step, StepError, System, positive};
 use crate::Scalar;
+use crate::integrate::{Integrator, IntegratorError, Step, StepError, System, positive};
 
 /// The Dormand-Prince method of order 5 with an embedded error estimate of order 4.
 ///

@@ -1,7 +1,7 @@
 //! The loop around an integrator: output times, events, steady states, step limit.
 
-use super::{Integrator, Schedule, Step, StepError, System};
 use crate::Scalar;
+use crate::integrate::{Integrator, Schedule, Step, StepError, System};
 
 /// A function of (t, y) whose zero crossing stops a run.
 pub(crate) type EventFunction<'a, T> = dyn Fn(T, &[T]) -> T + 'a;
@@ -138,8 +138,8 @@ fn first_crossing<T: Scalar>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DormandPrince, Euler, Output, RungeKutta4};
     use super::*;
+    use crate::integrate::{DormandPrince, Euler, Output, RungeKutta4};
 
     /// y'' = −y, started at (0, 1): y = sin t.
     struct Oscillator;

@@ -1,7 +1,7 @@
 //! Methods of fixed step size: Euler and the classical Runge-Kutta method of order 4.
 
-use super::{Integrator, IntegratorError, Step, StepError, System, positive};
 use crate::Scalar;
+use crate::integrate::{Integrator, IntegratorError, Step, StepError, System, positive};
 
 /// Euler's method with a fixed step: order 1, linear dense output.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,15 +7,16 @@ mod dormand_prince;
 mod driver;
 mod fixed;
 mod output;
+mod work;
 
 pub use dormand_prince::DormandPrince;
 pub(crate) use driver::{Drive, EventFunction, Halt, drive};
 pub use fixed::{Euler, RungeKutta4};
 pub(crate) use output::Schedule;
 pub use output::{Output, OutputError};
+pub use work::Work;
 
 use crate::Scalar;
-use crate::trajectory::Work;
 
 /// A first-order system dy/dt = f(t, y), evaluated in place.
 pub trait System<T: Scalar = f64> {

@@ -1,28 +1,28 @@
 //! From averages to coefficients (theory §3): A and B by regression of x̃ and h on the fields of each pair, Λ from pairs
 //! and quadruples of fields, and what whole batches add. Written once, for scalars and for numbers with derivatives.
 
-use super::batch::{BatchSignal, BatchTable};
-use super::closed;
-use super::number::Number;
-use super::plane::{COVARIANCE, SQUARES, SUMS, complete_by_exchange, plane_sums};
-use super::rule::{Plane, PlaneNodes, Rule, Work};
-use super::signals::{Couplings, NoiseTerms, Product};
-use super::{Coefficients, Limit};
-use crate::Scalar;
-use crate::model::{GradientFlow, Smoothness};
-use crate::order_parameters::OrderParameters;
+use crate::limit::Compiled;
+use crate::limit::averages::closed;
+use crate::limit::averages::two_fields::{COVARIANCE, SQUARES, SUMS, complete_by_exchange, pair_sums};
+use crate::limit::averages::whole_batches::{BatchSignal, BatchTable};
+use crate::limit::rule::{FieldPair, PairNodes, Rule, Work};
+use crate::limit::signals::{Couplings, NoiseTerms, Product};
+use crate::limit::{Coefficients, Limit};
+use crate::model::{GradientPath, Smoothness};
+use crate::numerics::dual::Number;
+use crate::state::OrderParameters;
 
 /// Averages over one pair of fields and the hidden law.
 #[derive(Debug, Clone)]
-pub(super) struct PlaneAverages<N> {
-    /// E[f z] over hidden nodes and z; index as in `plane_sums`.
+pub(super) struct PairAverages<N> {
+    /// E[f z] over hidden nodes and z; index as in `pair_sums`.
     pub(super) sums: [N; SUMS],
     /// E[f c_l] for f = a₁, a₂, b₁, b₂ at the nodes' c, before any scale: 4 x p.
     pub(super) with_hidden: Vec<N>,
 }
 
-impl<N> PlaneAverages<N> {
-    pub(super) fn new<T: Scalar>(features: usize) -> Self
+impl<N> PairAverages<N> {
+    pub(super) fn new<T: Compiled>(features: usize) -> Self
     where
         N: Number<T>,
     {
@@ -40,7 +40,7 @@ pub(crate) struct Assembled<N> {
 }
 
 impl<N> Assembled<N> {
-    pub(super) fn new<T: Scalar>(features: usize, neurons: usize) -> Self
+    pub(super) fn new<T: Compiled>(features: usize, neurons: usize) -> Self
     where
         N: Number<T>,
     {
@@ -51,19 +51,19 @@ impl<N> Assembled<N> {
 
 impl<N> Assembled<N> {
     /// The number m of neurons.
-    pub(crate) fn neurons(&self) -> usize {
+    pub(crate) fn n_neurons(&self) -> usize {
         self.neurons
     }
 }
 
-impl<T: Scalar> From<&Coefficients<T>> for Assembled<T> {
+impl<T: Compiled> From<&Coefficients<T>> for Assembled<T> {
     fn from(c: &Coefficients<T>) -> Self {
         let rows = |x: &nalgebra::DMatrix<T>| x.transpose().as_slice().to_vec();
         Self { neurons: c.b.nrows(), a: rows(&c.a), b: rows(&c.b), lambda: rows(&c.lambda) }
     }
 }
 
-impl<T: Scalar> Assembled<T> {
+impl<T: Compiled> Assembled<T> {
     pub(super) fn copy_to(&self, out: &mut Coefficients<T>) {
         let m = self.neurons;
         for (matrix, entries) in [(&mut out.a, &self.a), (&mut out.b, &self.b), (&mut out.lambda, &self.lambda)] {
@@ -76,28 +76,28 @@ impl<T: Scalar> Assembled<T> {
 
 /// The parts of a rule that do not depend on the state.
 pub(super) struct Frozen<'a, T> {
-    pub(super) planes: &'a [Plane<T>],
+    pub(super) field_pairs: &'a [FieldPair<T>],
     pub(super) terms: Option<&'a NoiseTerms>,
     pub(super) offsets: &'a [T],
     pub(super) slopes: &'a [T],
     pub(super) batches: Option<&'a BatchTable<T>>,
 }
 
-impl<T: Scalar> Rule<T> {
+impl<T: Compiled> Rule<T> {
     /// E[∂e^v/∂h^v'] of one neuron, or `None` where σ'' is needed and not known.
     pub(super) fn error_slopes(&mut self, limit: &Limit<'_, T>, state: &OrderParameters<T>) -> Option<[[T; 2]; 2]> {
         self.work.state.copy_from(state.q(), state.r());
         self.update_work(limit);
         let by_parts = matches!(self.smoothness, Smoothness::Kinked { .. });
         let mut slopes = [[T::zero(); 2]; 2];
-        if let PlaneNodes::Closed(form) = self.planes.first()?.nodes {
-            slopes = closed::slopes(form, &self.work.pair_law(&self.planes[0], 0)).map(|f| f.map(|x| -x));
+        if let PairNodes::Closed(form) = self.field_pairs.first()?.nodes {
+            slopes = closed::slopes(form, &self.work.pair_law(&self.field_pairs[0], 0)).map(|f| f.map(|x| -x));
         } else {
-            if by_parts && !self.work.plane_factors[0].is_regular() {
+            if by_parts && !self.work.pair_factors[0].is_regular() {
                 return None;
             }
             for group in 0..self.groups.count() {
-                let gradient = self.plane_gradient(limit, 0, group);
+                let gradient = self.pair_gradient(limit, 0, group);
                 for f in 0..2 {
                     for (slope, mean) in slopes[f].iter_mut().zip(gradient.mean(f)) {
                         *slope -= self.groups.weight(group) * mean;
@@ -105,7 +105,7 @@ impl<T: Scalar> Rule<T> {
                 }
             }
         }
-        if limit.flow == GradientFlow::StopGradient {
+        if limit.flow == GradientPath::StopGradient {
             slopes[1] = [T::zero(); 2];
         }
         Some(slopes)
@@ -131,22 +131,22 @@ impl<T: Scalar> Rule<T> {
         }
         self.work.state.copy_from(state.q(), state.r());
         self.update_work(limit);
-        self.average_planes(limit);
+        self.average_pairs(limit);
         let by_parts = matches!(self.smoothness, Smoothness::Kinked { .. });
-        let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
-        for index in 0..self.planes.len() {
-            let (i, j) = (self.planes[index].i, self.planes[index].j);
+        let views = if limit.flow == GradientPath::StopGradient { 1 } else { 2 };
+        for index in 0..self.field_pairs.len() {
+            let (i, j) = (self.field_pairs[index].i, self.field_pairs[index].j);
             // E[∂_v f] for f = a₁, a₂, b₁, b₂.
             let mut means = [[T::zero(); 2]; 4];
-            if let PlaneNodes::Closed(form) = self.planes[index].nodes {
-                let closed = closed::slopes(form, &self.work.pair_law(&self.planes[index], index));
+            if let PairNodes::Closed(form) = self.field_pairs[index].nodes {
+                let closed = closed::slopes(form, &self.work.pair_law(&self.field_pairs[index], index));
                 means[..2].copy_from_slice(&closed);
             } else {
-                if by_parts && !self.work.plane_factors[index].is_regular() {
+                if by_parts && !self.work.pair_factors[index].is_regular() {
                     return None;
                 }
                 for group in 0..self.groups.count() {
-                    let gradient = self.plane_gradient(limit, index, group);
+                    let gradient = self.pair_gradient(limit, index, group);
                     for (f, means) in means.iter_mut().enumerate() {
                         for (mean, slope) in means.iter_mut().zip(gradient.mean(f)) {
                             *mean += self.groups.weight(group) * slope;
@@ -156,7 +156,7 @@ impl<T: Scalar> Rule<T> {
             }
             let inverse = T::one() / limit.batch;
             let strength = limit.penalty_strength;
-            let covariance = self.work.planes[index].sums[COVARIANCE];
+            let covariance = self.work.field_pairs[index].sums[COVARIANCE];
             for view in 0..views {
                 let owner = if view == 0 { i } else { j };
                 let terms = if i == j {
@@ -174,28 +174,28 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// Averages over pairs of fields.
-    pub(super) fn average_planes(&mut self, limit: &Limit<'_, T>) {
-        let Self { planes, work, groups, plane_buffers, .. } = self;
-        for index in 0..planes.len() {
-            if let PlaneNodes::Closed(form) = planes[index].nodes {
-                work.fill_closed(&planes[index], index, form);
+    pub(super) fn average_pairs(&mut self, limit: &Limit<'_, T>) {
+        let Self { field_pairs, work, groups, pair_buffers, .. } = self;
+        for index in 0..field_pairs.len() {
+            if let PairNodes::Closed(form) = field_pairs[index].nodes {
+                work.fill_closed(&field_pairs[index], index, form);
                 continue;
             }
-            let plane = &mut planes[index];
+            let field_pair = &mut field_pairs[index];
             let rows = work.rows(index);
-            let averages = &mut work.planes[index];
+            let averages = &mut work.field_pairs[index];
             averages.sums = [T::zero(); SUMS];
             averages.with_hidden.fill(T::zero());
             for group in 0..groups.count() {
-                let mean = [groups.mean(group)[plane.i], groups.mean(group)[plane.j]];
-                let table = match &mut plane.nodes {
-                    PlaneNodes::Table(table) => &*table,
-                    PlaneNodes::Kinked(nodes) => nodes.at(mean, rows),
-                    PlaneNodes::Closed(_) => continue,
+                let mean = [groups.mean(group)[field_pair.i], groups.mean(group)[field_pair.j]];
+                let table = match &mut field_pair.nodes {
+                    PairNodes::Table(table) => &*table,
+                    PairNodes::Kinked(nodes) => nodes.at(mean, rows),
+                    PairNodes::Closed(_) => continue,
                 };
-                let penalty = plane.i != plane.j;
-                let mut sums = plane_sums(table, mean, rows, penalty, limit.sigma, plane_buffers);
-                if let Some(odd) = plane.odd {
+                let penalty = field_pair.i != field_pair.j;
+                let mut sums = pair_sums(table, mean, rows, penalty, limit.sigma, pair_buffers);
+                if let Some(odd) = field_pair.odd {
                     complete_by_exchange(&mut sums, odd);
                 }
                 for (total, &sum) in averages.sums.iter_mut().zip(&sums) {
@@ -208,48 +208,48 @@ impl<T: Scalar> Rule<T> {
                 }
             }
         }
-        work.collect_means(planes);
+        work.collect_means(field_pairs);
     }
 
     /// Averages over quadruples of fields.
-    pub(super) fn average_quads(&mut self, limit: &Limit<'_, T>) {
-        let Self { quads, places, work, groups, terms, closed_products, .. } = self;
+    pub(super) fn average_quadruples(&mut self, limit: &Limit<'_, T>) {
+        let Self { quadruples, places, work, groups, terms, closed_products, .. } = self;
         let Some(terms) = terms else { return };
         if closed_products.is_some() {
             work.fill_closed_products(terms.products());
             return;
         }
-        for (quad, factor) in quads.iter_mut().zip(&work.quad_factors) {
-            quad.reset();
+        for (quadruple, factor) in quadruples.iter_mut().zip(&work.quadruple_factors) {
+            quadruple.reset();
             for group in 0..groups.count() {
-                quad.add(groups.mean(group), groups.weight(group), factor, limit.sigma);
+                quadruple.add(groups.mean(group), groups.weight(group), factor, limit.sigma);
             }
         }
         for (product, place) in work.products.iter_mut().zip(places) {
-            let sum: T = place.parts.iter().map(|&(quad, pair)| quads[quad].average(pair)).sum();
+            let sum: T = place.parts.iter().map(|&(quadruple, pair)| quadruples[quadruple].average(pair)).sum();
             *product = sum / T::of_usize(place.parts.len());
         }
     }
 }
 
-impl<T: Scalar, N: Number<T>> Work<T, N> {
-    /// The factor rows of the two fields of a plane.
-    pub(super) fn rows(&self, plane: usize) -> [[N; 2]; 2] {
-        let factor = &self.plane_factors[plane];
+impl<T: Compiled, N: Number<T>> Work<T, N> {
+    /// The factor rows of the two fields of a field_pair.
+    pub(super) fn rows(&self, field_pair: usize) -> [[N; 2]; 2] {
+        let factor = &self.pair_factors[field_pair];
         [0, 1].map(|f| [factor.get(f, 0), factor.get(f, 1)])
     }
 
-    fn pair_law(&self, plane: &Plane<T>, index: usize) -> closed::PairLaw<N> {
-        let fields = [(0, plane.i), (1, plane.j)];
+    fn pair_law(&self, field_pair: &FieldPair<T>, index: usize) -> closed::PairLaw<N> {
+        let fields = [(0, field_pair.i), (1, field_pair.j)];
         let covariance = fields.map(|x| fields.map(|y| self.moments.field_covariance(x, y)));
         closed::PairLaw { covariance, rows: self.rows(index) }
     }
 
-    /// A plane's averages in closed form: the only hidden node is zero.
-    pub(super) fn fill_closed(&mut self, plane: &Plane<T>, index: usize, form: crate::model::ClosedForm<T>) {
-        let sums = closed::plane_sums(form, &self.pair_law(plane, index));
-        self.planes[index].sums = sums;
-        self.planes[index].with_hidden.fill(N::zero());
+    /// A field_pair's averages in closed form: the only hidden node is zero.
+    pub(super) fn fill_closed(&mut self, field_pair: &FieldPair<T>, index: usize, form: crate::model::ClosedForm<T>) {
+        let sums = closed::pair_sums(form, &self.pair_law(field_pair, index));
+        self.field_pairs[index].sums = sums;
+        self.field_pairs[index].with_hidden.fill(N::zero());
     }
 
     /// Averages over four fields of erf in closed form.
@@ -261,11 +261,11 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         }
     }
 
-    /// M from the planes.
-    pub(super) fn collect_means(&mut self, planes: &[Plane<T>]) {
+    /// M from the field_pairs.
+    pub(super) fn collect_means(&mut self, field_pairs: &[FieldPair<T>]) {
         let m = self.out.neurons;
-        for (plane, averages) in planes.iter().zip(&self.planes) {
-            self.means[plane.i * m + plane.j] = averages.sums[COVARIANCE];
+        for (field_pair, averages) in field_pairs.iter().zip(&self.field_pairs) {
+            self.means[field_pair.i * m + field_pair.j] = averages.sums[COVARIANCE];
         }
     }
 
@@ -276,23 +276,23 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         self.add_batches(limit, frozen);
     }
 
-    /// A and B from the averages over planes.
+    /// A and B from the averages over field_pairs.
     fn assemble_drift(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
         let (p, m) = (limit.features, limit.neurons);
-        let Self { numbers, state, moments, plane_factors, planes, out, .. } = self;
+        let Self { numbers, state, moments, pair_factors, field_pairs, out, .. } = self;
         let inverse = N::one() / numbers.batch;
         out.a.fill(N::zero());
         out.b.fill(N::zero());
-        let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
-        for ((plane, factor), averages) in frozen.planes.iter().zip(&*plane_factors).zip(&*planes) {
-            let fields = [(0, plane.i), (1, plane.j)];
+        let views = if limit.flow == GradientPath::StopGradient { 1 } else { 2 };
+        for ((field_pair, factor), averages) in frozen.field_pairs.iter().zip(&*pair_factors).zip(&*field_pairs) {
+            let fields = [(0, field_pair.i), (1, field_pair.j)];
             for view in 0..views {
-                // Index 1 of the plane's averages belongs to neuron i in view 1, index 2 to neuron j in view 2.
-                let neuron = if view == 0 { plane.i } else { plane.j };
-                let terms = if plane.i == plane.j {
+                // Index 1 of the field_pair's averages belongs to neuron i in view 1, index 2 to neuron j in view 2.
+                let neuron = if view == 0 { field_pair.i } else { field_pair.j };
+                let terms = if field_pair.i == field_pair.j {
                     [Some((view, -N::one())), None]
                 } else {
-                    let at = plane.i * m + plane.j;
+                    let at = field_pair.i * m + field_pair.j;
                     let (offset, slope) = (frozen.offsets[at], frozen.slopes[at]);
                     let rest = ((N::one() - inverse) * averages.sums[COVARIANCE]).times(slope);
                     let strength = numbers.penalty_strength;
@@ -321,17 +321,17 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         }
     }
 
-    /// Λ from the averages over planes (diagonal, no penalty) and over quadruples of fields.
+    /// Λ from the averages over field_pairs (diagonal, no penalty) and over quadruples of fields.
     fn assemble_diffusion(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
         let m = limit.neurons;
-        let Self { numbers, planes, means, products, out, .. } = self;
+        let Self { numbers, field_pairs, means, products, out, .. } = self;
         let scale = numbers.learning_rate * numbers.learning_rate / numbers.batch;
         out.lambda.fill(N::zero());
         if !limit.penalised {
             let d = |v: usize, w: usize| numbers.views.get(v, w);
-            for (plane, averages) in frozen.planes.iter().zip(&*planes) {
+            for (field_pair, averages) in frozen.field_pairs.iter().zip(&*field_pairs) {
                 let [first, cross, second] = [0, 1, 2].map(|k| averages.sums[SQUARES + k]);
-                out.lambda[plane.i * m + plane.i] = if limit.flow == GradientFlow::StopGradient {
+                out.lambda[field_pair.i * m + field_pair.i] = if limit.flow == GradientPath::StopGradient {
                     d(0, 0) * first
                 } else {
                     d(0, 0) * first + (d(0, 1) * cross).times(T::lit(2.0)) + d(1, 1) * second

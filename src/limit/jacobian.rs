@@ -3,19 +3,19 @@
 //! One more pass over the nodes gives how every average moves with the means and the factor of its fields, whatever the
 //! number of directions; the rest is the assembly, in numbers that carry eight derivatives each.
 
-use super::assembly::{Frozen, PlaneAverages};
-use super::number::{DIRECTIONS, Dual, Number};
-use super::parameters::Parameter;
-use super::plane::SUMS;
-use super::plane_gradient::{Motion, PlaneGradient};
-use super::quad::QuadGradient;
-use super::rule::{Moving, PlaneNodes, Rule, Work};
-use super::signals::Couplings;
-use super::{Limit, LimitError};
-use crate::Scalar;
-use crate::lanes::Lanes;
+use crate::limit::Compiled;
+use crate::limit::assembly::{Frozen, PairAverages};
+use crate::limit::averages::four_fields::QuadGradient;
+use crate::limit::averages::two_fields::SUMS;
+use crate::limit::averages::two_fields_gradient::{Motion, PlaneGradient};
+use crate::limit::parameters::Parameter;
+use crate::limit::rule::{Moving, PairNodes, Rule, Work};
+use crate::limit::signals::Couplings;
+use crate::limit::{Limit, LimitError};
 use crate::model::Smoothness;
-use crate::order_parameters::OrderParameters;
+use crate::numerics::dual::{DIRECTIONS, Dual, Number};
+use crate::numerics::lanes::Lanes;
+use crate::state::OrderParameters;
 
 /// A direction of differentiation.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +39,11 @@ impl Direction {
 
 /// How the averages of a rule move.
 struct Gradients<T> {
-    /// For each plane and each group of hidden nodes; none for closed forms.
-    planes: Vec<Vec<PlaneGradient<T>>>,
+    /// For each field_pair and each group of hidden nodes; none for closed forms.
+    field_pairs: Vec<Vec<PlaneGradient<T>>>,
     /// E[c_l c_l'] over each group: p x p.
     hidden: Vec<Vec<T>>,
-    /// For each entry of Λ that moves: the entry, and its gradient for each quad.
+    /// For each entry of Λ that moves: the entry, and its gradient for each quadruple.
     entries: Vec<(usize, Vec<QuadMotion<T>>)>,
 }
 
@@ -58,7 +58,7 @@ struct QuadMotion<T> {
 /// What is done with coefficients at a moving state: called with the number of the first direction, and with them.
 pub(super) type Visit<'a, T> = dyn FnMut(usize, Moving<'_, Dual<T>>) + 'a;
 
-impl<T: Scalar> Rule<T> {
+impl<T: Compiled> Rule<T> {
     /// The coefficients with their derivatives along up to eight directions at a time; calls `visit` with the number
     /// of the first direction, and the coefficients at the moving state.
     pub(crate) fn differentiate(
@@ -84,12 +84,12 @@ impl<T: Scalar> Rule<T> {
         let gradients = self.gradients(limit);
         for (chunk, directions) in directions.chunks(DIRECTIONS).enumerate() {
             let mut work = self.lifted(limit, directions)?;
-            work.update(limit, &self.planes, &self.quads, &self.hidden);
+            work.update(limit, &self.field_pairs, &self.quadruples, &self.hidden);
             self.check_smooth(&work)?;
             self.lift_planes(limit, &gradients, &mut work);
             self.lift_products(&mut work);
             let frozen = Frozen {
-                planes: &self.planes,
+                field_pairs: &self.field_pairs,
                 terms: self.terms.as_ref(),
                 offsets: &self.offsets,
                 slopes: &self.slopes,
@@ -106,27 +106,28 @@ impl<T: Scalar> Rule<T> {
         matches!(self.smoothness, Smoothness::Kinked { .. })
     }
 
-    /// How one plane's averages move at one group of hidden nodes.
-    pub(super) fn plane_gradient(&mut self, limit: &Limit<'_, T>, index: usize, group: usize) -> PlaneGradient<T> {
+    /// How one field_pair's averages move at one group of hidden nodes.
+    pub(super) fn pair_gradient(&mut self, limit: &Limit<'_, T>, index: usize, group: usize) -> PlaneGradient<T> {
         let by_parts = self.by_parts();
         let rows = self.work.rows(index);
-        let Self { planes, groups, plane_buffers, .. } = self;
-        let plane = &mut planes[index];
-        let mean = [groups.mean(group)[plane.i], groups.mean(group)[plane.j]];
+        let Self { field_pairs, groups, pair_buffers, .. } = self;
+        let field_pair = &mut field_pairs[index];
+        let mean = [groups.mean(group)[field_pair.i], groups.mean(group)[field_pair.j]];
         let empty;
-        let table = match &mut plane.nodes {
-            PlaneNodes::Table(table) => &*table,
-            PlaneNodes::Kinked(nodes) => nodes.at(mean, rows),
-            PlaneNodes::Closed(_) => {
-                empty = super::table::NodeTable::empty(2);
+        let table = match &mut field_pair.nodes {
+            PairNodes::Table(table) => &*table,
+            PairNodes::Kinked(nodes) => nodes.at(mean, rows),
+            PairNodes::Closed(_) => {
+                empty = crate::limit::averages::table::NodeTable::empty(2);
                 &empty
             }
         };
         if by_parts {
-            return PlaneGradient::by_parts(table, mean, rows, limit.sigma, plane_buffers);
+            return PlaneGradient::by_parts(table, mean, rows, limit.sigma, pair_buffers);
         }
-        let mut gradient = PlaneGradient::new(table, mean, rows, plane.i != plane.j, limit.sigma, plane_buffers);
-        if let Some(odd) = plane.odd {
+        let mut gradient =
+            PlaneGradient::new(table, mean, rows, field_pair.i != field_pair.j, limit.sigma, pair_buffers);
+        if let Some(odd) = field_pair.odd {
             gradient.complete_by_exchange(odd);
         }
         gradient
@@ -134,10 +135,10 @@ impl<T: Scalar> Rule<T> {
 
     fn gradients(&mut self, limit: &Limit<'_, T>) -> Gradients<T> {
         let groups = self.groups.count();
-        let planes = (0..self.planes.len())
-            .map(|plane| match self.planes[plane].nodes {
-                PlaneNodes::Closed(_) => Vec::new(),
-                _ => (0..groups).map(|group| self.plane_gradient(limit, plane, group)).collect(),
+        let field_pairs = (0..self.field_pairs.len())
+            .map(|field_pair| match self.field_pairs[field_pair].nodes {
+                PairNodes::Closed(_) => Vec::new(),
+                _ => (0..groups).map(|group| self.pair_gradient(limit, field_pair, group)).collect(),
             })
             .collect();
         let p = limit.features;
@@ -153,12 +154,14 @@ impl<T: Scalar> Rule<T> {
             }
             moments
         });
-        Gradients { planes, hidden: hidden.collect(), entries: self.entry_gradients(limit) }
+        Gradients { field_pairs, hidden: hidden.collect(), entries: self.entry_gradients(limit) }
     }
 
     fn entry_gradients(&mut self, limit: &Limit<'_, T>) -> Vec<(usize, Vec<QuadMotion<T>>)> {
         let by_parts = self.by_parts();
-        let Self { terms: Some(terms), quads, places, work, groups, offsets, slopes, closed_products: None, .. } = self
+        let Self {
+            terms: Some(terms), quadruples, places, work, groups, offsets, slopes, closed_products: None, ..
+        } = self
         else {
             return Vec::new();
         };
@@ -167,10 +170,10 @@ impl<T: Scalar> Rule<T> {
         let p = limit.features;
         let still = || QuadMotion { means: [(); 4].map(|()| vec![T::zero(); p]), rows: [[T::zero(); 4]; 4] };
         let mut entries: Vec<(usize, Vec<QuadMotion<T>>)> =
-            rows.iter().map(|(entry, _)| (*entry, quads.iter().map(|_| still()).collect())).collect();
-        for (index, quad) in quads.iter_mut().enumerate() {
-            // The weight of each of the quad's own pairs in each entry.
-            let mut weights = vec![vec![T::zero(); quad.pairs()]; rows.len()];
+            rows.iter().map(|(entry, _)| (*entry, quadruples.iter().map(|_| still()).collect())).collect();
+        for (index, quadruple) in quadruples.iter_mut().enumerate() {
+            // The weight of each of the quadruple's own pairs in each entry.
+            let mut weights = vec![vec![T::zero(); quadruple.pairs()]; rows.len()];
             for (product, place) in places.iter().enumerate() {
                 let share = T::one() / T::of_usize(place.parts.len());
                 for &(_, pair) in place.parts.iter().filter(|part| part.0 == index) {
@@ -182,11 +185,11 @@ impl<T: Scalar> Rule<T> {
             let moving: Vec<usize> = (0..rows.len()).filter(|&n| weights[n].iter().any(|w| *w != T::zero())).collect();
             let weights: Vec<Vec<T>> = moving.iter().map(|&n| std::mem::take(&mut weights[n])).collect();
             for group in 0..groups.count() {
-                let (mean, factor) = (groups.mean(group), &work.quad_factors[index]);
+                let (mean, factor) = (groups.mean(group), &work.quadruple_factors[index]);
                 let gradients: Vec<QuadGradient<T>> = if by_parts {
-                    quad.gradient_by_parts(mean, factor, &weights, limit.sigma)
+                    quadruple.gradient_by_parts(mean, factor, &weights, limit.sigma)
                 } else {
-                    quad.gradient(mean, factor, &weights, limit.sigma)
+                    quadruple.gradient(mean, factor, &weights, limit.sigma)
                 };
                 for (&entry, gradient) in moving.iter().zip(gradients) {
                     let motion = &mut entries[entry].1[index];
@@ -226,17 +229,17 @@ impl<T: Scalar> Rule<T> {
     /// Refuses where the factors, or the averages by parts, do not follow the directions.
     fn check_smooth(&self, work: &Work<T, Dual<T>>) -> Result<(), LimitError<T>> {
         let mut smooth = work.batch.as_ref().is_none_or(|(factor, _)| factor.is_smooth());
-        for (plane, factor) in self.planes.iter().zip(&work.plane_factors) {
+        for (field_pair, factor) in self.field_pairs.iter().zip(&work.pair_factors) {
             smooth &= factor.is_smooth();
             if self.by_parts() {
-                let neurons = [plane.i, plane.j];
+                let neurons = [field_pair.i, field_pair.j];
                 smooth &= self.means_follow(work, factor, &|f| neurons[f]);
             }
         }
-        for (quad, factor) in self.quads.iter().zip(&work.quad_factors) {
+        for (quadruple, factor) in self.quadruples.iter().zip(&work.quadruple_factors) {
             smooth &= factor.is_smooth();
             if self.by_parts() {
-                smooth &= self.means_follow(work, factor, &|f| quad.fields[f].1);
+                smooth &= self.means_follow(work, factor, &|f| quadruple.fields[f].1);
             }
         }
         if smooth { Ok(()) } else { Err(LimitError::NotDifferentiable) }
@@ -246,7 +249,7 @@ impl<T: Scalar> Rule<T> {
     fn means_follow(
         &self,
         work: &Work<T, Dual<T>>,
-        factor: &super::factor::Factor<T, Dual<T>>,
+        factor: &crate::limit::fields::factor::Factor<T, Dual<T>>,
         neuron: &dyn Fn(usize) -> usize,
     ) -> bool {
         factor.is_regular()
@@ -258,24 +261,24 @@ impl<T: Scalar> Rule<T> {
 
     fn lift_planes(&self, limit: &Limit<'_, T>, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
         let (p, m) = (limit.features, limit.neurons);
-        for (index, plane) in self.planes.iter().enumerate() {
-            if let PlaneNodes::Closed(form) = plane.nodes {
-                work.fill_closed(plane, index, form);
+        for (index, field_pair) in self.field_pairs.iter().enumerate() {
+            if let PairNodes::Closed(form) = field_pair.nodes {
+                work.fill_closed(field_pair, index, form);
                 continue;
             }
-            let known = &self.work.planes[index];
-            let mut averages = PlaneAverages {
+            let known = &self.work.field_pairs[index];
+            let mut averages = PairAverages {
                 sums: known.sums.map(Dual::constant),
                 with_hidden: known.with_hidden.iter().map(|&x| Dual::constant(x)).collect(),
             };
             let rows = work.rows(index);
-            for (group, gradient) in gradients.planes[index].iter().enumerate() {
+            for (group, gradient) in gradients.field_pairs[index].iter().enumerate() {
                 let (weight, weighted) = (self.groups.weight(group), self.groups.weighted(group));
                 let mean = work.mean_motion(weighted);
                 let still = Motion { mean: [Dual::zero(); 2], rows };
                 let along_rows = gradient.slopes(&still);
                 // The mean moves with the average c of the group, and its weight is in there already.
-                let moving = Motion { mean: [mean[plane.i], mean[plane.j]], rows: [[Dual::zero(); 2]; 2] };
+                let moving = Motion { mean: [mean[field_pair.i], mean[field_pair.j]], rows: [[Dual::zero(); 2]; 2] };
                 let along_means = gradient.slopes(&moving);
                 for k in 0..SUMS {
                     averages.sums[k].slopes += Lanes::splat(weight) * along_rows[k] + along_means[k];
@@ -287,16 +290,16 @@ impl<T: Scalar> Rule<T> {
                     for f in 0..4 {
                         let slopes = gradient.mean(f);
                         let sum = Lanes::splat(weighted[l]) * along_rows[3 * f]
-                            + Lanes::splat(slopes[0]) * mean[plane.i].slopes
-                            + Lanes::splat(slopes[1]) * mean[plane.j].slopes;
+                            + Lanes::splat(slopes[0]) * mean[field_pair.i].slopes
+                            + Lanes::splat(slopes[1]) * mean[field_pair.j].slopes;
                         averages.with_hidden[f * p + l].slopes += sum;
                     }
                 }
             }
-            work.planes[index] = averages;
+            work.field_pairs[index] = averages;
         }
         debug_assert_eq!(work.means.len(), m * m);
-        work.collect_means(&self.planes);
+        work.collect_means(&self.field_pairs);
     }
 
     /// Products as constants: how Λ moves with them comes from the gradients of its entries. Closed forms move.
@@ -313,12 +316,12 @@ impl<T: Scalar> Rule<T> {
     fn add_quads(&self, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
         let numbers = &work.numbers;
         let scale = (numbers.learning_rate * numbers.learning_rate / numbers.batch).value;
-        let m = work.out.neurons();
+        let m = work.out.n_neurons();
         for (entry, motions) in &gradients.entries {
             let mut total = Lanes::zero();
-            for ((quad, factor), motion) in self.quads.iter().zip(&work.quad_factors).zip(motions) {
+            for ((quadruple, factor), motion) in self.quadruples.iter().zip(&work.quadruple_factors).zip(motions) {
                 for f in 0..4 {
-                    total += work.mean_motion(&motion.means[f])[quad.fields[f].1].slopes;
+                    total += work.mean_motion(&motion.means[f])[quadruple.fields[f].1].slopes;
                     for j in 0..4 {
                         total += Lanes::splat(motion.rows[f][j]) * factor.get(f, j).slopes;
                     }
@@ -334,10 +337,10 @@ impl<T: Scalar> Rule<T> {
     }
 }
 
-impl<T: Scalar> Work<T, Dual<T>> {
+impl<T: Compiled> Work<T, Dual<T>> {
     /// Σ_l dQ_li c_l for every neuron i, with Q scaled as the hidden variables are; as slopes of zero.
     fn mean_motion(&self, c: &[T]) -> Vec<Dual<T>> {
-        let m = self.out.neurons();
+        let m = self.out.n_neurons();
         (0..m)
             .map(|i| {
                 let slopes = c

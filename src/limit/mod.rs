@@ -1,49 +1,36 @@
 //! The limit coefficients A, B and Λ (theory §3): the one object from which ODE, PDE and stability are built.
 //!
 //! In: [`Limit`], which answers for their error, and [`Coefficients`]. The averages themselves are in the private
-//! modules: `factor` (the Gaussian field), `table` (nodes), `plane` (two fields), `quad` (four), `closed` (closed forms),
+//! modules: `factor` (the Gaussian field), `table` (nodes), `field_pair` (two fields), `quadruple` (four), `closed` (closed forms),
 //! `batch` (whole batches), `rule` (a frozen choice of these), `assembly` (from averages to coefficients) and `jacobian`
 //! (their derivatives).
 
 mod assembly;
-mod batch;
-mod closed;
-mod curvature;
-mod engine;
-mod factor;
-mod groups;
-mod hidden_nodes;
+mod averages;
+mod compiled;
+mod fields;
 mod jacobian;
-mod kinked;
-mod moments;
-mod number;
 mod parameters;
-mod plane;
-mod plane_gradient;
-mod quad;
 mod rule;
 mod signals;
-mod sobol;
-mod table;
 
 use nalgebra::{DMatrix, DVector, SVD};
 
 pub(crate) use assembly::Assembled;
-pub(crate) use engine::Engine;
+pub use compiled::Compiled;
+use fields::hidden_nodes;
 pub(crate) use jacobian::Direction;
-pub(crate) use number::{Dual, Number};
 pub use parameters::Parameter;
 use rule::Accuracy;
 pub(crate) use rule::Moving;
 pub use rule::Rule;
-pub(crate) use sobol::{normal_quantile, uniform};
 
 use crate::Scalar;
 use crate::model::{
-    AugmentationNoise, GradientFlow, HiddenDistribution, HiddenLaw, Model, Nonlinearity, Parity, Penalty, Regularizer,
+    AugmentationNoise, GradientPath, HiddenDistribution, HiddenLaw, Model, Nonlinearity, Parity, Penalty, Regularizer,
     Smoothness, ViewCovariance,
 };
-use crate::order_parameters::OrderParameters;
+use crate::state::OrderParameters;
 
 /// Why limit coefficients could not be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -147,7 +134,7 @@ pub struct Coefficients<T: Scalar = f64> {
     pub lambda: DMatrix<T>,
 }
 
-impl<T: Scalar> Coefficients<T> {
+impl<T: Compiled> Coefficients<T> {
     pub(crate) fn zeros(features: usize, neurons: usize) -> Self {
         Self {
             a: DMatrix::zeros(features, neurons),
@@ -270,7 +257,7 @@ pub struct Limit<'a, T: Scalar = f64> {
     background_noise: ViewCovariance<T>,
     feature_noise: ViewCovariance<T>,
     views: ViewCovariance<T>,
-    flow: GradientFlow,
+    flow: GradientPath,
     quadrature: Quadrature,
     tolerance: T,
     node_budget: usize,
@@ -287,7 +274,7 @@ impl<T: Scalar> std::fmt::Debug for Limit<'_, T> {
     }
 }
 
-impl<'a, T: Scalar> Limit<'a, T> {
+impl<'a, T: Compiled> Limit<'a, T> {
     /// The limit of that model.
     ///
     /// # Errors
@@ -301,13 +288,13 @@ impl<'a, T: Scalar> Limit<'a, T> {
         G: Regularizer<T>,
         P: Penalty<T>,
     {
-        let penalised = model.neurons() > 1 && model.penalty_strength() > T::zero();
+        let penalised = model.n_neurons() > 1 && model.penalty_strength() > T::zero();
         let whole_batches = penalised && !model.penalty().is_quadratic();
         let hidden = model.hidden();
-        hidden_nodes::check_hidden(hidden, model.features())?;
+        hidden_nodes::check_hidden(hidden, model.n_features())?;
         let kinked = matches!(model.nonlinearity().smoothness(), Smoothness::Kinked { .. });
         let many_nodes = HiddenDistribution::quadrature_size(hidden, 27) > hidden_nodes::MOST_HIDDEN_NODES;
-        let default = match model.neurons() {
+        let default = match model.n_neurons() {
             _ if many_nodes => 1e-3,
             1 => 1e-10,
             _ if whole_batches => 3e-3,
@@ -322,10 +309,10 @@ impl<'a, T: Scalar> Limit<'a, T> {
             hidden_is_exact: hidden.quadrature_is_exact(),
             hidden_mean: hidden.mean(),
             hidden_second_moment: hidden.second_moment(),
-            hidden_scales: vec![T::one(); model.features()],
+            hidden_scales: vec![T::one(); model.n_features()],
             mirror: model.nonlinearity().parity() != Parity::None && hidden.is_jointly_symmetric(),
-            features: model.features(),
-            neurons: model.neurons(),
+            features: model.n_features(),
+            neurons: model.n_neurons(),
             learning_rate: model.learning_rate(),
             penalty_strength: if penalised { model.penalty_strength() } else { T::zero() },
             penalised,
@@ -338,7 +325,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
             background_noise: model.noise().background_covariance(),
             feature_noise: model.noise().feature_covariance(),
             views: model.view_covariance(),
-            flow: model.gradient_flow(),
+            flow: model.gradient_path(),
             tolerance: T::lit(default).max(T::lit(200.0) * T::EPSILON),
             node_budget: 1 << 22,
             quadrature: Quadrature::Automatic,
@@ -390,13 +377,13 @@ impl<'a, T: Scalar> Limit<'a, T> {
 
     /// The number p of features.
     #[must_use]
-    pub fn features(&self) -> usize {
+    pub fn n_features(&self) -> usize {
         self.features
     }
 
     /// The number m of neurons.
     #[must_use]
-    pub fn neurons(&self) -> usize {
+    pub fn n_neurons(&self) -> usize {
         self.neurons
     }
 
@@ -461,7 +448,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
     }
 
     /// Which views the gradient flows through.
-    pub(crate) fn gradient_flow(&self) -> GradientFlow {
+    pub(crate) fn gradient_path(&self) -> GradientPath {
         self.flow
     }
 
@@ -495,14 +482,14 @@ impl<'a, T: Scalar> Limit<'a, T> {
     }
 
     fn check_shape(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {
-        if (state.features(), state.neurons()) == (self.features, self.neurons) {
+        if (state.n_features(), state.n_neurons()) == (self.features, self.neurons) {
             return Ok(());
         }
         Err(LimitError::Shape {
             features: self.features,
             neurons: self.neurons,
-            state_features: state.features(),
-            state_neurons: state.neurons(),
+            state_features: state.n_features(),
+            state_neurons: state.n_neurons(),
         })
     }
 

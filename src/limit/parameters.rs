@@ -1,9 +1,9 @@
 //! The numbers of a model that averages depend on, each of which a derivative can be taken by.
 
-use super::number::{Dual, Number};
-use super::{Limit, LimitError};
-use crate::Scalar;
+use crate::limit::Compiled;
+use crate::limit::{Limit, LimitError};
 use crate::model::ViewCovariance;
+use crate::numerics::dual::{Dual, Number};
 
 /// A scalar parameter of a model: a direction in which rates can be differentiated
 /// (see [`ReducedOde::sensitivities`](crate::ReducedOde::sensitivities)).
@@ -32,7 +32,7 @@ pub enum Parameter {
     BackgroundNoiseCorrelation,
 }
 
-impl<T: Scalar> Limit<'_, T> {
+impl<T: Compiled> Limit<'_, T> {
     /// The limit of the same model at another value of one parameter, as [`Parameter`] describes it: a hidden variable is
     /// scaled, a noise covariance keeps its shape. The batch size may be any real number from 1.
     ///
@@ -169,7 +169,7 @@ pub(super) struct Numbers<N> {
 
 impl<N> Numbers<N> {
     /// The parameters, all constant.
-    pub(super) fn constants<T: Scalar>(limit: &Limit<'_, T>) -> Self
+    pub(super) fn constants<T: Compiled>(limit: &Limit<'_, T>) -> Self
     where
         N: Number<T>,
     {
@@ -185,7 +185,7 @@ impl<N> Numbers<N> {
     }
 }
 
-impl<T: Scalar> Numbers<Dual<T>> {
+impl<T: Compiled> Numbers<Dual<T>> {
     /// Adds the direction of `parameter`.
     pub(super) fn vary(
         &mut self,

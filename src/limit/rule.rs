@@ -2,24 +2,25 @@
 
 use nalgebra::DMatrix;
 
-use super::assembly::{Assembled, PlaneAverages};
-use super::batch::{BatchTable, BatchWork};
-use super::factor::Factor;
-use super::groups::Groups;
-use super::hidden_nodes::{hidden_nodes, merge_nodes, scale_nodes};
-use super::kinked::KinkedNodes;
-use super::moments::{State, StateMoments};
-use super::number::Number;
-use super::parameters::Numbers;
-use super::plane::PlaneBuffers;
-use super::quad::{Place, Quad, quads};
-use super::signals::NoiseTerms;
-use super::table::{Coordinate, NodeTable};
-use super::{Limit, LimitError, Quadrature};
 use crate::Scalar;
+use crate::limit::Compiled;
+use crate::limit::assembly::{Assembled, PairAverages};
+use crate::limit::averages::four_fields::{Place, Quadruple, quadruples};
+use crate::limit::averages::kinked::KinkedNodes;
+use crate::limit::averages::table::{Coordinate, NodeTable};
+use crate::limit::averages::two_fields::PairBuffers;
+use crate::limit::averages::whole_batches::{BatchTable, BatchWork};
+use crate::limit::fields::factor::Factor;
+use crate::limit::fields::groups::Groups;
+use crate::limit::fields::hidden_nodes::{hidden_nodes, merge_nodes, scale_nodes};
+use crate::limit::fields::moments::{State, StateMoments};
+use crate::limit::parameters::Numbers;
+use crate::limit::signals::NoiseTerms;
+use crate::limit::{Limit, LimitError, Quadrature};
 use crate::model::hidden::HiddenQuadrature;
-use crate::model::{ClosedForm, GradientFlow, Smoothness};
-use crate::order_parameters::OrderParameters;
+use crate::model::{ClosedForm, GradientPath, Smoothness};
+use crate::numerics::dual::Number;
+use crate::state::OrderParameters;
 
 /// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is
 /// a smooth function of the state. Made by [`Limit::rule`].
@@ -37,10 +38,10 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) smoothness: Smoothness<T>,
     pub(super) hidden: HiddenQuadrature<T>,
     pub(super) groups: Groups<T>,
-    pub(super) planes: Vec<Plane<T>>,
+    pub(super) field_pairs: Vec<FieldPair<T>>,
     /// How Λ is made of averages over four fields, and where those are.
     pub(super) terms: Option<NoiseTerms>,
-    pub(super) quads: Vec<Quad<T>>,
+    pub(super) quadruples: Vec<Quadruple<T>>,
     pub(super) places: Vec<Place>,
     /// The family whose closed forms serve for products of four fields.
     pub(super) closed_products: Option<ClosedForm<T>>,
@@ -50,22 +51,22 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) offsets: Vec<T>,
     pub(super) slopes: Vec<T>,
     pub(super) work: Work<T, T>,
-    pub(super) plane_buffers: PlaneBuffers<T>,
+    pub(super) pair_buffers: PairBuffers<T>,
 }
 
 /// The pair of fields (h¹_i, h²_j) with its nodes.
 #[derive(Debug, Clone)]
-pub(super) struct Plane<T> {
+pub(super) struct FieldPair<T> {
     pub(super) i: usize,
     pub(super) j: usize,
-    pub(super) nodes: PlaneNodes<T>,
+    pub(super) nodes: PairNodes<T>,
     /// The coordinate whose sign exchanges the views, if half of the nodes serve for all.
     pub(super) odd: Option<usize>,
 }
 
 /// By what a pair of fields is averaged.
 #[derive(Debug, Clone)]
-pub(super) enum PlaneNodes<T> {
+pub(super) enum PairNodes<T> {
     Table(NodeTable<T>),
     Kinked(KinkedNodes<T>),
     Closed(ClosedForm<T>),
@@ -77,10 +78,10 @@ pub(super) struct Work<T, N> {
     pub(super) numbers: Numbers<N>,
     pub(super) state: State<N>,
     pub(super) moments: StateMoments<N>,
-    pub(super) plane_factors: Vec<Factor<T, N>>,
-    pub(super) quad_factors: Vec<Factor<T, N>>,
+    pub(super) pair_factors: Vec<Factor<T, N>>,
+    pub(super) quadruple_factors: Vec<Factor<T, N>>,
     pub(super) batch: Option<(Factor<T, N>, BatchWork<T, N>)>,
-    pub(super) planes: Vec<PlaneAverages<N>>,
+    pub(super) field_pairs: Vec<PairAverages<N>>,
     /// M = E[y¹ y²ᵀ], m x m, off its diagonal.
     pub(super) means: Vec<N>,
     pub(super) products: Vec<N>,
@@ -99,7 +100,7 @@ pub(super) struct Accuracy {
 /// How much more accurate pairs of fields are than quadruples, in units of ln(1/error).
 const PAIR_MARGIN: f64 = 8.0;
 
-impl<T: Scalar> Rule<T> {
+impl<T: Compiled> Rule<T> {
     /// The rule that errs by about exp(−accuracy) near `state`; `None` if it needs more nodes than the budget.
     /// Sampled nodes are of those `replicates`.
     pub(super) fn new(
@@ -127,16 +128,16 @@ impl<T: Scalar> Rule<T> {
             smoothness,
             groups: Groups::new(p, m, hidden.weights.len(), limit.mirror),
             hidden,
-            planes: Vec::new(),
+            field_pairs: Vec::new(),
             terms: None,
-            quads: Vec::new(),
+            quadruples: Vec::new(),
             places: Vec::new(),
             closed_products: None,
             batches: None,
             offsets: vec![T::zero(); m * m],
             slopes: vec![T::one(); m * m],
             work: Work::new(limit),
-            plane_buffers: PlaneBuffers::new(),
+            pair_buffers: PairBuffers::new(),
         };
         rule.work.state.copy_from(state.q(), state.r());
         let Work { moments, numbers, state: numbers_of_state, .. } = &mut rule.work;
@@ -159,12 +160,12 @@ impl<T: Scalar> Rule<T> {
         let closed = self.closed_form(limit);
         for i in 0..m {
             for j in (0..m).filter(|&j| limit.penalised || j == i) {
-                self.add_plane(limit, (i, j), closed, scrambles)?;
+                self.add_pair(limit, (i, j), closed, scrambles)?;
             }
         }
         let mut complete = closed.is_some();
         if m > 1 {
-            let views = if limit.flow == GradientFlow::StopGradient { 1 } else { 2 };
+            let views = if limit.flow == GradientPath::StopGradient { 1 } else { 2 };
             let exchangeable = limit.is_exchangeable();
             // The offset of a penalty that is not quadratic acts on batches of one sample too.
             let rest = limit.batch_terms || limit.whole_batches;
@@ -172,9 +173,9 @@ impl<T: Scalar> Rule<T> {
             self.closed_products = closed.filter(|form| matches!(form, ClosedForm::Erf));
             complete &= self.closed_products.is_some();
             if self.closed_products.is_none() {
-                (self.quads, self.places) = quads(&terms, m, exchangeable);
-                for index in 0..self.quads.len() {
-                    self.add_quad_nodes(limit, index, scrambles)?;
+                (self.quadruples, self.places) = quadruples(&terms, m, exchangeable);
+                for index in 0..self.quadruples.len() {
+                    self.add_quadruple_nodes(limit, index, scrambles)?;
                 }
             }
             self.work.products = vec![T::zero(); terms.products().len()];
@@ -205,7 +206,7 @@ impl<T: Scalar> Rule<T> {
         (limit.quadrature == Quadrature::Automatic && centred && regular && !limit.penalised).then_some(form)
     }
 
-    fn add_plane(
+    fn add_pair(
         &mut self,
         limit: &Limit<'_, T>,
         (i, j): (usize, usize),
@@ -228,7 +229,7 @@ impl<T: Scalar> Rule<T> {
         let factor = Factor::new(&covariance, 2, rotated);
         let reflected = (0..2).find(|&k| factor.is_odd_under_exchange(k));
         let (nodes, odd) = if let Some(form) = closed {
-            (PlaneNodes::Closed(form), None)
+            (PairNodes::Closed(form), None)
         } else if let Some(at) = panels {
             let mut nodes = KinkedNodes::new(at, self.accuracy.fixed);
             let mut rows = [[T::zero(); 2]; 2];
@@ -236,25 +237,25 @@ impl<T: Scalar> Rule<T> {
             if nodes.at([T::zero(); 2], rows).count() > limit.node_budget {
                 return None;
             }
-            (PlaneNodes::Kinked(nodes), None)
+            (PairNodes::Kinked(nodes), None)
         } else {
             let (table, halved) = self.table(limit, &coordinates(&factor, 2), scrambles)?;
-            (PlaneNodes::Table(table), reflected.filter(|_| halved))
+            (PairNodes::Table(table), reflected.filter(|_| halved))
         };
-        self.planes.push(Plane { i, j, nodes, odd });
-        self.work.plane_factors.push(factor);
-        self.work.planes.push(PlaneAverages::new(limit.features));
+        self.field_pairs.push(FieldPair { i, j, nodes, odd });
+        self.work.pair_factors.push(factor);
+        self.work.field_pairs.push(PairAverages::new(limit.features));
         Some(())
     }
 
-    fn add_quad_nodes(&mut self, limit: &Limit<'_, T>, index: usize, scrambles: &[u32]) -> Option<()> {
-        let quad = &self.quads[index];
+    fn add_quadruple_nodes(&mut self, limit: &Limit<'_, T>, index: usize, scrambles: &[u32]) -> Option<()> {
+        let quadruple = &self.quadruples[index];
         let mut covariance = vec![T::zero(); 16];
-        self.work.moments.covariance(&quad.fields, &mut covariance);
-        let factor = Factor::new(&covariance, 4, quad.is_symmetric() && limit.is_exchangeable());
+        self.work.moments.covariance(&quadruple.fields, &mut covariance);
+        let factor = Factor::new(&covariance, 4, quadruple.is_symmetric() && limit.is_exchangeable());
         let (table, _) = self.table(limit, &coordinates(&factor, 4), scrambles)?;
-        self.quads[index].table = table;
-        self.work.quad_factors.push(factor);
+        self.quadruples[index].table = table;
+        self.work.quadruple_factors.push(factor);
         Some(())
     }
 
@@ -293,7 +294,7 @@ impl<T: Scalar> Rule<T> {
     /// Fits offset and slope of g' to the mean of C and to how far it strays over batches.
     fn fit_penalty(&mut self, limit: &Limit<'_, T>) {
         self.update_work(limit);
-        self.average_planes(limit);
+        self.average_pairs(limit);
         let m = limit.neurons;
         for at in (0..m * m).filter(|at| at / m != at % m) {
             let mean = self.work.means[at];
@@ -336,21 +337,21 @@ impl<T: Scalar> Rule<T> {
     /// have none.
     #[must_use]
     pub fn nodes(&self) -> u64 {
-        let planes = self.planes.iter().map(|plane| match &plane.nodes {
-            PlaneNodes::Table(table) => table.count() * 2,
-            PlaneNodes::Kinked(nodes) => nodes.table().count() * 2,
-            PlaneNodes::Closed(_) => 0,
+        let field_pairs = self.field_pairs.iter().map(|field_pair| match &field_pair.nodes {
+            PairNodes::Table(table) => table.count() * 2,
+            PairNodes::Kinked(nodes) => nodes.table().count() * 2,
+            PairNodes::Closed(_) => 0,
         });
-        let quads = self.quads.iter().map(Quad::count);
+        let quadruples = self.quadruples.iter().map(Quadruple::count);
         let batches = self.batches.as_ref().map_or(0, BatchTable::count);
-        (planes.chain(quads).sum::<usize>() * self.groups.count() + batches) as u64
+        (field_pairs.chain(quadruples).sum::<usize>() * self.groups.count() + batches) as u64
     }
 
     /// Refits moments and factors to the state in the work space.
     pub(super) fn update_work(&mut self, limit: &Limit<'_, T>) {
         self.groups.update(&self.work.state, &self.hidden);
-        let Self { planes, quads, hidden, work, .. } = self;
-        work.update(limit, planes, quads, hidden);
+        let Self { field_pairs, quadruples, hidden, work, .. } = self;
+        work.update(limit, field_pairs, quadruples, hidden);
     }
 
     /// Whether the nodes still resolve the fields at that state.
@@ -371,12 +372,18 @@ impl<T: Scalar> Rule<T> {
         }
         let fits =
             |factor: &Factor<T>, table: &NodeTable<T>, fields: usize| table.resolves(&coordinates(factor, fields));
-        let planes = self.planes.iter().zip(&self.work.plane_factors).all(|(plane, factor)| match &plane.nodes {
-            PlaneNodes::Table(table) => fits(factor, table, 2),
-            // These nodes move with the state.
-            PlaneNodes::Kinked(_) | PlaneNodes::Closed(_) => true,
-        });
-        planes && self.quads.iter().zip(&self.work.quad_factors).all(|(quad, factor)| fits(factor, &quad.table, 4))
+        let field_pairs =
+            self.field_pairs.iter().zip(&self.work.pair_factors).all(|(field_pair, factor)| match &field_pair.nodes {
+                PairNodes::Table(table) => fits(factor, table, 2),
+                // These nodes move with the state.
+                PairNodes::Kinked(_) | PairNodes::Closed(_) => true,
+            });
+        field_pairs
+            && self
+                .quadruples
+                .iter()
+                .zip(&self.work.quadruple_factors)
+                .all(|(quadruple, factor)| fits(factor, &quadruple.table, 4))
     }
 
     /// The coefficients at `state` by this rule; returns the number of nodes used.
@@ -384,7 +391,7 @@ impl<T: Scalar> Rule<T> {
         &mut self,
         limit: &Limit<'_, T>,
         state: &OrderParameters<T>,
-        out: &mut super::Coefficients<T>,
+        out: &mut crate::limit::Coefficients<T>,
     ) -> u64 {
         self.apply_to(limit, state.q(), state.r(), out)
     }
@@ -395,7 +402,7 @@ impl<T: Scalar> Rule<T> {
         limit: &Limit<'_, T>,
         q: &DMatrix<T>,
         r: &DMatrix<T>,
-        out: &mut super::Coefficients<T>,
+        out: &mut crate::limit::Coefficients<T>,
     ) -> u64 {
         self.work.state.copy_from(q, r);
         self.run(limit);
@@ -433,15 +440,20 @@ impl<T: Scalar> Rule<T> {
 
     /// All averages, of which the coefficients are made.
     pub(super) fn average(&mut self, limit: &Limit<'_, T>) {
-        self.average_planes(limit);
-        self.average_quads(limit);
+        self.average_pairs(limit);
+        self.average_quadruples(limit);
     }
 
     /// The coefficients from the averages.
     pub(super) fn assemble(&mut self, limit: &Limit<'_, T>) {
-        let Self { planes, terms, offsets, slopes, batches, work, .. } = self;
-        let frozen =
-            super::assembly::Frozen { planes, terms: terms.as_ref(), offsets, slopes, batches: batches.as_ref() };
+        let Self { field_pairs, terms, offsets, slopes, batches, work, .. } = self;
+        let frozen = crate::limit::assembly::Frozen {
+            field_pairs,
+            terms: terms.as_ref(),
+            offsets,
+            slopes,
+            batches: batches.as_ref(),
+        };
         work.assemble(limit, &frozen);
     }
 }
@@ -455,7 +467,7 @@ pub struct Moving<'a, N> {
     pub(crate) r: &'a [N],
 }
 
-impl<T: Scalar, N: Number<T>> Work<T, N> {
+impl<T: Compiled, N: Number<T>> Work<T, N> {
     pub(super) fn moving(&self) -> Moving<'_, N> {
         Moving { coefficients: &self.out, q: &self.state.q, r: &self.state.r }
     }
@@ -466,10 +478,10 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
             numbers: Numbers::constants(limit),
             state: State { q: vec![N::zero(); p * m], r: vec![N::zero(); m * m] },
             moments: StateMoments::new(p, m),
-            plane_factors: Vec::new(),
-            quad_factors: Vec::new(),
+            pair_factors: Vec::new(),
+            quadruple_factors: Vec::new(),
             batch: None,
-            planes: Vec::new(),
+            field_pairs: Vec::new(),
             means: vec![N::zero(); m * m],
             products: Vec::new(),
             out: Assembled::new(p, m),
@@ -486,10 +498,10 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         let factors = |factors: &[Factor<T, N>]| factors.iter().map(Factor::with_numbers).collect();
         let batch = self.batch.as_ref().zip(batches);
         Work {
-            plane_factors: factors(&self.plane_factors),
-            quad_factors: factors(&self.quad_factors),
+            pair_factors: factors(&self.pair_factors),
+            quadruple_factors: factors(&self.quadruple_factors),
             batch: batch.map(|((factor, _), table)| (factor.with_numbers(), table.work())),
-            planes: vec![PlaneAverages::new(limit.features); self.planes.len()],
+            field_pairs: vec![PairAverages::new(limit.features); self.field_pairs.len()],
             products: vec![M::zero(); self.products.len()],
             ..Work::new(limit)
         }
@@ -499,17 +511,17 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
     pub(super) fn update(
         &mut self,
         limit: &Limit<'_, T>,
-        planes: &[Plane<T>],
-        quads: &[Quad<T>],
+        field_pairs: &[FieldPair<T>],
+        quadruples: &[Quadruple<T>],
         hidden: &HiddenQuadrature<T>,
     ) {
         self.moments.update(&self.numbers, &self.state, &hidden.gaussian);
-        for (plane, factor) in planes.iter().zip(&mut self.plane_factors) {
-            self.moments.covariance(&[(0, plane.i), (1, plane.j)], &mut self.covariance[..4]);
+        for (field_pair, factor) in field_pairs.iter().zip(&mut self.pair_factors) {
+            self.moments.covariance(&[(0, field_pair.i), (1, field_pair.j)], &mut self.covariance[..4]);
             factor.update(&self.covariance[..4]);
         }
-        for (quad, factor) in quads.iter().zip(&mut self.quad_factors) {
-            self.moments.covariance(&quad.fields, &mut self.covariance[..16]);
+        for (quadruple, factor) in quadruples.iter().zip(&mut self.quadruple_factors) {
+            self.moments.covariance(&quadruple.fields, &mut self.covariance[..16]);
             factor.update(&self.covariance[..16]);
         }
         if let Some((factor, _)) = &mut self.batch {
@@ -524,7 +536,7 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
     }
 }
 
-impl<T: Scalar> Limit<'_, T> {
+impl<T: Compiled> Limit<'_, T> {
     /// Whether averages over some fields are over Sobol points.
     fn samples_fields(&self, smoothness: &Smoothness<T>) -> bool {
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });
@@ -543,7 +555,7 @@ fn all_fields(neurons: usize) -> Vec<(usize, usize)> {
     (0..2).flat_map(|v| (0..neurons).map(move |i| (v, i))).collect()
 }
 
-fn coordinates<T: Scalar>(factor: &Factor<T>, fields: usize) -> Vec<Coordinate> {
+fn coordinates<T: Compiled>(factor: &Factor<T>, fields: usize) -> Vec<Coordinate> {
     (0..fields)
         .map(|k| Coordinate { gain: factor.gain(k).as_f64(), reflected: factor.is_odd_under_exchange(k) })
         .collect()

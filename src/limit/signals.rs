@@ -6,9 +6,9 @@
 //! two fields of each view, however many neurons there are. The fluctuations of C over the rest of the batch bring in
 //! products of P_ik = y_i¹ y_k². The quadratic penalty has offset 0 and slope 1.
 
-use super::number::Number;
-use super::parameters::Numbers;
 use crate::Scalar;
+use crate::limit::parameters::Numbers;
+use crate::numerics::dual::Number;
 
 /// Which function of the two fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,10 +1,10 @@
 //! The typed builder of [`Model`]: parts that have no default are type parameters that start as [`Unset`].
 
-use super::{
-    AugmentationNoise, Constraint, GradientFlow, HiddenDistribution, L2, Model, ModelError, Nonlinearity, Penalty,
+use crate::Scalar;
+use crate::model::{
+    AugmentationNoise, Constraint, GradientPath, HiddenDistribution, L2, Model, ModelError, Nonlinearity, Penalty,
     Quadratic, Regularizer,
 };
-use crate::Scalar;
 
 /// A part of a model that is still missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,13 +54,13 @@ pub struct Unset;
 /// | [`learning_rate`](Self::learning_rate) | τ | none: must be set |
 /// | [`weight_decay`](Self::weight_decay) | γ | 0 |
 /// | [`regularizer`](Self::regularizer) | φ | [`L2`] |
-/// | [`neurons`](Self::neurons) | m | 1 |
+/// | [`n_neurons`](Self::n_neurons) | m | 1 |
 /// | [`batch_size`](Self::batch_size) | B | 1 |
 /// | [`background_std`](Self::background_std) | η | 1 |
 /// | [`penalty_strength`](Self::penalty_strength) | λ | 0: no penalty |
 /// | [`penalty`](Self::penalty) | g | [`Quadratic`] |
 /// | [`constraint`](Self::constraint) | - | [`Constraint::None`] |
-/// | [`gradient_flow`](Self::gradient_flow) | - | [`GradientFlow::BothViews`] |
+/// | [`gradient_path`](Self::gradient_path) | - | [`GradientPath::BothViews`] |
 #[derive(Debug, Clone)]
 pub struct ModelBuilder<S = Unset, H = Unset, A = Unset, R = Unset, T = f64, G = L2, P = Quadratic> {
     nonlinearity: S,
@@ -75,7 +75,7 @@ pub struct ModelBuilder<S = Unset, H = Unset, A = Unset, R = Unset, T = f64, G =
     penalty_strength: Option<T>,
     background_std: Option<T>,
     constraint: Constraint,
-    gradient_flow: GradientFlow,
+    gradient_path: GradientPath,
 }
 
 impl Model {
@@ -101,7 +101,7 @@ impl Model {
             penalty_strength: None,
             background_std: None,
             constraint: Constraint::None,
-            gradient_flow: GradientFlow::BothViews,
+            gradient_path: GradientPath::BothViews,
         }
     }
 }
@@ -122,31 +122,31 @@ impl<S, H, A, R, T: Scalar, G, P> ModelBuilder<S, H, A, R, T, G, P> {
         /// The nonlinearity σ: any [`Nonlinearity`].
         nonlinearity: X => ModelBuilder<X, H, A, R, T, G, P>,
         { hidden, noise, learning_rate, weight_decay, regularizer, penalty, neurons, batch_size, penalty_strength,
-          background_std, constraint, gradient_flow }
+          background_std, constraint, gradient_path }
     );
     typed_setter!(
         /// The law of the hidden variables: any [`HiddenDistribution`]. Its dimension is the number of features.
         hidden: X => ModelBuilder<S, X, A, R, T, G, P>,
         { nonlinearity, noise, learning_rate, weight_decay, regularizer, penalty, neurons, batch_size,
-          penalty_strength, background_std, constraint, gradient_flow }
+          penalty_strength, background_std, constraint, gradient_path }
     );
     typed_setter!(
         /// The augmentation noise: any [`AugmentationNoise`].
         noise: X => ModelBuilder<S, H, X, R, T, G, P>,
         { nonlinearity, hidden, learning_rate, weight_decay, regularizer, penalty, neurons, batch_size,
-          penalty_strength, background_std, constraint, gradient_flow }
+          penalty_strength, background_std, constraint, gradient_path }
     );
     typed_setter!(
         /// The regulariser φ: any [`Regularizer`]. It acts with the strength [`weight_decay`](Self::weight_decay).
         regularizer: X => ModelBuilder<S, H, A, R, T, X, P>,
         { nonlinearity, hidden, noise, learning_rate, weight_decay, penalty, neurons, batch_size, penalty_strength,
-          background_std, constraint, gradient_flow }
+          background_std, constraint, gradient_path }
     );
     typed_setter!(
         /// The penalty g: any [`Penalty`]. It acts with the strength [`penalty_strength`](Self::penalty_strength).
         penalty: X => ModelBuilder<S, H, A, R, T, G, X>,
         { nonlinearity, hidden, noise, learning_rate, weight_decay, regularizer, neurons, batch_size,
-          penalty_strength, background_std, constraint, gradient_flow }
+          penalty_strength, background_std, constraint, gradient_path }
     );
 
     /// The learning rate τ > 0: a step moves w_i by −τ ∂F/∂w_i, with ∂F/∂w_i of order 1/√N per sample.
@@ -165,7 +165,7 @@ impl<S, H, A, R, T: Scalar, G, P> ModelBuilder<S, H, A, R, T, G, P> {
             penalty_strength: self.penalty_strength,
             background_std: self.background_std,
             constraint: self.constraint,
-            gradient_flow: self.gradient_flow,
+            gradient_path: self.gradient_path,
         }
     }
 
@@ -178,7 +178,7 @@ impl<S, H, A, R, T: Scalar, G, P> ModelBuilder<S, H, A, R, T, G, P> {
 
     /// The number m ≥ 1 of neurons. Default 1.
     #[must_use]
-    pub fn neurons(mut self, neurons: usize) -> Self {
+    pub fn n_neurons(mut self, neurons: usize) -> Self {
         self.neurons = neurons;
         self
     }
@@ -213,8 +213,8 @@ impl<S, H, A, R, T: Scalar, G, P> ModelBuilder<S, H, A, R, T, G, P> {
 
     /// Which views the gradient flows through. Default both.
     #[must_use]
-    pub fn gradient_flow(mut self, gradient_flow: GradientFlow) -> Self {
-        self.gradient_flow = gradient_flow;
+    pub fn gradient_path(mut self, gradient_path: GradientPath) -> Self {
+        self.gradient_path = gradient_path;
         self
     }
 }
@@ -281,15 +281,15 @@ where
             penalty_strength,
             background_std,
             constraint: self.constraint,
-            gradient_flow: self.gradient_flow,
+            gradient_path: self.gradient_path,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Independent, Law, NoNoise, Tanh, ViewCovariance};
     use super::*;
+    use crate::model::{Independent, Law, NoNoise, Tanh, ViewCovariance};
 
     fn builder() -> ModelBuilder<Tanh, Independent, NoNoise, f64> {
         let hidden = Independent::new([Law::two_point(1.0).unwrap()]).unwrap();
@@ -299,9 +299,9 @@ mod tests {
     #[test]
     fn defaults_are_those_documented() {
         let model = builder().build().unwrap();
-        assert_eq!((model.neurons(), model.batch_size(), model.features()), (1, 1, 1));
+        assert_eq!((model.n_neurons(), model.batch_size(), model.n_features()), (1, 1, 1));
         assert_eq!((model.weight_decay(), model.penalty_strength(), model.background_std()), (0.0, 0.0, 1.0));
-        assert_eq!((model.constraint(), model.gradient_flow()), (Constraint::None, GradientFlow::BothViews));
+        assert_eq!((model.constraint(), model.gradient_path()), (Constraint::None, GradientPath::BothViews));
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod tests {
             assert!(matches!(builder().background_std(bad).build(), Err(ModelError::BackgroundStd { .. })));
         }
         assert_eq!(builder().learning_rate(0.0).build(), Err(ModelError::LearningRate { value: 0.0 }));
-        assert_eq!(builder().neurons(0).build(), Err(ModelError::Neurons { value: 0 }));
+        assert_eq!(builder().n_neurons(0).build(), Err(ModelError::Neurons { value: 0 }));
         assert_eq!(builder().batch_size(0).build(), Err(ModelError::BatchSize { value: 0 }));
     }
 

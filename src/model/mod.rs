@@ -4,20 +4,20 @@
 
 mod builder;
 pub mod hidden;
+mod loss;
 mod noise;
 mod nonlinearity;
-mod penalty;
 mod regularizer;
 
 pub use builder::{ModelBuilder, Unset};
 pub(crate) use hidden::HiddenLaw;
 pub use hidden::{HiddenDistribution, HiddenVariable, Independent, Law};
+pub use loss::{Penalty, PseudoHuber, Quadratic, Quartic};
 pub use noise::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 pub use nonlinearity::{
     ClosedForm, Erf, FromFunctions, Identity, LeakyRelu, Nonlinearity, Parity, Polynomial, Relu, Sigmoid, Smoothness,
     Softplus, Tanh,
 };
-pub use penalty::{Penalty, PseudoHuber, Quadratic, Quartic};
 pub use regularizer::{ElasticNet, L1, L2, LinearRegularizer, Regularizer, RegularizerFunction, SmoothedL1};
 
 use crate::Scalar;
@@ -150,7 +150,7 @@ pub enum Constraint {
 /// Which views the gradient flows through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum GradientFlow {
+pub enum GradientPath {
     /// Both views: the gradient of the loss.
     #[default]
     BothViews,
@@ -179,7 +179,7 @@ pub enum GradientFlow {
 ///     .learning_rate(0.3)
 ///     .weight_decay(0.5)
 ///     .build()?;
-/// assert_eq!((model.features(), model.neurons(), model.batch_size()), (1, 1, 1));
+/// assert_eq!((model.n_features(), model.n_neurons(), model.batch_size()), (1, 1, 1));
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -197,7 +197,7 @@ pub struct Model<T = f64, S = Unset, H = Unset, A = Unset, G = L2, P = Quadratic
     penalty_strength: T,
     background_std: T,
     constraint: Constraint,
-    gradient_flow: GradientFlow,
+    gradient_path: GradientPath,
 }
 
 impl<T: Scalar, S, H, A, G, P> Model<T, S, H, A, G, P> {
@@ -227,12 +227,12 @@ impl<T: Scalar, S, H, A, G, P> Model<T, S, H, A, G, P> {
     }
 
     /// The number p of features.
-    pub fn features(&self) -> usize {
+    pub fn n_features(&self) -> usize {
         self.features
     }
 
     /// The number m of neurons.
-    pub fn neurons(&self) -> usize {
+    pub fn n_neurons(&self) -> usize {
         self.neurons
     }
 
@@ -267,8 +267,8 @@ impl<T: Scalar, S, H, A, G, P> Model<T, S, H, A, G, P> {
     }
 
     /// Which views the gradient flows through.
-    pub fn gradient_flow(&self) -> GradientFlow {
-        self.gradient_flow
+    pub fn gradient_path(&self) -> GradientPath {
+        self.gradient_path
     }
 
     /// D = η² 11ᵀ + K^b: covariance over the views of one background coordinate of x (theory §2).

@@ -5,8 +5,8 @@
 
 use rand::Rng;
 
-use super::ModelError;
 use crate::Scalar;
+use crate::model::ModelError;
 
 /// A covariance over the two views, [[v11, v12], [v12, v22]], positive semidefinite.
 #[derive(Debug, Clone, Copy, PartialEq)]

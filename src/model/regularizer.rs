@@ -3,8 +3,8 @@
 //! In: the trait [`Regularizer`], the compile-time marker [`LinearRegularizer`] of those under which the moments
 //! close (theory §5), and the usual choices.
 
-use super::ModelError;
 use crate::Scalar;
+use crate::model::ModelError;
 
 /// A regulariser, given by φ, the derivative of the penalty on one weight.
 ///

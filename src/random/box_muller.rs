@@ -1,7 +1,7 @@
 //! The Box-Muller transform of whole blocks: two uniform numbers give √(−2 ln u) (cos θ, sin θ), two standard normals.
 //!
 //! In: one block of normals from the next rounds of the lanes, in double precision (two rounds) and in single precision
-//! (one). Out: blocks that are used in part (see [`super::lane_rng`]).
+//! (one). Out: blocks that are used in part (see [`crate::random::lane_rng`]).
 //!
 //! A transform is a few loops over the lanes, so that one's divisions and square roots overlap with the next one's
 //! polynomials; in a single loop they would wait for each other. Loops read and write scratch arrays that alias
@@ -10,8 +10,8 @@
 //! Source: G. E. P. Box and M. E. Muller, *A note on the generation of random normal deviates*, Ann. Math. Statist. 29
 //! (1958), [doi:10.1214/aoms/1177706645](https://doi.org/10.1214/aoms/1177706645).
 
-use super::elementary::{cos_sin, cos_sin_single, minus_two_ln, minus_two_ln_single, reduce, reduce_single};
-use super::lane_state::{LaneState, WIDTH};
+use crate::random::elementary::{cos_sin, cos_sin_single, minus_two_ln, minus_two_ln_single, reduce, reduce_single};
+use crate::random::lane_state::{LaneState, WIDTH};
 
 /// Normals in a block: two for each lane.
 pub(super) const BLOCK: usize = 2 * WIDTH;
@@ -19,7 +19,7 @@ pub(super) const BLOCK: usize = 2 * WIDTH;
 /// What passes from one loop to the next.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-pub struct Scratch<T, A> {
+pub(crate) struct Scratch<T, A> {
     angles: [A; WIDTH],
     exponents: [T; WIDTH],
     radii: [T; WIDTH],
@@ -41,7 +41,7 @@ impl<T: Copy + Default, A: Copy + Default> Default for Scratch<T, A> {
 }
 
 /// A number type with a Box-Muller transform.
-pub trait BoxMuller: Copy + Default {
+pub(crate) trait BoxMuller: Copy + Default {
     /// The scratch arrays of its transform.
     type Scratch: std::fmt::Debug + Clone + Default;
 
@@ -134,7 +134,7 @@ mod tests {
         let mut results = vec![zeros(), zeros()];
         blocks(&mut state(), &mut results[0]);
         let out = &mut results[1];
-        crate::lanes::dispatch(
+        crate::numerics::lanes::dispatch(
             #[inline(always)]
             || blocks(&mut state(), out),
         );

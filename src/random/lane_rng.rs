@@ -1,22 +1,23 @@
 //! The generator: a stream of words, of normals in double and of normals in single precision.
 //!
 //! In: seeding, streams for replicates, and stocks, which make every output independent of how requests are split.
-//! Out: the arithmetic of a block (see [`super::box_muller`]).
+//! Out: the arithmetic of a block (see [`crate::random::box_muller`]).
 
 use std::convert::Infallible;
 
 use rand::{SeedableRng, TryRng, rand_core};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::FillNormal;
-use super::box_muller::{BLOCK, BoxMuller};
-use super::lane_state::{LaneState, WIDTH};
 use crate::Scalar;
-use crate::lanes::dispatch;
+use crate::numerics::lanes::dispatch;
+use crate::random::FillNormal;
+use crate::random::box_muller::{BLOCK, BoxMuller};
+use crate::random::lane_state::{LaneState, WIDTH};
+use crate::scalar::InPrecision;
 
 /// A block of which the first `used` items have been given away.
 #[derive(Debug, Clone)]
-pub struct Stock<T, const N: usize> {
+pub(crate) struct Stock<T, const N: usize> {
     items: [T; N],
     used: usize,
 }
@@ -35,24 +36,6 @@ impl<T: Copy + Default, const N: usize> Stock<T, N> {
         now.copy_from_slice(&left[..count]);
         self.used += count;
         later
-    }
-}
-
-/// A number type of which the generator keeps a stock.
-pub trait Stocked: BoxMuller {
-    /// The lanes and the stock of this type.
-    fn parts(rng: &mut LaneRng) -> (&mut LaneState, &mut Stock<Self, BLOCK>);
-}
-
-impl Stocked for f64 {
-    fn parts(rng: &mut LaneRng) -> (&mut LaneState, &mut Stock<Self, BLOCK>) {
-        (&mut rng.state, &mut rng.doubles)
-    }
-}
-
-impl Stocked for f32 {
-    fn parts(rng: &mut LaneRng) -> (&mut LaneState, &mut Stock<Self, BLOCK>) {
-        (&mut rng.state, &mut rng.singles)
     }
 }
 
@@ -203,28 +186,35 @@ impl TryRng for LaneRng {
 
 impl<T: Scalar> FillNormal<T> for LaneRng {
     fn fill_normal(&mut self, out: &mut [T]) {
-        let (state, stock) = T::parts(self);
-        let out = stock.take(out);
-        if out.is_empty() {
-            return;
+        match T::in_precision(out) {
+            InPrecision::Single(out) => fill(&mut self.state, &mut self.singles, out),
+            InPrecision::Double(out) => fill(&mut self.state, &mut self.doubles, out),
         }
-        dispatch(
-            #[inline(always)]
-            || {
-                let mut scratch = T::Scratch::default();
-                // In memory, aligned to cache lines, as then is the stack to which the vectors of a block are spilled:
-                // left in registers by the optimiser, unaligned spills cost a tenth.
-                let scratch = std::hint::black_box(&mut scratch);
-                let (blocks, rest) = out.as_chunks_mut();
-                for block in blocks {
-                    T::block(state, scratch, block);
-                }
-                if !rest.is_empty() {
-                    T::block(state, scratch, &mut stock.items);
-                    stock.used = 0;
-                    stock.take(rest);
-                }
-            },
-        );
     }
+}
+
+/// Fills `out` from the stock, then from new blocks.
+fn fill<T: BoxMuller>(state: &mut LaneState, stock: &mut Stock<T, BLOCK>, out: &mut [T]) {
+    let out = stock.take(out);
+    if out.is_empty() {
+        return;
+    }
+    dispatch(
+        #[inline(always)]
+        || {
+            let mut scratch = T::Scratch::default();
+            // In memory, aligned to cache lines, as then is the stack to which the vectors of a block are spilled:
+            // left in registers by the optimiser, unaligned spills cost a tenth.
+            let scratch = std::hint::black_box(&mut scratch);
+            let (blocks, rest) = out.as_chunks_mut();
+            for block in blocks {
+                T::block(state, scratch, block);
+            }
+            if !rest.is_empty() {
+                T::block(state, scratch, &mut stock.items);
+                stock.used = 0;
+                stock.take(rest);
+            }
+        },
+    );
 }

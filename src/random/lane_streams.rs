@@ -1,16 +1,17 @@
 //! Thirty-two streams side by side, each with a seed of its own: what one lane draws does not depend on its neighbours.
 //!
 //! In: normals and uniforms for all lanes at once, and a [`rand`] generator for one lane at a time. Out: the arithmetic
-//! of a block (see [`super::box_muller`]); one stream over all lanes (see [`super::LaneRng`]).
+//! of a block (see [`crate::random::box_muller`]); one stream over all lanes (see [`crate::random::LaneRng`]).
 
 use std::convert::Infallible;
 
 use rand::{SeedableRng, TryRng, rand_core};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::box_muller::{BLOCK, BoxMuller};
-use super::lane_state::{LaneState, Round, WIDTH};
 use crate::Scalar;
+use crate::random::box_muller::{BLOCK, BoxMuller};
+use crate::random::lane_state::{LaneState, Round, WIDTH};
+use crate::scalar::InPrecision;
 
 /// A number for each lane.
 pub(crate) type Row<T> = [T; WIDTH];
@@ -23,7 +24,7 @@ const STOCK: usize = 16;
 
 /// Four generators for each lane: xoshiro256++ of the lane's seed, and that after one, two and three jumps of 2¹²⁸ steps.
 ///
-/// The first gives normals (as [`super::LaneRng`] makes them of two words; one word in single precision), the second
+/// The first gives normals (as [`crate::random::LaneRng`] makes them of two words; one word in single precision), the second
 /// words and uniforms, always for all lanes at once. The third gives words to one lane at a time, the fourth too, where a lane
 /// needs more than its neighbours; so that the first two never fall out of step.
 #[derive(Debug, Clone)]
@@ -51,8 +52,20 @@ impl LaneStreams {
 
     /// Two independent normals for each lane: of lane l those at l and at [`WIDTH`] + l.
     #[inline(always)]
-    pub(crate) fn normals<T: BoxMuller>(&mut self, scratch: &mut T::Scratch, block: &mut Block<T>) {
-        T::block(&mut self.normals, scratch, block);
+    pub(crate) fn normals<T: Scalar>(&mut self, scratch: &mut NormalScratch, block: &mut Block<T>) {
+        // A block is as long as it says, in either precision.
+        match T::in_precision(block) {
+            InPrecision::Single(block) => {
+                if let Some(block) = block.first_chunk_mut() {
+                    f32::block(&mut self.normals, &mut scratch.single, block);
+                }
+            }
+            InPrecision::Double(block) => {
+                if let Some(block) = block.first_chunk_mut() {
+                    f64::block(&mut self.normals, &mut scratch.double, block);
+                }
+            }
+        }
     }
 
     /// A word for each lane.
@@ -145,16 +158,23 @@ generator!(LaneWords, self, {
 });
 generator!(SpareWords, self, self.state.step(self.lane));
 
+/// What the transform needs to make normals, in either precision.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NormalScratch {
+    single: <f32 as BoxMuller>::Scratch,
+    double: <f64 as BoxMuller>::Scratch,
+}
+
 /// Room for the two normals of each lane.
 #[derive(Debug, Clone)]
 pub(crate) struct NormalBlock<T: Scalar> {
-    pub(crate) scratch: T::Scratch,
+    pub(crate) scratch: NormalScratch,
     pub(crate) block: Block<T>,
 }
 
 impl<T: Scalar> Default for NormalBlock<T> {
     fn default() -> Self {
-        Self { scratch: T::Scratch::default(), block: [T::zero(); BLOCK] }
+        Self { scratch: NormalScratch::default(), block: [T::zero(); BLOCK] }
     }
 }
 

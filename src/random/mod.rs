@@ -9,12 +9,13 @@ mod lane_rng;
 mod lane_state;
 mod lane_streams;
 mod rows;
+mod wishart;
 
 pub use lane_rng::LaneRng;
-pub(crate) use lane_rng::Stocked;
 pub(crate) use lane_state::WIDTH;
 pub(crate) use lane_streams::{Block, LaneStreams, NormalBlock, Row};
 pub(crate) use rows::Rows;
+pub(crate) use wishart::{bartlett_factor, chi_squared};
 
 use std::convert::Infallible;
 

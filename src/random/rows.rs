@@ -2,8 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::lane_state::WIDTH;
-use super::lane_streams::Row;
+use crate::random::lane_state::WIDTH;
+use crate::random::lane_streams::Row;
 
 /// The size of a cache line in bytes.
 const LINE: usize = 64;

@@ -2,21 +2,22 @@
 //! it, and the rest of its gradient as one Gaussian matrix.
 //!
 //! In: the update, for any regulariser. Out: noise that is not Gaussian (see
-//! [`DirectSgd`](super::DirectSgd)).
+//! [`DirectSgd`](crate::sgd::DirectSgd)).
 
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
-use super::frame::Frame;
-use super::span::Span;
-use super::start::{Setup, Start, normalise};
-use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
-use crate::kernels::{Columns, combine, dot};
-use crate::lanes::dispatch;
 use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
-use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::numerics::kernels::{Columns, combine, dot};
+use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
+use crate::sgd::batch::frame::Frame;
+use crate::sgd::batch::span::Span;
+use crate::sgd::start::{Setup, Start, normalise};
+use crate::sgd::{Divergence, SgdError, Simulator};
+use crate::start::Features;
+use crate::state::{OrderParameters, OrderParametersError};
 
 /// Builds a [`CompressedSgd`]; made by [`CompressedSgd::builder`].
 #[derive(Debug, Clone)]
@@ -93,7 +94,7 @@ where
         let span = Span::new(self.model, "compressed SGD")?;
         let (features, weights) = self.setup.build(self.model, &mut rng)?;
         let (n, m) = weights.shape();
-        let p = features.features();
+        let p = features.n_features();
         let zeros = |length: usize| vec![T::zero(); length];
         Ok(CompressedSgd {
             model: self.model,
@@ -120,7 +121,7 @@ where
 /// needs, once the errors e are there, no more than one N x m Gaussian matrix,
 /// of covariance L Lᵀ = (1/B²) Σ_b Σ_vv' e_b^v D_vv' e_b^v'ᵀ per row, with its components in span(U, W) replaced by
 /// those that were drawn. Per step and coordinate that is the rank of L, at most min(m, 2B), normals.
-/// [`DirectSgd`](super::DirectSgd) needs 2B.
+/// [`DirectSgd`](crate::sgd::DirectSgd) needs 2B.
 ///
 /// Any regulariser, the sphere constraint and stop gradient are as in direct SGD. The frame of span(U, W) is built anew
 /// from the weights at every step, orthogonal to rounding even where R − QᵀQ is nearly or exactly singular, so nothing
@@ -209,7 +210,7 @@ where
     #[inline(always)]
     fn advance(&mut self) -> bool {
         let (n, m) = self.weights.shape();
-        let (p, k, rank) = (self.features.features(), self.frame.rank, self.span.noise_rank);
+        let (p, k, rank) = (self.features.n_features(), self.frame.rank, self.span.noise_rank);
         let (features, frame) = (self.features.matrix().as_slice(), &self.frame.vectors[..k * n]);
         let noise = &self.noise[..rank * n];
         for (g, dots) in noise.chunks_exact(n).zip(self.noise_dots.chunks_exact_mut(p + k)) {

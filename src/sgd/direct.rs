@@ -9,17 +9,18 @@
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
-use super::batch::Batch;
-use super::start::{Setup, Start, normalise};
-use super::{Divergence, Features, SgdError, Simulator};
 use crate::Scalar;
-use crate::kernels::{Columns, add_scaled, combine, dot};
-use crate::lanes::dispatch;
 use crate::model::{
     AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer, ViewCovariance,
 };
-use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::numerics::kernels::{Columns, add_scaled, combine, dot};
+use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
+use crate::sgd::batch::error_signals::Batch;
+use crate::sgd::start::{Setup, Start, normalise};
+use crate::sgd::{Divergence, SgdError, Simulator};
+use crate::start::Features;
+use crate::state::{OrderParameters, OrderParametersError};
 
 /// Builds a [`DirectSgd`]; made by [`DirectSgd::builder`].
 #[derive(Debug, Clone)]
@@ -164,7 +165,7 @@ where
     R: Rng + FillNormal<T>,
 {
     fn new(model: &'a Model<T, S, H, A, G, P>, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
-        let (batch, p, m) = (model.batch_size(), model.features(), model.neurons());
+        let (batch, p, m) = (model.batch_size(), model.n_features(), model.n_neurons());
         let zeros = |length: usize| vec![T::zero(); length];
         let (zero, one) = (T::zero(), T::one());
         let gaussian = model.noise().is_gaussian();
@@ -210,9 +211,9 @@ where
 
     /// Parts are normals, and the shifts replace what they have along the features.
     fn draw_gaussian(&mut self, b: usize) {
-        let (n, p) = (self.features.dimension(), self.features.features());
+        let (n, p) = (self.features.dimension(), self.features.n_features());
         let root = T::of_usize(n).sqrt();
-        let width = p + self.model.neurons();
+        let width = p + self.model.n_neurons();
         for part in 2 * b..2 * b + 2 {
             let products = &mut self.products[part * width..(part + 1) * width];
             products.fill(T::zero());
@@ -253,7 +254,7 @@ where
             *x2 = *x1 + s2;
             *x1 += s1;
         }
-        let width = self.features.features() + self.model.neurons();
+        let width = self.features.n_features() + self.model.n_neurons();
         for part in 2 * b..2 * b + 2 {
             let products = &mut self.products[part * width..(part + 1) * width];
             products.fill(T::zero());
@@ -265,7 +266,7 @@ where
     /// h of every neuron in every view, from the products: h_i = w_i·x/√N, with x of parts and shifts.
     fn fields(&mut self) {
         let (n, m) = self.weights.shape();
-        let (p, size) = (self.features.features(), self.model.batch_size());
+        let (p, size) = (self.features.n_features(), self.model.batch_size());
         let (width, root) = (p + m, T::of_usize(n).sqrt());
         dispatch(
             #[inline(always)]
@@ -299,7 +300,7 @@ where
     #[inline(always)]
     fn advance(&mut self) -> bool {
         let (n, m) = self.weights.shape();
-        let (p, size) = (self.features.features(), self.model.batch_size());
+        let (p, size) = (self.features.n_features(), self.model.batch_size());
         let root = T::of_usize(n).sqrt();
         let rate = self.model.learning_rate();
         let decay = rate * self.model.weight_decay() / T::of_usize(n);
@@ -392,7 +393,7 @@ where
         self.fields();
         dispatch(
             #[inline(always)]
-            || self.batch.error_signals(self.model, self.model.neurons(), batch),
+            || self.batch.error_signals(self.model, self.model.n_neurons(), batch),
         );
         if !self.batch.is_finite() {
             return Err(Divergence { step: self.steps + 1 });
@@ -423,13 +424,13 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::Features;
+    use crate::start::Features;
     use nalgebra::DVector;
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
     use crate::integrate::Output;
-    use crate::model::{GradientFlow, Identity, Independent, L1, Law, NoNoise, Quadratic, RademacherNoise, Tanh};
+    use crate::model::{GradientPath, Identity, Independent, L1, Law, NoNoise, Quadratic, RademacherNoise, Tanh};
 
     fn hidden() -> Independent {
         Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap()
@@ -441,7 +442,7 @@ mod tests {
         b: usize,
         v: usize,
     ) -> Vec<f64> {
-        let (n, p) = (sgd.features.dimension(), sgd.features.features());
+        let (n, p) = (sgd.features.dimension(), sgd.features.n_features());
         let (first, second) = sgd.parts[2 * b * n..2 * (b + 1) * n].split_at(n);
         let coloured = first.iter().zip(second).map(|(x, y)| sgd.colour[v][0] * x + sgd.colour[v][1] * y);
         let mut view: Vec<f64> = coloured.collect();
@@ -455,7 +456,7 @@ mod tests {
     fn check_step<A: AugmentationNoise>(noise: A, neurons: usize, n: usize) {
         let strength = 0.7;
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).learning_rate(0.3);
-        let builder = builder.noise(noise).neurons(neurons).batch_size(2);
+        let builder = builder.noise(noise).n_neurons(neurons).batch_size(2);
         let model = builder.penalty_strength(strength).weight_decay(0.2).regularizer(L1).build().unwrap();
         let mut sgd = DirectSgd::builder(&model, n).seed(3).unwrap();
         let before = sgd.weights().clone();
@@ -549,7 +550,7 @@ mod tests {
     #[test]
     fn the_sphere_constraint_keeps_norms_and_a_seed_fixes_the_run() {
         let build = || Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(0.3);
-        let model = build().constraint(Constraint::Sphere).neurons(2).build().unwrap();
+        let model = build().constraint(Constraint::Sphere).n_neurons(2).build().unwrap();
         let run = || DirectSgd::builder(&model, 30).seed(9).unwrap().run(2.0, &Output::EverySteps(20)).unwrap();
         let trajectory = run();
         assert_eq!(trajectory.times().len(), 4);
@@ -563,14 +564,14 @@ mod tests {
     fn stop_gradient_moves_less_than_the_full_gradient() {
         let run = |flow| {
             let builder = Model::builder().nonlinearity(Identity).hidden(hidden()).noise(NoNoise).learning_rate(0.1);
-            let model = builder.gradient_flow(flow).build().unwrap();
+            let model = builder.gradient_path(flow).build().unwrap();
             let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
             let before = sgd.weights().clone();
             sgd.step().unwrap();
             sgd.weights() - before
         };
         // Without noise the views are equal, and view 1 carries exactly half of the gradient.
-        let difference = run(GradientFlow::BothViews) - 2.0 * run(GradientFlow::StopGradient);
+        let difference = run(GradientPath::BothViews) - 2.0 * run(GradientPath::StopGradient);
         assert!(difference.amax() < 1e-14);
     }
 
@@ -583,7 +584,7 @@ mod tests {
             panic!("a learning rate of 50 diverges")
         };
         assert_eq!(trajectory.times().len() as u64, step);
-        assert!(matches!(trajectory.stop_reason(), crate::trajectory::StopReason::Failure { .. }));
+        assert!(matches!(trajectory.stop_reason(), crate::state::StopReason::Failure { .. }));
     }
 
     #[test]

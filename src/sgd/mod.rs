@@ -15,29 +15,19 @@
 mod batch;
 mod compressed;
 mod direct;
-mod features;
-mod frame;
-mod lane_batch;
-mod lane_rows;
 mod projected;
-mod projected_lanes;
-mod single;
-mod span;
 mod start;
-mod triangle;
 
 pub use compressed::{CompressedSgd, CompressedSgdBuilder};
 pub use direct::{DirectSgd, DirectSgdBuilder};
-pub use features::Features;
-pub use projected::{ProjectedChain, ProjectedChainBuilder};
-pub use projected_lanes::ProjectedLanes;
+pub use projected::{ProjectedChain, ProjectedChainBuilder, ProjectedLanes};
 
 use std::ops::ControlFlow;
 
 use crate::Scalar;
 use crate::integrate::{Output, OutputError};
-use crate::order_parameters::{OrderParameters, OrderParametersError};
-use crate::trajectory::{StopReason, Trajectory};
+use crate::state::{OrderParameters, OrderParametersError};
+use crate::state::{StopReason, Trajectory};
 use start::Records;
 
 /// Why a simulation could not be set up or went wrong.
@@ -223,7 +213,7 @@ mod tests {
         learning_rate: f64,
     ) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
         let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap();
-        let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(learning_rate).neurons(3);
+        let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(learning_rate).n_neurons(3);
         let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
         builder.noise(noise).penalty_strength(0.7).constraint(constraint).build().unwrap()
     }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use nalgebra::DMatrix;
 use rand::Rng;
 
-use super::{Features, SgdError};
 use crate::Scalar;
 use crate::integrate::{Output, OutputError, Schedule};
 use crate::model::{Constraint, Model};
-use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::sgd::SgdError;
+use crate::start::Features;
+use crate::state::{OrderParameters, OrderParametersError};
 
 /// A law of starts.
 type Law<'a, T> = dyn Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a;
@@ -72,19 +73,19 @@ impl<T: Scalar> Setup<'_, T> {
         model: &Model<T, S, H, A, G, P>,
         rng: &mut R,
     ) -> Result<(Features<T>, DMatrix<T>), SgdError<T>> {
-        let (n, p, m) = (self.dimension, model.features(), model.neurons());
+        let (n, p, m) = (self.dimension, model.n_features(), model.n_neurons());
         check_dimension(n, p, m)?;
         let features = match self.features {
             Some(features) => features,
             None => Features::random(n, p, rng)?,
         };
-        check_shape((p, m), (features.features(), m))?;
+        check_shape((p, m), (features.n_features(), m))?;
         if features.dimension() != n {
             return Err(SgdError::Dimension { dimension: features.dimension(), least: n });
         }
         let mut weights = match (self.start.state(rng)?, self.start) {
             (Some(state), _) => {
-                check_shape((p, m), (state.features(), state.neurons()))?;
+                check_shape((p, m), (state.n_features(), state.n_neurons()))?;
                 features.weights(&state, rng)?
             }
             (None, Start::Weights(weights)) => weights,

@@ -8,34 +8,30 @@
 //! [`FiniteSizeSelection`]); steady states ([`steady_state`]) and the maximum of what they achieve ([`maximum`]); a
 //! guarded solver for eigenvalues and eigenvectors ([`spectrum()`]).
 
-pub mod basin;
-mod continuation;
-mod critical;
-mod family;
+pub mod continuation;
 mod fixed_point;
 mod learnability;
 mod optimum;
-mod phase_diagram;
+mod regions;
 mod selection;
 mod spectrum;
 mod steady;
-mod uninformative;
 
-pub use basin::{AttractionRegions, Fate, Grid, Neighbourhood, RegionMap, Stray};
 pub use continuation::{
     Bifurcation, BifurcationKind, Branch, BranchState, BranchStop, Continuation, ContinuationError, ContinuationSystem,
     CurveError, Emanating, FamilyCurve, FunctionSystem, OdeCurve,
 };
-pub use critical::{CriticalError, CriticalValue, Growth, critical_value};
-pub use family::{FamilyError, ModelFamily, OdeFamily, ParameterFamily};
 pub use fixed_point::{
     CollapsedPoint, FailedStart, FixedPoint, FixedPointError, FixedPointFinder, FixedPoints, Kind, NewtonStop,
     SignedPermutation, Stability, Start, StartKind, Symmetries, collapsed_point,
 };
-pub use learnability::{Learnability, attracting_learnability, learnability};
+pub use learnability::{
+    CriticalError, CriticalValue, FamilyError, Growth, Learnability, ModelFamily, OdeFamily, ParameterFamily,
+    PhaseDiagram, StabilityError, UninformativePoint, attracting_learnability, critical_value, learnability,
+    uninformative_points,
+};
 pub use optimum::{End, Maximum, OptimumError, maximum};
-pub use phase_diagram::PhaseDiagram;
+pub use regions::{AreaFraction, AttractionRegions, Border, Fate, Grid, Neighbourhood, RegionMap, RegionsError, Stray};
 pub use selection::{FiniteSizeSelection, Selection, SelectionError, SobolStarts};
 pub use spectrum::{Spectrum, SpectrumError, eigenvalues, spectrum};
 pub use steady::{SteadyState, SteadyStateError, steady_state};
-pub use uninformative::{StabilityError, UninformativePoint, uninformative_points};

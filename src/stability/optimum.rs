@@ -4,6 +4,7 @@
 //! points, golden sections where they do not serve.
 
 use crate::Scalar;
+use crate::limit::Compiled;
 
 /// A maximum inside an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,7 +100,7 @@ const MOST_STEPS: usize = 200;
 /// [`OptimumError::Interval`]; [`OptimumError::AtEnd`] if the scan is monotone; [`OptimumError::NotUnimodal`] if it has
 /// several local maxima, counted at the ends too, or two equal neighbours at the top; [`OptimumError::NotANumber`];
 /// [`OptimumError::Function`] with the function's own error.
-pub fn maximum<T: Scalar, E>(
+pub fn maximum<T: Compiled, E>(
     mut f: impl FnMut(T) -> Result<T, E>,
     (low, high): (T, T),
     tolerance: T,
@@ -136,7 +137,7 @@ pub fn maximum<T: Scalar, E>(
 }
 
 /// Narrows a < x < b with f(x) > f(a), f(b) until x is within the tolerance of both.
-fn brent<T: Scalar, E>(
+fn brent<T: Compiled, E>(
     f: &mut impl FnMut(T) -> Result<T, OptimumError<E, T>>,
     [first, middle, last]: [(T, T); 3],
     tolerance: T,

@@ -1,12 +1,14 @@
 //! With which probability a random start ends at each stable point: in the limit, for starts with overlaps of order one,
 //! by Sobol points; at finite N, where uninformative starts are decided by chance, by ensembles of SGD.
 
-use super::basin::{AttractionRegions, BasinError, Fate};
 use crate::Scalar;
-use crate::ensemble::{Ensemble, Replicate, records};
-use crate::limit::{normal_quantile, uniform};
-use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::ensemble::{Ensemble, Replicate};
+use crate::limit::Compiled;
+use crate::numerics::sobol::{normal_quantile, uniform};
+use crate::parallel::records;
 use crate::sgd::{Divergence, Simulator};
+use crate::stability::regions::{AttractionRegions, Fate, RegionsError};
+use crate::state::{OrderParameters, OrderParametersError};
 
 /// Why selection probabilities could not be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -34,7 +36,7 @@ pub enum SelectionError<E, T: Scalar = f64> {
     },
     /// The regions could not be computed.
     #[error(transparent)]
-    Basin(#[from] BasinError<T>),
+    Basin(#[from] RegionsError<T>),
     /// A simulation could not be set up.
     #[error("replicate {index} (seed {seed}) failed after {} others: {source}", .before.runs())]
     Replicate {
@@ -124,7 +126,7 @@ impl Selection {
     }
 }
 
-impl<T: Scalar> AttractionRegions<'_, T> {
+impl<T: Compiled> AttractionRegions<'_, T> {
     /// The probability that a random start ends at each stable point: `start` maps independent uniform variables in
     /// (0, 1) to a start.
     ///

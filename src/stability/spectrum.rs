@@ -2,11 +2,12 @@
 //!
 //! In: a guarded solver that ends on every input. Plain QR iterations cycle for ever on some matrices (permutations
 //! among them) and on NaN; here every attempt has a bound on its iterations, and an attempt that fails is repeated on a
-//! shifted or rotated matrix. Out: which matrix it is (see [`super::FixedPoint`]).
+//! shifted or rotated matrix. Out: which matrix it is (see [`crate::stability::FixedPoint`]).
 
 use nalgebra::{Complex, ComplexField, DMatrix, DVector, Schur};
 
 use crate::Scalar;
+use crate::limit::Compiled;
 
 /// Why a spectrum could not be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +51,7 @@ pub struct Spectrum<T: Scalar = f64> {
     pub residual: T,
 }
 
-impl<T: Scalar> Spectrum<T> {
+impl<T: Compiled> Spectrum<T> {
     /// The largest real part; −∞ for a matrix of size 0.
     #[must_use]
     pub fn abscissa(&self) -> T {
@@ -89,7 +90,7 @@ const ITERATIONS_PER_ROW: usize = 60;
 /// assert!((values[0].re - 1.0).abs() < 1e-14 && (values[1].im - 1.0).abs() < 1e-14);
 /// # Ok::<(), contrastive_dynamics::stability::SpectrumError>(())
 /// ```
-pub fn eigenvalues<T: Scalar>(matrix: &DMatrix<T>) -> Result<Vec<Complex<T>>, SpectrumError> {
+pub fn eigenvalues<T: Compiled>(matrix: &DMatrix<T>) -> Result<Vec<Complex<T>>, SpectrumError> {
     let n = check(matrix)?;
     let scale = matrix.amax();
     if scale == T::zero() {
@@ -135,7 +136,7 @@ pub fn eigenvalues<T: Scalar>(matrix: &DMatrix<T>) -> Result<Vec<Complex<T>>, Sp
 /// assert!((spectrum.values[0].im - 1.0).abs() < 1e-14 && spectrum.residual < 1e-14);
 /// # Ok::<(), contrastive_dynamics::stability::SpectrumError>(())
 /// ```
-pub fn spectrum<T: Scalar>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumError> {
+pub fn spectrum<T: Compiled>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumError> {
     let values = eigenvalues(matrix)?;
     let n = values.len();
     let norm = matrix.amax();
@@ -173,7 +174,7 @@ pub fn spectrum<T: Scalar>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumE
 /// Singular vectors of the smallest singular values, smallest first: those that vanish to rounding, at least one.
 struct NullSpace<T: Scalar>(Vec<DVector<Complex<T>>>);
 
-fn null_space<T: Scalar>(
+fn null_space<T: Compiled>(
     matrix: &DMatrix<Complex<T>>,
     value: Complex<T>,
     cutoff: T,
@@ -194,7 +195,7 @@ fn null_space<T: Scalar>(
 }
 
 /// Norm 1, with a real positive largest entry; `real` drops imaginary rounding.
-fn normalised<T: Scalar>(vector: &DVector<Complex<T>>, real: bool) -> DVector<Complex<T>> {
+fn normalised<T: Compiled>(vector: &DVector<Complex<T>>, real: bool) -> DVector<Complex<T>> {
     let largest = vector.iter().fold(Complex::from(T::zero()), |most: Complex<T>, x| {
         // The first of equal entries, whatever the rounding.
         if x.modulus() > most.modulus() * T::lit(1.000_01) { *x } else { most }
@@ -205,7 +206,7 @@ fn normalised<T: Scalar>(vector: &DVector<Complex<T>>, real: bool) -> DVector<Co
     if norm > T::zero() { turned.map(|x| x / norm) } else { turned }
 }
 
-fn check<T: Scalar>(matrix: &DMatrix<T>) -> Result<usize, SpectrumError> {
+fn check<T: Compiled>(matrix: &DMatrix<T>) -> Result<usize, SpectrumError> {
     let (rows, columns) = matrix.shape();
     if rows != columns {
         return Err(SpectrumError::NotSquare { rows, columns });
@@ -221,7 +222,7 @@ fn check<T: Scalar>(matrix: &DMatrix<T>) -> Result<usize, SpectrumError> {
 }
 
 /// A Householder reflection along a vector without symmetries.
-fn reflection<T: Scalar>(n: usize) -> DMatrix<T> {
+fn reflection<T: Compiled>(n: usize) -> DMatrix<T> {
     let axis = DVector::from_fn(n, |k, _| T::lit(1.0 + 0.618_033_988_75 * (k as f64) % 1.0));
     let squares = axis.norm_squared();
     if n == 0 {
@@ -231,7 +232,7 @@ fn reflection<T: Scalar>(n: usize) -> DMatrix<T> {
 }
 
 /// The eigenvalues of a quasi-triangular matrix: blocks of one or two rows.
-fn block_eigenvalues<T: Scalar>(t: &DMatrix<T>) -> Vec<Complex<T>> {
+fn block_eigenvalues<T: Compiled>(t: &DMatrix<T>) -> Vec<Complex<T>> {
     let n = t.nrows();
     let mut values = Vec::with_capacity(n);
     let mut k = 0;
@@ -260,7 +261,7 @@ fn block_eigenvalues<T: Scalar>(t: &DMatrix<T>) -> Vec<Complex<T>> {
     values
 }
 
-fn sort<T: Scalar>(values: &mut [Complex<T>]) {
+fn sort<T: Compiled>(values: &mut [Complex<T>]) {
     let by = |x: &T, y: &T| y.partial_cmp(x).unwrap_or(std::cmp::Ordering::Equal);
     values.sort_by(|x, y| by(&x.re, &y.re).then(by(&x.im, &y.im)));
 }

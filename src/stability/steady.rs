@@ -1,11 +1,12 @@
 //! The steady state of training from a start, and how noisy the gradient is there.
 
-use super::basin::{BasinError, linearly_stable_root};
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::LimitError;
 use crate::ode::{OdeError, ReducedOde};
-use crate::order_parameters::OrderParameters;
-use crate::trajectory::StopReason;
+use crate::stability::regions::{RegionsError, linearly_stable_root};
+use crate::state::OrderParameters;
+use crate::state::StopReason;
 
 /// Why no steady state was found.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -24,10 +25,10 @@ pub enum SteadyStateError<T: Scalar = f64> {
     },
     /// Where the state came to rest there is no fixed point, or an unstable one.
     #[error(transparent)]
-    Point(#[from] BasinError<T>),
+    Point(#[from] RegionsError<T>),
 }
 
-impl<T: Scalar> From<LimitError<T>> for SteadyStateError<T> {
+impl<T: Compiled> From<LimitError<T>> for SteadyStateError<T> {
     fn from(error: LimitError<T>) -> Self {
         Self::Point(error.into())
     }
@@ -73,8 +74,8 @@ const HANDOVER: f64 = 1e-5;
 ///
 /// # Errors
 /// [`SteadyStateError::Ode`]; [`SteadyStateError::StillMoving`] at the time limit; [`SteadyStateError::Point`] with
-/// [`BasinError::NotFixed`] if Newton's method does not settle, and [`BasinError::Unstable`] at a saddle.
-pub fn steady_state<T: Scalar>(
+/// [`RegionsError::NotFixed`] if Newton's method does not settle, and [`RegionsError::Unstable`] at a saddle.
+pub fn steady_state<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     start: &OrderParameters<T>,
     time_limit: T,

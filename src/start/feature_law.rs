@@ -6,8 +6,8 @@ use gauss_quad::hermite::GaussHermite;
 use nalgebra::DMatrix;
 use rand::Rng;
 
-use super::StartError;
 use crate::Scalar;
+use crate::start::StartError;
 
 /// The law of the entries of a feature row u, independent and alike, of mean 0 and second moment 1.
 #[derive(Debug, Clone, Copy, PartialEq)]

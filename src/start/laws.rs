@@ -3,9 +3,10 @@
 use nalgebra::DMatrix;
 use rand::Rng;
 
-use super::{FeatureLaw, StartError, StartLaw};
 use crate::Scalar;
-use crate::order_parameters::{OrderParameters, square_root};
+use crate::numerics::matrix::square_root;
+use crate::start::{FeatureLaw, StartError, StartLaw};
+use crate::state::OrderParameters;
 
 /// Weights linear in the features plus Gaussian: w = Q₀ᵀu + (R₀ − Q₀ᵀQ₀)^{1/2} z with z standard normal in R^m, so that
 /// E[u wᵀ] = Q₀ and E[w wᵀ] = R₀. Under L2 and Gaussian features the law stays of this form.
@@ -42,12 +43,12 @@ impl<T: Scalar> LinearGaussianStart<T> {
 }
 
 impl<T: Scalar> StartLaw<T> for LinearGaussianStart<T> {
-    fn features(&self) -> usize {
-        self.state.features()
+    fn n_features(&self) -> usize {
+        self.state.n_features()
     }
 
-    fn neurons(&self) -> usize {
-        self.state.neurons()
+    fn n_neurons(&self) -> usize {
+        self.state.n_neurons()
     }
 
     fn sample(&self, rng: &mut dyn Rng, u: &mut [T], w: &mut [T]) {
@@ -55,7 +56,7 @@ impl<T: Scalar> StartLaw<T> for LinearGaussianStart<T> {
             *u = self.features.sample(rng);
         }
         w.fill(T::zero());
-        let m = self.neurons();
+        let m = self.n_neurons();
         for k in 0..m {
             let z = T::standard_normal(rng);
             (0..m).for_each(|i| w[i] += self.root[(i, k)] * z);
@@ -103,11 +104,11 @@ impl<F> SampledStart<F> {
 }
 
 impl<T: Scalar, F: Fn(&mut dyn Rng, &mut [T], &mut [T])> StartLaw<T> for SampledStart<F> {
-    fn features(&self) -> usize {
+    fn n_features(&self) -> usize {
         self.features
     }
 
-    fn neurons(&self) -> usize {
+    fn n_neurons(&self) -> usize {
         self.neurons
     }
 
@@ -183,11 +184,11 @@ impl<T: Scalar> DiscreteStart<T> {
 }
 
 impl<T: Scalar> StartLaw<T> for DiscreteStart<T> {
-    fn features(&self) -> usize {
+    fn n_features(&self) -> usize {
         self.features.nrows()
     }
 
-    fn neurons(&self) -> usize {
+    fn n_neurons(&self) -> usize {
         self.weights.nrows()
     }
 
@@ -203,9 +204,9 @@ impl<T: Scalar> StartLaw<T> for DiscreteStart<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Rows, Whitening};
     use super::*;
-    use crate::order_parameters::OrderParametersError;
+    use crate::start::{Rows, Whitening};
+    use crate::state::OrderParametersError;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -223,12 +224,12 @@ mod tests {
             let squares = x.iter().zip(y).map(|(x, y)| (x * y - mean).powi(2)).sum::<f64>() / n;
             worst = worst.max((mean - wanted).abs() / (squares / n).sqrt());
         };
-        for i in 0..law.neurons() {
+        for i in 0..law.n_neurons() {
             let w = rows.weights.column(i);
-            for l in 0..law.features() {
+            for l in 0..law.n_features() {
                 check(rows.features.column(l).as_slice(), w.as_slice(), q[(l, i)]);
             }
-            for j in 0..law.neurons() {
+            for j in 0..law.n_neurons() {
                 check(rows.weights.column(j).as_slice(), w.as_slice(), r[(j, i)]);
             }
         }

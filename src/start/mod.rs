@@ -4,6 +4,7 @@
 //! rows move.
 
 mod feature_law;
+mod features;
 mod laws;
 mod whiten;
 
@@ -11,11 +12,12 @@ use nalgebra::DMatrix;
 use rand::Rng;
 
 pub use feature_law::{FeatureLaw, FeatureNodes};
+pub use features::Features;
 pub use laws::{DiscreteStart, LinearGaussianStart, SampledStart};
 pub use whiten::Whitening;
 
 use crate::Scalar;
-use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::state::{OrderParameters, OrderParametersError};
 
 /// Why a start law is none, or rows could not be drawn from it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -87,21 +89,21 @@ pub enum StartError {
 /// R₀ = E[w wᵀ].
 pub trait StartLaw<T: Scalar = f64> {
     /// The number p of features.
-    fn features(&self) -> usize;
+    fn n_features(&self) -> usize;
 
     /// The number m of neurons.
-    fn neurons(&self) -> usize;
+    fn n_neurons(&self) -> usize;
 
     /// Draws one row into `u` (p numbers) and `w` (m numbers).
     fn sample(&self, rng: &mut dyn Rng, u: &mut [T], w: &mut [T]);
 }
 
 impl<T: Scalar, L: StartLaw<T> + ?Sized> StartLaw<T> for &L {
-    fn features(&self) -> usize {
-        (**self).features()
+    fn n_features(&self) -> usize {
+        (**self).n_features()
     }
-    fn neurons(&self) -> usize {
-        (**self).neurons()
+    fn n_neurons(&self) -> usize {
+        (**self).n_neurons()
     }
     fn sample(&self, rng: &mut dyn Rng, u: &mut [T], w: &mut [T]) {
         (**self).sample(rng, u, w);
@@ -112,13 +114,13 @@ impl<T: Scalar, L: StartLaw<T> + ?Sized> StartLaw<T> for &L {
 ///
 /// What particles and SGD start from: `Features::from_matrix(rows.features)` takes features that were whitened, and
 /// `weights(rows.weights)` of a simulator's builder the weights. With Gaussian features and [`Whitening::State`] that is
-/// the law of [`Features::random`](crate::sgd::Features::random) with
-/// [`Features::weights`](crate::sgd::Features::weights).
+/// the law of [`Features::random`](crate::start::Features::random) with
+/// [`Features::weights`](crate::start::Features::weights).
 ///
 /// ```
 /// use contrastive_dynamics::OrderParameters;
 /// use contrastive_dynamics::rand::{SeedableRng, rngs::StdRng};
-/// use contrastive_dynamics::sgd::Features;
+/// use contrastive_dynamics::start::Features;
 /// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
 /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &state)?;
@@ -147,7 +149,7 @@ impl<T: Scalar> Rows<T> {
         whitening: &Whitening<T>,
         rng: &mut dyn Rng,
     ) -> Result<Self, StartError> {
-        let (p, m) = (law.features(), law.neurons());
+        let (p, m) = (law.n_features(), law.n_neurons());
         if p == 0 || m == 0 {
             return Err(StartError::Shape { features: p, neurons: m });
         }

@@ -2,9 +2,10 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
-use super::{Rows, StartError};
 use crate::Scalar;
-use crate::order_parameters::{OrderParameters, square_root};
+use crate::numerics::matrix::square_root;
+use crate::start::{Rows, StartError};
+use crate::state::OrderParameters;
 
 /// Which second moments drawn rows are given exactly. Drawn rows have them up to 1/√N by themselves, and the linear map
 /// that does the rest is as close to the identity.
@@ -47,8 +48,8 @@ impl<T: Scalar> Rows<T> {
             self.features = &self.features * inverse;
         }
         let Whitening::State(state) = whitening else { return Ok(()) };
-        if (state.features(), state.neurons()) != (p, m) {
-            return Err(StartError::Shape { features: state.features(), neurons: state.neurons() });
+        if (state.n_features(), state.n_neurons()) != (p, m) {
+            return Err(StartError::Shape { features: state.n_features(), neurons: state.n_neurons() });
         }
         let wanted = state.background();
         let mut rest = self.weights.clone();
@@ -92,9 +93,9 @@ fn transport<T: Scalar>(from: &DMatrix<T>, to: &DMatrix<T>) -> Option<DMatrix<T>
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DiscreteStart, FeatureLaw, LinearGaussianStart};
     use super::*;
-    use crate::sgd::Features;
+    use crate::start::Features;
+    use crate::start::{DiscreteStart, FeatureLaw, LinearGaussianStart};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

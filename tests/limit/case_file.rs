@@ -13,7 +13,7 @@ fn message(from: &str, to: &str) -> String {
     let outcome = read_cases::<StateData>(&text).and_then(|cases| {
         let case = &cases[0];
         let state = case.state(&case.data.q, &case.data.r, "Q and R")?;
-        case.model(state.neurons()).map(|_| ())
+        case.model(state.n_neurons()).map(|_| ())
     });
     outcome.unwrap_err().to_string()
 }
@@ -22,7 +22,7 @@ fn message(from: &str, to: &str) -> String {
 fn a_good_file_is_read_whatever_is_asked_of_it() {
     assert_eq!(read_cases::<StateData>(GOOD).unwrap()[0].parameters.batch_size, 2);
     assert_eq!(read_cases::<TrajectoryData>(GOOD).unwrap()[0].data.times, [0.0, 1.0]);
-    assert_eq!(read_cases::<NoData>(GOOD).unwrap()[0].model(1).unwrap().features(), 2);
+    assert_eq!(read_cases::<NoData>(GOOD).unwrap()[0].model(1).unwrap().n_features(), 2);
 }
 
 #[test]

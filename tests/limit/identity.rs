@@ -35,7 +35,7 @@ use contrastive_dynamics::Limit;
 use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::limit::Coefficients;
 use contrastive_dynamics::model::hidden::{Discrete, HiddenDistribution, Independent, Law};
-use contrastive_dynamics::model::{GaussianNoise, GradientFlow, Identity, Model, ViewCovariance};
+use contrastive_dynamics::model::{GaussianNoise, GradientPath, Identity, Model, ViewCovariance};
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
 
 const TAU: f64 = 0.37;
@@ -47,7 +47,7 @@ struct Setting {
     eta: f64,
     batch: usize,
     strength: f64,
-    flow: GradientFlow,
+    flow: GradientPath,
     state: OrderParameters,
 }
 
@@ -64,7 +64,7 @@ fn settings(features: usize, neurons: usize, strength: f64) -> Vec<Setting> {
     let state = OrderParameters::new(q.clone(), q.tr_mul(&q) + &v * v.transpose()).unwrap();
     let mut all = Vec::new();
     for (k, (f, b)) in noises.into_iter().enumerate() {
-        for flow in [GradientFlow::BothViews, GradientFlow::StopGradient] {
+        for flow in [GradientPath::BothViews, GradientPath::StopGradient] {
             for batch in [1, 2, 7] {
                 all.push(Setting {
                     kf: ViewCovariance::new(f.0, f.1, f.2).unwrap(),
@@ -88,11 +88,11 @@ impl Setting {
             .hidden(hidden)
             .noise(GaussianNoise::new(self.kf, self.kb))
             .learning_rate(TAU)
-            .neurons(self.state.neurons())
+            .n_neurons(self.state.n_neurons())
             .batch_size(self.batch)
             .background_std(self.eta)
             .penalty_strength(self.strength)
-            .gradient_flow(self.flow)
+            .gradient_path(self.flow)
             .build()
             .unwrap();
         Limit::new(&model).unwrap().coefficients(&self.state).unwrap().coefficients
@@ -111,7 +111,7 @@ impl Setting {
         let a = (m2 * q + q * kf[0][1]) * TAU;
         let b = h(0, 1) * TAU;
         let noise = TAU * TAU / self.batch as f64;
-        if self.flow == GradientFlow::StopGradient {
+        if self.flow == GradientPath::StopGradient {
             return Coefficients { a, b, lambda: h(1, 1) * d[0][0] * noise };
         }
         let lambda = h(1, 1) * d[0][0] + (h(0, 1) + h(1, 0)) * d[0][1] + h(0, 0) * d[1][1];
@@ -156,7 +156,7 @@ impl Setting {
             total
         };
         let inverse = 1.0 / self.batch as f64;
-        let views = if self.flow == GradientFlow::BothViews { 2 } else { 1 };
+        let views = if self.flow == GradientPath::BothViews { 2 } else { 1 };
         for i in 0..m {
             for j in (0..m).filter(|&j| j != i) {
                 for v in 0..views {
@@ -276,7 +276,7 @@ fn the_drift_of_one_weight_is_the_closed_form() {
     for neurons in 1..=2 {
         for setting in settings(2, neurons, 0.0) {
             let drift = setting.limit(&hidden).drift(&setting.state);
-            let rate = if setting.flow == GradientFlow::BothViews { 2.0 * TAU } else { TAU };
+            let rate = if setting.flow == GradientPath::BothViews { 2.0 * TAU } else { TAU };
             let d12 = setting.d()[0][1];
             let m2 = hidden.second_moment() + DMatrix::identity(2, 2) * (setting.kf.get(0, 1) - d12);
             assert!(distance(&drift.beta, &(DMatrix::identity(neurons, neurons) * (rate * d12))) < 1e-11);
@@ -295,7 +295,7 @@ fn a_one_percent_change_of_the_cross_view_covariance_is_seen() {
         d[1][0] *= 1.01;
         let (got, wrong) = (setting.limit(&hidden), setting.closed_form(&hidden.second_moment(), d));
         assert!(distance(&got.b, &wrong.b) > 1e-4, "{:e}", distance(&got.b, &wrong.b));
-        if setting.flow == GradientFlow::BothViews {
+        if setting.flow == GradientPath::BothViews {
             assert!(distance(&got.lambda, &wrong.lambda) > 1e-5, "{:e}", distance(&got.lambda, &wrong.lambda));
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use contrastive_dynamics::limit::{Coefficients, Estimated};
 use contrastive_dynamics::model::hidden::{HiddenDistribution, HiddenVariable, Independent, Law};
 use contrastive_dynamics::model::{
-    Erf, GaussianNoise, GradientFlow, Model, Nonlinearity, Parity, Polynomial, Sigmoid, Softplus, Tanh, ViewCovariance,
+    Erf, GaussianNoise, GradientPath, Model, Nonlinearity, Parity, Polynomial, Sigmoid, Softplus, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::{Limit, OrderParameters};
@@ -53,7 +53,7 @@ struct Case {
     feature_noise: ViewCovariance,
     background_noise: ViewCovariance,
     eta: f64,
-    flow: GradientFlow,
+    flow: GradientPath,
     q: DMatrix<f64>,
     /// R − QᵀQ = V Vᵀ.
     v: DMatrix<f64>,
@@ -62,7 +62,7 @@ struct Case {
 const TAU: f64 = 0.3;
 
 impl Case {
-    fn neurons(&self) -> usize {
+    fn n_neurons(&self) -> usize {
         self.q.ncols()
     }
 
@@ -76,18 +76,18 @@ impl Case {
             .hidden(Independent::new(self.laws.clone()).unwrap())
             .noise(GaussianNoise::new(self.feature_noise, self.background_noise))
             .learning_rate(TAU)
-            .neurons(self.neurons())
+            .n_neurons(self.n_neurons())
             .batch_size(self.batch)
             .penalty_strength(self.strength)
             .background_std(self.eta)
-            .gradient_flow(self.flow)
+            .gradient_path(self.flow)
             .build()
             .unwrap();
         Limit::new(&model).unwrap().tolerance(tolerance).unwrap().coefficients(&self.state()).unwrap()
     }
 
     fn answer(&self) -> Estimated {
-        self.estimated([1e-10, 1e-5, 1e-3][self.neurons() - 1])
+        self.estimated([1e-10, 1e-5, 1e-3][self.n_neurons() - 1])
     }
 
     fn view_covariance(&self) -> [[f64; 2]; 2] {
@@ -134,8 +134,8 @@ fn views() -> impl Strategy<Value = ViewCovariance> {
     ]
 }
 
-fn flow() -> impl Strategy<Value = GradientFlow> {
-    prop_oneof![3 => Just(GradientFlow::BothViews), 1 => Just(GradientFlow::StopGradient)]
+fn flow() -> impl Strategy<Value = GradientPath> {
+    prop_oneof![3 => Just(GradientPath::BothViews), 1 => Just(GradientPath::StopGradient)]
 }
 
 /// A case of up to that many features; V has a diagonal between 0.3 and 0.9.
@@ -192,9 +192,9 @@ fn check_feature_permutation(case: &Case, base: &Estimated) {
     let mut other = case.clone();
     let p = case.laws.len();
     other.laws.reverse();
-    other.q = DMatrix::from_fn(p, case.neurons(), |l, i| case.q[(p - 1 - l, i)]);
+    other.q = DMatrix::from_fn(p, case.n_neurons(), |l, i| case.q[(p - 1 - l, i)]);
     let mut want = base.coefficients.clone();
-    want.a = DMatrix::from_fn(p, case.neurons(), |l, i| base.coefficients.a[(p - 1 - l, i)]);
+    want.a = DMatrix::from_fn(p, case.n_neurons(), |l, i| base.coefficients.a[(p - 1 - l, i)]);
     assert_equal("features permuted", &other.answer(), base, &want);
 }
 
@@ -214,7 +214,7 @@ fn check_neuron_flips(case: &Case, base: &Estimated) {
     if case.sigma.get().parity() == Parity::None {
         return;
     }
-    for i in 0..case.neurons() {
+    for i in 0..case.n_neurons() {
         let (mut other, mut want) = (case.clone(), base.coefficients.clone());
         other.q.column_mut(i).neg_mut();
         other.v.row_mut(i).neg_mut();
@@ -242,7 +242,7 @@ fn check_neuron_permutation(case: &Case, base: &Estimated) {
 
 /// Both views of the gradient, exchanged with their covariances: no average changes.
 fn check_view_exchange(case: &Case, base: &Estimated) {
-    if case.flow == GradientFlow::StopGradient {
+    if case.flow == GradientPath::StopGradient {
         return;
     }
     let mut other = case.clone();
@@ -302,7 +302,7 @@ fn stein(case: &Case) -> f64 {
                 let (y2, d2, c2) = sigma(mean + l21 * x + l22 * z);
                 let first = d[0][0] * c1 * y2 + d[0][1] * d1 * d2;
                 let second = d[1][1] * c2 * y1 + d[0][1] * d1 * d2;
-                let sum = if case.flow == GradientFlow::BothViews { first + second } else { first };
+                let sum = if case.flow == GradientPath::BothViews { first + second } else { first };
                 total += weight * normal(x) * normal(z) * sum;
             }
         }
@@ -412,7 +412,7 @@ fn plain(neurons: usize, strength: f64, sigma: Sigma) -> Case {
         feature_noise: correlated,
         background_noise: correlated,
         eta: 1.0,
-        flow: GradientFlow::BothViews,
+        flow: GradientPath::BothViews,
         q: DMatrix::from_fn(2, neurons, |l, i| 0.3 - 0.2 * l as f64 + 0.15 * i as f64),
         v: DMatrix::from_fn(neurons, neurons, |i, j| if i < j { 0.0 } else { 0.7 - 0.5 * (i - j) as f64 }),
     }

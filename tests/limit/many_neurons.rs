@@ -12,7 +12,7 @@ fn model(penalty: f64, batch: usize, correlation: f64) -> Three {
     let laws = [Law::two_point(2.25).unwrap(), Law::two_point(3.24).unwrap()];
     let builder = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap());
     let builder = builder.noise(GaussianNoise::correlated(0.3, correlation).unwrap()).learning_rate(0.4);
-    builder.weight_decay(0.4).neurons(3).batch_size(batch).penalty_strength(penalty).build().unwrap()
+    builder.weight_decay(0.4).n_neurons(3).batch_size(batch).penalty_strength(penalty).build().unwrap()
 }
 
 fn state() -> OrderParameters {
@@ -44,7 +44,7 @@ fn neurons_without_penalty_do_not_see_each_other() {
     let three = model(0.0, 2, -0.5);
     let laws = three.hidden().clone();
     let two = Model::builder().nonlinearity(Tanh).hidden(laws).noise(*three.noise()).learning_rate(0.4);
-    let two = two.weight_decay(0.4).neurons(2).batch_size(2).build().unwrap();
+    let two = two.weight_decay(0.4).n_neurons(2).batch_size(2).build().unwrap();
     let all = Limit::new(&three).unwrap().tolerance(1e-7).unwrap().coefficients(&state()).unwrap().coefficients;
     for (i, j) in [(0, 1), (0, 2), (1, 2)] {
         let columns = [i, j];
@@ -91,7 +91,7 @@ fn direct_sgd_with_three_neurons_follows_the_ode() {
 fn a_degenerate_state_of_three_neurons_works() {
     let laws = [Law::two_point(2.25).unwrap(), Law::two_point(3.24).unwrap()];
     let builder = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap()).noise(NoNoise);
-    let model = builder.learning_rate(0.4).neurons(3).penalty_strength(1.0).batch_size(2).build().unwrap();
+    let model = builder.learning_rate(0.4).n_neurons(3).penalty_strength(1.0).batch_size(2).build().unwrap();
     // Neuron 3 is neuron 1, and there is no noise: two of six directions are left.
     let r = [1.0, 0.1, 1.0, 0.1, 1.0, 0.1, 1.0, 0.1, 1.0];
     let state = OrderParameters::from_rows(2, 3, &[0.3, 0.1, 0.3, 0.1, 0.4, 0.1], &r).unwrap();

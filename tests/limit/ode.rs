@@ -8,7 +8,7 @@ use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, L2, La
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::OdeError;
 use contrastive_dynamics::rand::Rng;
-use contrastive_dynamics::trajectory::StopReason;
+use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
 
 type Plain<H = Independent> = Model<f64, Tanh, H, GaussianNoise, L2, Quadratic>;

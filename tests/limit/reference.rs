@@ -34,7 +34,7 @@ fn coefficients_agree_with_the_reference_table() {
     assert_eq!(cases.len(), 9);
     for (case, want) in cases.iter().zip(reference["cases"].as_array().unwrap()) {
         let state = case.state(&case.data.q, &case.data.r, "Q and R").unwrap();
-        let m = state.neurons();
+        let m = state.n_neurons();
         let model = case.model(m).unwrap();
         let ode = ReducedOde::new(&model).unwrap();
         let answer = ode.limit().coefficients(&state).unwrap();
@@ -55,7 +55,7 @@ fn trajectories_agree_with_the_reference_table() {
     assert_eq!(cases.len(), 6);
     for (case, want) in cases.iter().zip(reference["cases"].as_array().unwrap()) {
         let start = case.state(&case.data.q0, &case.data.r0, "Q0 and R0").unwrap();
-        let model = case.model(start.neurons()).unwrap();
+        let model = case.model(start.n_neurons()).unwrap();
         let ode = ReducedOde::new(&model).unwrap();
         let times = case.data.times.clone();
         let end = *times.last().unwrap();

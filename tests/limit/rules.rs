@@ -50,7 +50,7 @@ impl Case {
             .noise(GaussianNoise::correlated(self.noise.0, self.noise.1).unwrap())
             .learning_rate(0.3)
             .background_std(self.eta)
-            .neurons(self.state.neurons())
+            .n_neurons(self.state.n_neurons())
             .batch_size(self.batch)
             .penalty_strength(self.strength)
             .build()
@@ -198,7 +198,7 @@ fn estimates_bound_the_true_error_for_every_rule() {
         let (mut held, mut tight) = (0, 0);
         for _ in 0..100 {
             let case = random_case(&mut rng);
-            let neurons = case.state.neurons();
+            let neurons = case.state.n_neurons();
             let exponent: f64 = rng.random_range(0.0..1.0);
             let tolerance = match rule {
                 Quadrature::Sobol => 10_f64.powf(-2.0 - 1.5 * exponent),

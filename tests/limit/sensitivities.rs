@@ -3,7 +3,7 @@
 use contrastive_dynamics::integrate::System;
 use contrastive_dynamics::limit::{LimitError, Parameter};
 use contrastive_dynamics::model::{
-    Constraint, Erf, FromFunctions, GaussianNoise, GradientFlow, Identity, Independent, L2, Law, LeakyRelu, Model,
+    Constraint, Erf, FromFunctions, GaussianNoise, GradientPath, Identity, Independent, L2, Law, LeakyRelu, Model,
     Nonlinearity, PseudoHuber, Quadratic, Relu, Sigmoid, Smoothness, Softplus, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
@@ -22,7 +22,7 @@ struct Numbers {
     gaussian: bool,
     neurons: usize,
     batch: usize,
-    flow: GradientFlow,
+    flow: GradientPath,
     constraint: Constraint,
 }
 
@@ -36,7 +36,7 @@ const BASE: Numbers = Numbers {
     gaussian: false,
     neurons: 1,
     batch: 1,
-    flow: GradientFlow::BothViews,
+    flow: GradientPath::BothViews,
     constraint: Constraint::None,
 };
 
@@ -60,9 +60,9 @@ impl Numbers {
             .weight_decay(self.weight_decay)
             .penalty_strength(self.penalty_strength)
             .background_std(self.background_std)
-            .neurons(self.neurons)
+            .n_neurons(self.neurons)
             .batch_size(self.batch)
-            .gradient_flow(self.flow)
+            .gradient_path(self.flow)
             .constraint(self.constraint)
             .build()
             .unwrap()
@@ -171,7 +171,7 @@ fn one_neuron() {
     for numbers in [
         BASE,
         Numbers { batch: 4, ..BASE },
-        Numbers { flow: GradientFlow::StopGradient, ..BASE },
+        Numbers { flow: GradientPath::StopGradient, ..BASE },
         Numbers { constraint: Constraint::Sphere, ..BASE },
     ] {
         check(Tanh, numbers, 1e-6, 1e-10);
@@ -202,7 +202,7 @@ fn a_kink() {
 fn two_neurons_with_penalty() {
     check(Tanh, Numbers { neurons: 2, ..BASE }, 1e-6, 1e-8);
     check(Tanh, Numbers { neurons: 2, batch: 3, ..BASE }, 1e-6, 1e-8);
-    check(Erf, Numbers { neurons: 2, batch: 3, flow: GradientFlow::StopGradient, ..BASE }, 1e-6, 1e-8);
+    check(Erf, Numbers { neurons: 2, batch: 3, flow: GradientPath::StopGradient, ..BASE }, 1e-6, 1e-8);
     check(Tanh, Numbers { neurons: 2, penalty_strength: 0.0, ..BASE }, 1e-6, 1e-8);
     check((f64::sin, f64::cos), Numbers { neurons: 2, gaussian: true, ..BASE }, 1e-6, 1e-8);
 }
@@ -261,7 +261,7 @@ fn whole_batches() {
             .hidden(Independent::new([Law::two_point(2.25).unwrap(), Law::two_point(1.0).unwrap()]).unwrap())
             .noise(GaussianNoise::correlated(0.3, -0.4).unwrap())
             .learning_rate(0.3)
-            .neurons(2)
+            .n_neurons(2)
             .batch_size(3)
             .penalty(PseudoHuber::new(0.4).unwrap())
             .penalty_strength(0.8)

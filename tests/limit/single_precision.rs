@@ -1,12 +1,13 @@
 //! The same code in single precision: models, limit, ODE and simulator in `f32`.
 
 use contrastive_dynamics::integrate::Output;
+use contrastive_dynamics::limit::Compiled;
 use contrastive_dynamics::model::{Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Relu, Softplus, Tanh};
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
 use contrastive_dynamics::{Limit, OrderParameters, ReducedOde, Scalar};
 
 /// Coefficients and the end of the ODE at t = 2, widened, for one nonlinearity.
-fn solve<T: Scalar>(sigma: impl Nonlinearity<T>) -> Vec<f64> {
+fn solve<T: Compiled>(sigma: impl Nonlinearity<T>) -> Vec<f64> {
     let x = <T as Scalar>::lit;
     let hidden = Independent::new([Law::two_point(x(2.25)).unwrap(), Law::uniform(x(1.5)).unwrap()]).unwrap();
     let noise = GaussianNoise::correlated(x(0.3), x(-0.5)).unwrap();

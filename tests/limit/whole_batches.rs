@@ -14,7 +14,7 @@ fn model<P: Penalty>(penalty: P, strength: f64, batch: usize) -> Two<P> {
     let laws = [Law::two_point(2.25).unwrap(), Law::three_point(3.24, 0.5).unwrap()];
     let builder = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap());
     let builder = builder.noise(GaussianNoise::correlated(0.3, -0.5).unwrap()).learning_rate(0.4).weight_decay(0.4);
-    builder.neurons(2).batch_size(batch).penalty(penalty).penalty_strength(strength).build().unwrap()
+    builder.n_neurons(2).batch_size(batch).penalty(penalty).penalty_strength(strength).build().unwrap()
 }
 
 fn state() -> OrderParameters {

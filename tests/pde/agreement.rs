@@ -19,7 +19,8 @@ use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::pde::particles::ParticleSystem;
 use contrastive_dynamics::rand::SeedableRng;
 use contrastive_dynamics::random::LaneRng;
-use contrastive_dynamics::sgd::{CompressedSgd, Features, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
+use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
 
 const N: usize = 10_000;

@@ -8,7 +8,7 @@ use contrastive_dynamics::model::{
 };
 use contrastive_dynamics::pde::grid::{Flux, GridError, GridSolver};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
-use contrastive_dynamics::trajectory::StopReason;
+use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
@@ -227,7 +227,7 @@ fn what_cannot_be_solved_is_an_error_that_says_so() {
     assert!(matches!(wrong, Err(GridError::Features { .. })));
 
     let pair = Model::builder().nonlinearity(Tanh).hidden(Independent::new([Law::two_point(1.0).unwrap()]).unwrap());
-    let pair = pair.noise(NoNoise).learning_rate(0.3).neurons(2).build().unwrap();
+    let pair = pair.noise(NoNoise).learning_rate(0.3).n_neurons(2).build().unwrap();
     assert!(matches!(GridSolver::builder(&pair).start(&law), Err(GridError::Neurons { neurons: 2 })));
     let sphere = Model::builder().nonlinearity(Tanh).hidden(Independent::new([Law::two_point(1.0).unwrap()]).unwrap());
     let sphere = sphere.noise(NoNoise).learning_rate(0.3).constraint(Constraint::Sphere).build().unwrap();

@@ -15,9 +15,10 @@ use contrastive_dynamics::pde::particles::{
     EulerMaruyama, Exponential, Heun, Noise, ParticleError, ParticleSystem, StepFailure, StochasticIntegrator,
 };
 use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
-use contrastive_dynamics::sgd::{CompressedSgd, Features, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
+use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{DiscreteStart, FeatureLaw, LinearGaussianStart, Rows, StartError, Whitening};
-use contrastive_dynamics::trajectory::StopReason;
+use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
@@ -25,7 +26,7 @@ type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
 /// tanh, two features of different laws; with the penalty for two neurons.
 fn model<G: Regularizer>(neurons: usize, regularizer: G, weight_decay: f64, constraint: Constraint) -> Trained<G> {
     let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap();
-    let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(0.3).neurons(neurons);
+    let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(0.3).n_neurons(neurons);
     let builder = builder.noise(GaussianNoise::correlated(0.3, -0.5).unwrap()).constraint(constraint);
     let builder = builder.penalty_strength(if neurons > 1 { 1.0 } else { 0.0 });
     builder.regularizer(regularizer).weight_decay(weight_decay).build().unwrap()
@@ -52,10 +53,10 @@ fn run<G: Regularizer, I: StochasticIntegrator>(
     end: f64,
     seed: u64,
 ) -> OrderParameters {
-    let state = start(model.neurons());
+    let state = start(model.n_neurons());
     let law = law(&state);
     let builder = ParticleSystem::builder(model, particles).start(&law).exact_start(&state).noise(noise);
-    let builder = if model.neurons() > 1 { builder.coefficient_tolerance(1e-4) } else { builder };
+    let builder = if model.n_neurons() > 1 { builder.coefficient_tolerance(1e-4) } else { builder };
     let mut system = builder.scheme(scheme).seed(seed).unwrap();
     system.run(end, &Output::Stop).unwrap().last().unwrap().1.clone()
 }
@@ -75,9 +76,9 @@ fn order(errors: &[(f64, f64)]) -> f64 {
 
 fn ode<G: LinearRegularizer>(model: &Trained<G>, end: f64) -> OrderParameters {
     let ode = ReducedOde::new(model).unwrap();
-    let ode = if model.neurons() > 1 { ode.coefficient_tolerance(1e-4).unwrap() } else { ode };
+    let ode = if model.n_neurons() > 1 { ode.coefficient_tolerance(1e-4).unwrap() } else { ode };
     let solver = ode.solver().integrator(DormandPrince::new(1e-10, 1e-12).unwrap());
-    solver.solve(&start(model.neurons()), end).unwrap().last().unwrap().1.clone()
+    solver.solve(&start(model.n_neurons()), end).unwrap().last().unwrap().1.clone()
 }
 
 /// The errors at t = 2 for each step size.

@@ -7,7 +7,8 @@ use contrastive_dynamics::model::{
     Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::sgd::{CompressedSgd, Divergence, Features, ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, Divergence, ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::start::Features;
 use contrastive_dynamics::{OrderParameters, ReducedOde, Scalar};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -38,7 +39,7 @@ fn state<T: Scalar>() -> OrderParameters<T> {
 fn assert_moves_as_the_ode_says<T: Scalar>() {
     const BLOCKS: usize = 100;
     let (n, per_block) = (1_000_000_000, 4000);
-    let model = builder::<T>().neurons(2).batch_size(4).penalty_strength(T::lit(2.0)).build().unwrap();
+    let model = builder::<T>().n_neurons(2).batch_size(4).penalty_strength(T::lit(2.0)).build().unwrap();
     let mut chain = ProjectedChain::builder(&model, n).start(&state()).seed(1).unwrap();
     let mut changes = Vec::new();
     let mut before = chain.order_parameters().to_packed().map(Scalar::as_f64);
@@ -53,7 +54,7 @@ fn assert_moves_as_the_ode_says<T: Scalar>() {
     assert_eq!(chain.steps(), 400_000);
     assert!((chain.time().as_f64() - 4e-4).abs() < 1e-10);
     let rates = |decay: f64| {
-        let builder = builder::<f64>().neurons(2).batch_size(4).penalty_strength(2.0);
+        let builder = builder::<f64>().n_neurons(2).batch_size(4).penalty_strength(2.0);
         let model = builder.weight_decay(decay).build().unwrap();
         let rates = ReducedOde::new(&model).unwrap().rates(&state()).unwrap();
         let (q, r) = (rates.q, rates.r);
@@ -130,14 +131,14 @@ fn the_slope_of_a_linear_regulariser_multiplies_the_weight_decay() {
 
 #[test]
 fn starts_are_exactly_those_asked_for() {
-    let model = builder::<f64>().neurons(2).build().unwrap();
+    let model = builder::<f64>().n_neurons(2).build().unwrap();
     let compressed = CompressedSgd::builder(&model, 40).start(&state()).seed(1).unwrap().order_parameters();
     let projected = ProjectedChain::builder(&model, 40).start(&state()).seed(1).unwrap().order_parameters();
     for start in [compressed, projected] {
         assert!((start.to_packed() - state::<f64>().to_packed()).amax() < 1e-14);
     }
     // The sphere scales them.
-    let model = builder::<f64>().neurons(2).constraint(Constraint::Sphere).build().unwrap();
+    let model = builder::<f64>().n_neurons(2).constraint(Constraint::Sphere).build().unwrap();
     let r = DMatrix::from_row_slice(2, 2, &[4.0, 0.4, 0.4, 1.0]);
     let start = OrderParameters::new(state().q().clone(), r).unwrap();
     let chain = ProjectedChain::builder(&model, 40).start(&start).seed(1).unwrap().order_parameters();
@@ -198,7 +199,8 @@ fn zero_weights_stay_zero() {
 fn a_chain_that_overflows_diverges_and_keeps_its_state() {
     for constraint in [Constraint::None, Constraint::Sphere] {
         for neurons in [1, 2] {
-            let model = builder::<f64>().learning_rate(1e200).neurons(neurons).constraint(constraint).build().unwrap();
+            let model =
+                builder::<f64>().learning_rate(1e200).n_neurons(neurons).constraint(constraint).build().unwrap();
             let mut chain = ProjectedChain::builder(&model, 20).seed(5).unwrap();
             let before = chain.order_parameters();
             assert_eq!(chain.step(), Err(Divergence { step: 1 }));
@@ -211,7 +213,7 @@ fn a_chain_that_overflows_diverges_and_keeps_its_state() {
 
 #[test]
 fn a_seed_fixes_the_run_and_recording_draws_nothing() {
-    let model = builder::<f64>().neurons(2).batch_size(3).build().unwrap();
+    let model = builder::<f64>().n_neurons(2).batch_size(3).build().unwrap();
     let run = |output| {
         let compressed = CompressedSgd::builder(&model, 30).seed(9).unwrap().run(2.0, output).unwrap();
         let projected = ProjectedChain::builder(&model, 30).seed(9).unwrap().run(2.0, output).unwrap();
@@ -224,7 +226,7 @@ fn a_seed_fixes_the_run_and_recording_draws_nothing() {
 #[test]
 fn a_lane_does_not_depend_on_the_others() {
     for (neurons, batch) in [(1, 1), (1, 8), (2, 3)] {
-        let model = builder::<f64>().neurons(neurons).batch_size(batch).penalty_strength(2.0).build().unwrap();
+        let model = builder::<f64>().n_neurons(neurons).batch_size(batch).penalty_strength(2.0).build().unwrap();
         // Random starts: every lane draws another number of words.
         let chain = || ProjectedChain::builder(&model, 60);
         let output = Output::Times(vec![0.5, 1.0]);

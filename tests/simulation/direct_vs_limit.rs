@@ -15,7 +15,7 @@
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
-    AugmentationNoise, Constraint, GaussianNoise, GradientFlow, Independent, L2, Law, Model, ModelBuilder, Quadratic,
+    AugmentationNoise, Constraint, GaussianNoise, GradientPath, Independent, L2, Law, Model, ModelBuilder, Quadratic,
     RademacherNoise, Tanh, Unset,
 };
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
@@ -113,7 +113,7 @@ fn one_neuron_follows_its_limit() {
 /// m = 2, B = 4, λ = 2; 8 runs; the controls have λ = 1 and B = 3.
 #[test]
 fn two_neurons_with_a_penalty_follow_their_limit() {
-    let builder = || builder().noise(correlated(-0.5)).neurons(2);
+    let builder = || builder().noise(correlated(-0.5)).n_neurons(2);
     let model = builder().batch_size(4).penalty_strength(2.0).build().unwrap();
     let start = OrderParameters::from_rows(2, 2, &[0.35, 0.1, 0.1, 0.4], &[1.0, 0.2, 0.2, 1.0]).unwrap();
     let runs = simulations(&model, &start, 0..8);
@@ -142,7 +142,7 @@ fn one_neuron_on_the_sphere_follows_its_limit() {
 #[test]
 fn one_neuron_with_stop_gradient_follows_its_limit() {
     let builder = || builder().noise(correlated(-0.5));
-    let model = builder().gradient_flow(GradientFlow::StopGradient).build().unwrap();
+    let model = builder().gradient_path(GradientPath::StopGradient).build().unwrap();
     let start = one_neuron();
     let runs = simulations(&model, &start, 200..216);
     let own = limit(&model, &start);

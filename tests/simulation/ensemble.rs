@@ -6,7 +6,7 @@ use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
-use contrastive_dynamics::trajectory::StopReason;
+use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
 
 fn model() -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {

@@ -13,7 +13,7 @@
 
 use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::model::{
-    AugmentationNoise, Constraint, GaussianNoise, GradientFlow, HiddenVariable, Independent, L1, L2, Law, Model,
+    AugmentationNoise, Constraint, GaussianNoise, GradientPath, HiddenVariable, Independent, L1, L2, Law, Model,
     ModelBuilder, Quadratic, Regularizer, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
@@ -58,7 +58,7 @@ fn two_neurons() -> OrderParameters {
 
 /// Two neurons with a penalty.
 fn pair(noise: GaussianNoise) -> Trained {
-    builder(noise).neurons(2).penalty_strength(2.0).build().unwrap()
+    builder(noise).n_neurons(2).penalty_strength(2.0).build().unwrap()
 }
 
 /// For each statistic, its value in every run.
@@ -70,8 +70,8 @@ fn sample(mut run: impl FnMut(u64) -> OrderParameters) -> Sample {
     for seed in 0..RUNS {
         let state = run(seed);
         let mut entries: Vec<f64> = state.to_packed().iter().copied().collect();
-        for l in 0..state.features() {
-            for i in 0..state.neurons() {
+        for l in 0..state.n_features() {
+            for i in 0..state.n_neurons() {
                 let square = state.q()[(l, i)].powi(2);
                 entries.extend([square, square * state.r()[(i, i)]]);
             }
@@ -278,14 +278,14 @@ fn another_regulariser_agrees_with_direct() {
 
 #[test]
 fn stop_gradient_agrees_with_direct() {
-    let model = builder(isotropic()).gradient_flow(GradientFlow::StopGradient).build().unwrap();
+    let model = builder(isotropic()).gradient_path(GradientPath::StopGradient).build().unwrap();
     assert_all_agree("stop gradient", &model, &one_neuron());
 }
 
 /// Two neurons, so that R_12 moves; R_ii is 1 to rounding, and that rounding is not compared.
 #[test]
 fn the_sphere_agrees_with_direct() {
-    let model = builder(isotropic()).neurons(2).penalty_strength(2.0).constraint(Constraint::Sphere).build().unwrap();
+    let model = builder(isotropic()).n_neurons(2).penalty_strength(2.0).constraint(Constraint::Sphere).build().unwrap();
     let start = two_neurons();
     let without_diagonal = |mut sample: Sample| {
         for k in [4, 2] {

@@ -4,7 +4,7 @@ use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::model::{
     Constraint, GaussianNoise, Independent, L2, Law, Model, ModelBuilder, Quadratic, Tanh,
 };
-use contrastive_dynamics::stability::basin::{AreaFraction, BasinError, Border};
+use contrastive_dynamics::stability::{AreaFraction, Border, RegionsError};
 use contrastive_dynamics::stability::{AttractionRegions, Fate, FixedPointFinder, Grid, Neighbourhood, Stray};
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
@@ -80,7 +80,7 @@ fn a_sparser_feature_loses_ground_until_it_has_none() {
         let fate = regions.fate(&on_circle(degrees).unwrap());
         assert_eq!(fate.label(), Some((0, 0)), "{degrees}: {fate:?}");
     }
-    assert!(matches!(regions.border(on_circle, (1.0, 87.0), 1e-3), Err(BasinError::NoBorder { .. })));
+    assert!(matches!(regions.border(on_circle, (1.0, 87.0), 1e-3), Err(RegionsError::NoBorder { .. })));
 }
 
 /// From every state tried in a neighbourhood V falls at least as fast as promised, along solutions of the ODE by its
@@ -130,7 +130,7 @@ fn there_is_no_neighbourhood_where_there_should_be_none() {
     let model = model(1.0);
     let ode = ReducedOde::new(&model).unwrap();
     let saddle = OrderParameters::from_rows(2, 1, &[0.56, 0.56], &[0.85]).unwrap();
-    assert!(matches!(Neighbourhood::certify(&ode, &saddle), Err(BasinError::Unstable { .. })));
+    assert!(matches!(Neighbourhood::certify(&ode, &saddle), Err(RegionsError::Unstable { .. })));
     let nowhere = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[1e6]).unwrap();
     assert!(Neighbourhood::certify(&ode, &nowhere).is_err());
     let regions = AttractionRegions::new(&ode, &points(1.0)).unwrap();
@@ -218,7 +218,7 @@ fn images_of_a_point_share_its_number() {
     seen.sort_unstable();
     assert_eq!(seen, [0, 1, 2, 3]);
     let duplicate = [state(0.984, 0.0).unwrap(), state(-0.984, 0.0).unwrap()];
-    assert!(matches!(AttractionRegions::new(&ode, &duplicate), Err(BasinError::Duplicate { first: 0, second: 1 })));
+    assert!(matches!(AttractionRegions::new(&ode, &duplicate), Err(RegionsError::Duplicate { first: 0, second: 1 })));
 }
 
 #[test]
@@ -246,26 +246,26 @@ fn starts_that_reach_no_point_say_why() {
 fn what_cannot_be_asked_is_refused() {
     let model = model(1.0);
     let ode = ReducedOde::new(&model).unwrap();
-    assert!(matches!(AttractionRegions::new(&ode, &[]), Err(BasinError::NoPoints)));
+    assert!(matches!(AttractionRegions::new(&ode, &[]), Err(RegionsError::NoPoints)));
     let regions = || AttractionRegions::new(&ode, &points(1.0)).unwrap();
     for bad in [0.0, -1.0, 1e-13, 0.1, f64::NAN, f64::INFINITY] {
-        assert!(matches!(regions().tolerance(bad), Err(BasinError::Tolerance { .. })));
-        assert!(matches!(regions().survey_tolerance(bad), Err(BasinError::Tolerance { .. })));
+        assert!(matches!(regions().tolerance(bad), Err(RegionsError::Tolerance { .. })));
+        assert!(matches!(regions().survey_tolerance(bad), Err(RegionsError::Tolerance { .. })));
     }
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(matches!(regions().time_limit(bad), Err(BasinError::TimeLimit { .. })));
+        assert!(matches!(regions().time_limit(bad), Err(RegionsError::TimeLimit { .. })));
         assert!(
-            matches!(regions().border(on_circle, (5.0, 80.0), bad), Err(BasinError::Line { .. }))
+            matches!(regions().border(on_circle, (5.0, 80.0), bad), Err(RegionsError::Line { .. }))
                 || bad == f64::INFINITY
         );
     }
     for (low, high) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
-        assert!(matches!(regions().border(on_circle, (low, high), 1e-3), Err(BasinError::Line { .. })));
+        assert!(matches!(regions().border(on_circle, (low, high), 1e-3), Err(RegionsError::Line { .. })));
         let grid = Grid { a: (low, high), b: (0.0, 1.0), columns: 2, rows: 2 };
-        assert!(matches!(regions().map(grid, state), Err(BasinError::Grid { .. })));
+        assert!(matches!(regions().map(grid, state), Err(RegionsError::Grid { .. })));
     }
     let grid = Grid { a: (0.0, 1.0), b: (0.0, 1.0), columns: 0, rows: 2 };
-    assert!(matches!(regions().map(grid, state), Err(BasinError::Grid { columns: 0, rows: 2 })));
+    assert!(matches!(regions().map(grid, state), Err(RegionsError::Grid { columns: 0, rows: 2 })));
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn the_sphere_constraint_keeps_the_diagonal() {
 /// neurons exchanges the images.
 #[test]
 fn two_neurons_share_two_features() {
-    let model = builder(Law::two_point(2.25).unwrap()).neurons(2).penalty_strength(0.5).build().unwrap();
+    let model = builder(Law::two_point(2.25).unwrap()).n_neurons(2).penalty_strength(0.5).build().unwrap();
     let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-5).unwrap();
     let state = |q: [f64; 4], r: [f64; 4]| OrderParameters::from_rows(2, 2, &q, &r).unwrap();
     let point =
@@ -337,7 +337,7 @@ fn the_collapsed_state_attracts_where_it_is_stable() {
     let weak = builder(Law::two_point(2.25).unwrap()).weight_decay(3.0).build().unwrap();
     let ode = ReducedOde::new(&weak).unwrap();
     let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
-    assert!(matches!(AttractionRegions::new(&ode, &[zero]), Err(BasinError::Unstable { .. })));
+    assert!(matches!(AttractionRegions::new(&ode, &[zero]), Err(RegionsError::Unstable { .. })));
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn builder<H: HiddenDistribution>(hidden: H) -> ModelBuilder<Tanh, H, GaussianNo
 
 fn uninformative(ode: &ReducedOde<'_>) -> OrderParameters {
     let r = uninformative_points(ode, 0.02, 20.0).unwrap()[0].r;
-    OrderParameters::new(DMatrix::zeros(ode.limit().features(), 1), DMatrix::from_element(1, 1, r)).unwrap()
+    OrderParameters::new(DMatrix::zeros(ode.limit().n_features(), 1), DMatrix::from_element(1, 1, r)).unwrap()
 }
 
 /// The pitchfork at the uninformative state is where the growth rate, by Stein's lemma, is zero; the branch that leaves it
@@ -318,7 +318,7 @@ fn branches_on_the_sphere_and_of_two_neurons_go_through() {
     assert_eq!(curve.dimension(), 1);
     let branch = Continuation::new(0.5, 2.25).downwards().run(&mut curve, &[0.0], 2.25).unwrap();
     assert_eq!(kinds(&branch), [BifurcationKind::BranchPoint { crossing: 1 }]);
-    let model = builder(hidden()).neurons(2).penalty_strength(0.5).build().unwrap();
+    let model = builder(hidden()).n_neurons(2).penalty_strength(0.5).build().unwrap();
     let ode = ReducedOde::new(&model).unwrap();
     let found = FixedPointFinder::new(&ode).sobol_starts(0).deflated_starts(0).find().unwrap();
     let inside =

@@ -4,7 +4,7 @@ use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::hidden::{Discrete, PointMasses};
 use contrastive_dynamics::model::{
-    Constraint, GaussianNoise, GradientFlow, HiddenDistribution, Independent, Law, Model, ModelBuilder, Quartic, Tanh,
+    Constraint, GaussianNoise, GradientPath, HiddenDistribution, Independent, Law, Model, ModelBuilder, Quartic, Tanh,
 };
 use contrastive_dynamics::nalgebra::{Complex, DMatrix};
 use contrastive_dynamics::stability::{
@@ -58,7 +58,7 @@ fn laws_of_equal_second_moment_are_equally_learnable_whatever_their_higher_momen
 
 /// The eigenvalues of the Q-block of the exact Jacobian, which knows nothing of Stein's lemma.
 fn block(ode: &ReducedOde<'_>, state: &OrderParameters) -> Vec<Complex<f64>> {
-    let n = state.features() * state.neurons();
+    let n = state.n_features() * state.n_neurons();
     let jacobian = ode.sensitivities(state, &[]).unwrap().by_state;
     assert!(jacobian.view((n, 0), (jacobian.nrows() - n, n)).amax() < 1e-8, "block diagonal");
     eigenvalues(&jacobian.view((0, 0), (n, n)).into_owned()).unwrap()
@@ -98,7 +98,7 @@ fn growth_rates_in_closed_form_are_eigenvalues_of_the_jacobian_for_any_number_of
         assert!((states[0].growth(l).unwrap() - points[0].growth_rates[l]).abs() < 1e-9);
     }
     assert_eq!(states[0].learnable(), [0]);
-    let model = builder(hidden()).gradient_flow(GradientFlow::StopGradient).batch_size(2).build().unwrap();
+    let model = builder(hidden()).gradient_path(GradientPath::StopGradient).batch_size(2).build().unwrap();
     check(&ReducedOde::new(&model).unwrap());
     let model = builder(hidden()).constraint(Constraint::Sphere).build().unwrap();
     check(&ReducedOde::new(&model).unwrap());
@@ -108,11 +108,11 @@ fn growth_rates_in_closed_form_are_eigenvalues_of_the_jacobian_for_any_number_of
     let model = builder(Discrete::new(signs, [0.35, 0.15, 0.15, 0.35]).unwrap()).build().unwrap();
     let states = check(&ReducedOde::new(&model).unwrap());
     assert!(states[0].moments[0] > states[0].moments[1] && (states[0].moments[0] - 2.25 * 1.4).abs() < 1e-12);
-    let model = builder(one(Law::two_point(2.25).unwrap())).neurons(2).penalty_strength(0.8).batch_size(3);
-    let model = model.gradient_flow(GradientFlow::StopGradient).build().unwrap();
+    let model = builder(one(Law::two_point(2.25).unwrap())).n_neurons(2).penalty_strength(0.8).batch_size(3);
+    let model = model.gradient_path(GradientPath::StopGradient).build().unwrap();
     let states = check(&ReducedOde::new(&model).unwrap());
     assert!(states.len() > 1, "copies besides independent neurons");
-    let model = builder(one(Law::two_point(2.25).unwrap())).neurons(2).build().unwrap();
+    let model = builder(one(Law::two_point(2.25).unwrap())).n_neurons(2).build().unwrap();
     let states = check(&ReducedOde::new(&model).unwrap());
     assert!((states[0].growth(0).unwrap() - points[0].growth_rates[0]).abs() < 1e-6, "as one neuron alone");
 }
@@ -125,7 +125,7 @@ fn models_without_an_uninformative_state_are_told_so() {
     let shifted = Independent::new([PointMasses::new([1.0, 0.0], [0.5, 0.5]).unwrap()]).unwrap();
     let shifted = builder(shifted).build().unwrap();
     assert!(matches!(learnability(&ReducedOde::new(&shifted).unwrap()), Err(StabilityError::NotCentred { .. })));
-    let quartic = builder(law()).neurons(2).penalty(Quartic).penalty_strength(0.5).build().unwrap();
+    let quartic = builder(law()).n_neurons(2).penalty(Quartic).penalty_strength(0.5).build().unwrap();
     let answer = learnability(&ReducedOde::new(&quartic).unwrap());
     assert!(matches!(answer, Err(StabilityError::Penalty | StabilityError::NoUninformativePoint)));
 }

@@ -3,7 +3,7 @@
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::model::hidden::{Discrete, PointMasses};
 use contrastive_dynamics::model::{
-    Constraint, FromFunctions, GaussianNoise, GradientFlow, HiddenDistribution, Independent, Law, Model, ModelBuilder,
+    Constraint, FromFunctions, GaussianNoise, GradientPath, HiddenDistribution, Independent, Law, Model, ModelBuilder,
     Relu, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
@@ -36,7 +36,7 @@ fn selected(features: &[Option<usize>]) -> Kind {
 
 /// The Jacobian by central differences of the rates, in the point's own coordinates.
 fn differences(ode: &ReducedOde<'_>, point: &FixedPoint) -> DMatrix<f64> {
-    let (p, m) = (point.state.features(), point.state.neurons());
+    let (p, m) = (point.state.n_features(), point.state.n_neurons());
     let packed = point.state.to_packed();
     let rates = |x: &DVector<f64>| {
         let rates = ode.rates(&OrderParameters::from_packed(p, m, x.as_slice()).unwrap()).unwrap();
@@ -150,7 +150,7 @@ fn trajectories_return_to_stable_points_and_leave_saddles_at_their_rates() {
 fn two_neurons_without_a_penalty_stand_where_one_does_alone() {
     let one = builder(independent([two_point()])).build().unwrap();
     let one = FixedPointFinder::new(&ReducedOde::new(&one).unwrap()).find().unwrap();
-    let model = builder(independent([two_point()])).neurons(2).build().unwrap();
+    let model = builder(independent([two_point()])).n_neurons(2).build().unwrap();
     let ode = ReducedOde::new(&model).unwrap();
     let found = FixedPointFinder::new(&ode).sobol_starts(2).deflated_starts(0).find().unwrap();
     let alone = |kind: &Kind| of_kind(&one, kind)[0];
@@ -197,7 +197,7 @@ fn the_collapsed_state_in_closed_form_is_the_limit_of_small_weights() {
     let check = |ode: ReducedOde<'_>, coefficients: f64, tolerance: f64| {
         let ode = &ode.coefficient_tolerance(coefficients).unwrap();
         let point = collapsed_point(ode).unwrap();
-        let (p, m): (usize, usize) = (ode.limit().features(), ode.limit().neurons());
+        let (p, m): (usize, usize) = (ode.limit().n_features(), ode.limit().n_neurons());
         let at = |t: f64| {
             let state = OrderParameters::new(DMatrix::zeros(p, m), DMatrix::identity(m, m) * t).unwrap();
             ode.sensitivities(&state, &[]).unwrap().by_state
@@ -223,9 +223,9 @@ fn the_collapsed_state_in_closed_form_is_the_limit_of_small_weights() {
     // Theory §6, with D = [[1.3, 0.85], [0.85, 1.3]].
     let expected = 0.3 * 2.0 * (2.0 * 0.85 - 0.5) + 2.0 * 0.09 * (1.3 * 1.3 + 0.85 * 0.85);
     assert!((point.covariance_rates[0] - expected).abs() < 1e-14);
-    let model = builder(hidden()).batch_size(3).gradient_flow(GradientFlow::StopGradient).build().unwrap();
+    let model = builder(hidden()).batch_size(3).gradient_path(GradientPath::StopGradient).build().unwrap();
     check(ReducedOde::new(&model).unwrap(), 1e-12, 1e-8);
-    let model = builder(hidden()).neurons(2).penalty_strength(0.7).batch_size(2).build().unwrap();
+    let model = builder(hidden()).n_neurons(2).penalty_strength(0.7).batch_size(2).build().unwrap();
     check(ReducedOde::new(&model).unwrap(), 1e-12, 1e-8);
     let shifted = Independent::new([PointMasses::new([1.4, -0.3], [0.4, 0.6]).unwrap()]).unwrap();
     let curved = FromFunctions::new(
@@ -236,12 +236,12 @@ fn the_collapsed_state_in_closed_form_is_the_limit_of_small_weights() {
     let model = builder(shifted).nonlinearity(curved).build().unwrap();
     check(ReducedOde::new(&model).unwrap(), 1e-12, 1e-8);
     let sloped = (|c: f64| 0.8 * c, |_: f64| 0.8);
-    let model = builder(hidden()).neurons(3).penalty(sloped).penalty_strength(0.4).build().unwrap();
+    let model = builder(hidden()).n_neurons(3).penalty(sloped).penalty_strength(0.4).build().unwrap();
     let point = collapsed_point(&ReducedOde::new(&model).unwrap()).unwrap();
     for (closed, numerical) in rates_of(&point).iter().zip(eigenvalues(&point.jacobian).unwrap()) {
         assert!((numerical - closed).norm() < 1e-12, "modes of the coupling");
     }
-    let model = builder(independent([two_point()])).neurons(2).penalty(sloped).penalty_strength(0.4).build().unwrap();
+    let model = builder(independent([two_point()])).n_neurons(2).penalty(sloped).penalty_strength(0.4).build().unwrap();
     // Averages over whole batches: the rest of g' beside its line is zero here, but each rule is coarser.
     check(ReducedOde::new(&model).unwrap(), 1e-4, 1e-3);
 }
@@ -269,7 +269,7 @@ fn models_without_a_collapsed_point_are_told_so() {
 fn symmetries_are_those_of_the_joint_law_the_penalty_and_the_activation() {
     let count = |ode: &ReducedOde<'_>| {
         let symmetries = Symmetries::detect(ode).unwrap();
-        let (p, m) = (ode.limit().features(), ode.limit().neurons());
+        let (p, m) = (ode.limit().n_features(), ode.limit().n_neurons());
         let q = DMatrix::from_fn(p, m, |l, i| 0.1 + 0.13 * l as f64 + 0.29 * i as f64);
         let r = q.tr_mul(&q) + DMatrix::from_fn(m, m, |i, j| if i == j { 0.5 + 0.2 * i as f64 } else { 0.11 });
         symmetries.images(&OrderParameters::new(q, r).unwrap(), 1e-9).len()
@@ -298,10 +298,10 @@ fn symmetries_are_those_of_the_joint_law_the_penalty_and_the_activation() {
     let model = builder(skewed).nonlinearity(tilted).build().unwrap();
     assert_eq!(count(&ReducedOde::new(&model).unwrap()), 1);
     // Two neurons, quadratic penalty: their exchange and the sign of either.
-    let model = builder(independent([two_point()])).neurons(2).penalty_strength(1.0).build().unwrap();
+    let model = builder(independent([two_point()])).n_neurons(2).penalty_strength(1.0).build().unwrap();
     assert_eq!(count(&ReducedOde::new(&model).unwrap()), 8);
     // A penalty that is not even leaves the joint sign.
-    let model = builder(independent([two_point()])).neurons(2).penalty((|c: f64| c.exp(), |c: f64| c.exp()));
+    let model = builder(independent([two_point()])).n_neurons(2).penalty((|c: f64| c.exp(), |c: f64| c.exp()));
     let model = model.penalty_strength(1.0).build().unwrap();
     assert_eq!(count(&ReducedOde::new(&model).unwrap()), 4, "joint sign and exchange");
 }
@@ -355,7 +355,7 @@ fn starts_that_fail_are_listed_with_the_reason_and_bad_tolerances_refused() {
 
 #[test]
 fn two_neurons_with_the_penalty_have_points_on_the_boundary_and_inside() {
-    let model = builder(independent([two_point()])).neurons(2).penalty_strength(1.0).build().unwrap();
+    let model = builder(independent([two_point()])).n_neurons(2).penalty_strength(1.0).build().unwrap();
     let ode = ReducedOde::new(&model).unwrap();
     let found = FixedPointFinder::new(&ode).sobol_starts(4).deflated_starts(1).find().unwrap();
     let boundary = |point: &FixedPoint| point.state.background().determinant().abs() < 1e-9;

@@ -3,10 +3,10 @@
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
-use super::variables::{draw_index, index_at, normalise, uniform};
-use super::{HiddenDistribution, HiddenQuadrature, HiddenVariable, Law};
 use crate::Scalar;
 use crate::model::ModelError;
+use crate::model::hidden::variables::{draw_index, index_at, normalise, uniform};
+use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, HiddenVariable, Law};
 
 /// Independent hidden variables, one one-dimensional law for each feature.
 ///

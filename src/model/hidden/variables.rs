@@ -8,9 +8,9 @@ use std::num::NonZeroUsize;
 use gauss_quad::legendre::GaussLegendre;
 use rand::Rng;
 
-use super::{HiddenVariable, VariableQuadrature};
 use crate::Scalar;
 use crate::model::ModelError;
+use crate::model::hidden::{HiddenVariable, VariableQuadrature};
 
 /// Checks a second moment: positive and finite.
 fn checked_second_moment<T: Scalar>(second_moment: T) -> Result<T, ModelError> {

@@ -2,14 +2,14 @@
 
 use nalgebra::DMatrix;
 
-use super::density::GridDensity;
-use super::operator::{Cells, Flux, Work as Room};
-use super::{GridError, GridSolver, StepSize};
+use crate::integrate::Work;
 use crate::limit::{Coefficients, Limit};
 use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
-use crate::order_parameters::OrderParameters;
+use crate::pde::grid::density::GridDensity;
+use crate::pde::grid::operator::{Cells, Flux, Work as Room};
+use crate::pde::grid::{GridError, GridSolver, StepSize};
 use crate::start::{FeatureNodes, LinearGaussianStart};
-use crate::trajectory::Work;
+use crate::state::OrderParameters;
 
 /// Builds a [`GridSolver`]; made by [`GridSolver::builder`], where the defaults are.
 #[derive(Debug, Clone)]
@@ -131,8 +131,8 @@ where
     /// [`GridError::Cells`]; [`GridError::Limit`] if the coefficients cannot be computed.
     pub fn start(self, law: &LinearGaussianStart) -> Result<GridSolver<'a, G>, GridError> {
         let state = law.state();
-        self.check_shape(state.features(), state.neurons())?;
-        let nodes = law.feature_law().nodes(state.features(), self.order, self.most_cells)?;
+        self.check_shape(state.n_features(), state.n_neurons())?;
+        let nodes = law.feature_law().nodes(state.n_features(), self.order, self.most_cells)?;
         let deviation = state.background()[(0, 0)].max(0.0).sqrt();
         let reach = 9.0 * deviation;
         let means: Vec<f64> = nodes.nodes.column_iter().map(|u| u.dot(&state.q().column(0))).collect();
@@ -168,7 +168,7 @@ where
     }
 
     fn check_shape(&self, start_features: usize, start_neurons: usize) -> Result<(), GridError> {
-        let (features, neurons) = (self.model.features(), self.model.neurons());
+        let (features, neurons) = (self.model.n_features(), self.model.n_neurons());
         if neurons != 1 {
             return Err(GridError::Neurons { neurons });
         }
@@ -242,7 +242,7 @@ where
         density.check_resolved(0.0)?;
         let (q, r) = density.moments();
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
-        let (p, regularizer) = (state.features(), self.model.regularizer());
+        let (p, regularizer) = (state.n_features(), self.model.regularizer());
         let mut solver = GridSolver {
             rule: limit.rule(&state)?,
             coefficients: Coefficients::zeros(p, 1),

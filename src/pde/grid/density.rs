@@ -2,7 +2,7 @@
 
 use nalgebra::DMatrix;
 
-use super::operator::Cells;
+use crate::pde::grid::operator::Cells;
 use crate::pde::observables::{Marginal, ObservableError};
 use crate::start::FeatureNodes;
 

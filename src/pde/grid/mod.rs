@@ -2,7 +2,7 @@
 //! equation in w, all coupled by Q and R.
 //!
 //! In: [`GridSolver`], finite volumes in w, implicit in time. Out: start laws (see [`crate::start`]), coefficients (see
-//! [`crate::limit`]), what is read off densities (see [`super::observables`]).
+//! [`crate::limit`]), what is read off densities (see [`crate::pde::observables`]).
 
 mod builder;
 mod density;
@@ -17,12 +17,13 @@ pub use density::GridDensity;
 pub use operator::Flux;
 use operator::{Generator, Work as Room, extrapolate, extrapolation};
 
+use crate::integrate::Work;
 use crate::integrate::{Output, OutputError, Schedule};
 use crate::limit::{Coefficients, Limit, LimitError, Rule};
 use crate::model::{Model, Regularizer};
-use crate::order_parameters::OrderParameters;
 use crate::start::StartError;
-use crate::trajectory::{StopReason, Trajectory, Work};
+use crate::state::OrderParameters;
+use crate::state::{StopReason, Trajectory};
 
 /// Mass given any node that may lie within the outermost thirty-second of the cells; with more there, cells are added.
 const MASS_AT_EDGE: f64 = 1e-14;

@@ -2,10 +2,10 @@
 //!
 //! In: masses n_j of cells of width h centred at jh, for every node of the law of u side by side; the generator in flux
 //! form, implicit Euler, and the flux-limited extrapolation of implicit Euler steps. Out: where drift and diffusion come
-//! from (see [`super::GridSolver`]).
+//! from (see [`crate::pde::grid::GridSolver`]).
 
-use crate::kernels::add_scaled;
-use crate::lanes::dispatch;
+use crate::numerics::kernels::add_scaled;
+use crate::numerics::lanes::dispatch;
 
 /// How the diffusion at an edge is chosen, between the second order of central fluxes and positivity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

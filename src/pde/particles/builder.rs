@@ -2,17 +2,18 @@
 
 use rand::{Rng, SeedableRng};
 
-use super::field::Field;
-use super::noise::Noise;
-use super::rows::RowBuffers;
-use super::scheme::{Heun, StochasticIntegrator};
-use super::{ParticleError, ParticleSystem, StepFailure};
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::Limit;
 use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
-use crate::order_parameters::OrderParameters;
+use crate::pde::particles::field::Field;
+use crate::pde::particles::noise::Noise;
+use crate::pde::particles::rows::RowBuffers;
+use crate::pde::particles::scheme::{Heun, StochasticIntegrator};
+use crate::pde::particles::{ParticleError, ParticleSystem, StepFailure};
 use crate::random::LaneRng;
 use crate::start::{FeatureLaw, LinearGaussianStart, Rows, StartLaw, Whitening};
+use crate::state::OrderParameters;
 
 /// Builds a [`ParticleSystem`]; made by [`ParticleSystem::builder`], where the defaults are.
 pub struct ParticleSystemBuilder<'a, M, T: Scalar = f64, I = Heun<T>> {
@@ -34,7 +35,7 @@ enum Start<'a, T: Scalar> {
     Rows(Rows<T>),
 }
 
-impl<M, T: Scalar, I: std::fmt::Debug> std::fmt::Debug for ParticleSystemBuilder<'_, M, T, I> {
+impl<M, T: Compiled, I: std::fmt::Debug> std::fmt::Debug for ParticleSystemBuilder<'_, M, T, I> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ParticleSystemBuilder")
             .field("particles", &self.particles)
@@ -44,7 +45,7 @@ impl<M, T: Scalar, I: std::fmt::Debug> std::fmt::Debug for ParticleSystemBuilder
     }
 }
 
-impl<'a, M, T: Scalar> ParticleSystemBuilder<'a, M, T> {
+impl<'a, M, T: Compiled> ParticleSystemBuilder<'a, M, T> {
     pub(super) fn new(model: &'a M, particles: usize) -> Self {
         Self {
             model,
@@ -62,7 +63,7 @@ impl<'a, M, T: Scalar> ParticleSystemBuilder<'a, M, T> {
 
 impl<'a, T, S, H, A, G, P, I> ParticleSystemBuilder<'a, Model<T, S, H, A, G, P>, T, I>
 where
-    T: Scalar,
+    T: Compiled,
     S: Nonlinearity<T>,
     H: HiddenDistribution<T>,
     A: AugmentationNoise<T>,
@@ -177,7 +178,7 @@ where
     }
 
     fn draw_rows(&self, rng: &mut dyn Rng) -> Result<Rows<T>, ParticleError<T>> {
-        let (p, m) = (self.model.features(), self.model.neurons());
+        let (p, m) = (self.model.n_features(), self.model.n_neurons());
         let uninformative;
         let law: &dyn StartLaw<T> = match &self.start {
             Start::Law(law) => *law,
@@ -194,7 +195,7 @@ where
                 &uninformative
             }
         };
-        self.check((p, m), (law.features(), law.neurons()), self.particles)?;
+        self.check((p, m), (law.n_features(), law.n_neurons()), self.particles)?;
         if self.noise == Noise::Antithetic {
             let half = Rows::draw(law, self.particles / 2, &self.whitening, rng)?;
             return Ok(twice(&half));
@@ -226,12 +227,12 @@ where
     }
 }
 
-fn coefficients<T: Scalar>(error: crate::limit::LimitError<T>) -> ParticleError<T> {
+fn coefficients<T: Compiled>(error: crate::limit::LimitError<T>) -> ParticleError<T> {
     ParticleError::Coefficients(StepFailure::Limit(error))
 }
 
 /// Every row twice, n and n + M/2.
-fn twice<T: Scalar>(rows: &Rows<T>) -> Rows<T> {
+fn twice<T: Compiled>(rows: &Rows<T>) -> Rows<T> {
     let double = |x: &nalgebra::DMatrix<T>| {
         let n = x.nrows();
         nalgebra::DMatrix::from_fn(2 * n, x.ncols(), |row, column| x[(row % n, column)])
@@ -240,7 +241,7 @@ fn twice<T: Scalar>(rows: &Rows<T>) -> Rows<T> {
 }
 
 /// Scales every neuron to ⟨w_i²⟩ = 1.
-fn normalise<T: Scalar>(rows: &mut Rows<T>) -> Result<(), ParticleError<T>> {
+fn normalise<T: Compiled>(rows: &mut Rows<T>) -> Result<(), ParticleError<T>> {
     let root = T::of_usize(rows.weights.nrows()).sqrt();
     for (neuron, mut w) in rows.weights.column_iter_mut().enumerate() {
         let scale = root / w.norm();

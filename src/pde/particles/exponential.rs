@@ -4,9 +4,12 @@
 
 use nalgebra::DMatrix;
 
-use super::scheme::{Change, Flow, MeanField, Stage, StepSize, StochasticIntegrator, adaptive, checked};
 use crate::Scalar;
 use crate::integrate::IntegratorError;
+use crate::limit::Compiled;
+use crate::pde::particles::scheme::{
+    Change, Flow, MeanField, Stage, StepSize, StochasticIntegrator, adaptive, checked,
+};
 
 /// The exponential scheme: the row's own linear drift βᵀw, the decay with it, is integrated exactly, and so is the
 /// covariance of the noise that it damps (that of an Ornstein-Uhlenbeck process). Stable for any decay τγ times dt, where
@@ -22,7 +25,7 @@ pub struct Exponential<T = f64> {
     size: StepSize<T>,
 }
 
-impl<T: Scalar> Exponential<T> {
+impl<T: Compiled> Exponential<T> {
     /// The scheme with steps of that size.
     ///
     /// # Errors
@@ -40,7 +43,7 @@ impl<T: Scalar> Exponential<T> {
     }
 }
 
-impl<T: Scalar> StochasticIntegrator<T> for Exponential<T> {
+impl<T: Compiled> StochasticIntegrator<T> for Exponential<T> {
     fn order(&self) -> usize {
         2
     }
@@ -82,7 +85,7 @@ impl<T: Scalar> StochasticIntegrator<T> for Exponential<T> {
 }
 
 /// −κ times that, where ψ enters.
-fn bent<T: Scalar>(flow: &Flow<T>, integral: &DMatrix<T>) -> Option<DMatrix<T>> {
+fn bent<T: Compiled>(flow: &Flow<T>, integral: &DMatrix<T>) -> Option<DMatrix<T>> {
     (flow.decay != T::zero()).then(|| integral * -flow.decay)
 }
 
@@ -104,7 +107,7 @@ const TERMS: usize = 12;
 /// The most doublings: ‖β‖h up to 10²⁹.
 const MOST_DOUBLINGS: usize = 100;
 
-impl<T: Scalar> Propagator<T> {
+impl<T: Compiled> Propagator<T> {
     /// By power series over a short time, which is then doubled: all four integrals double without cancellation, and
     /// strong decay underflows to 0 instead of overflowing.
     fn new(beta: &DMatrix<T>, lambda: &DMatrix<T>, time: T) -> Self {

@@ -2,15 +2,17 @@
 
 use nalgebra::DMatrix;
 
-use super::StepFailure;
-use super::noise::{Matching, Noise};
-use super::rows::{Blend, RowBuffers};
-use super::scheme::{Change, Flow, MeanField, Stage};
 use crate::Scalar;
+use crate::integrate::Work;
+use crate::limit::Compiled;
 use crate::limit::{Coefficients, Limit, Rule};
 use crate::model::{Constraint, Regularizer};
-use crate::order_parameters::{OrderParameters, packed_len, square_root, unpack};
-use crate::trajectory::Work;
+use crate::numerics::matrix::square_root;
+use crate::pde::particles::StepFailure;
+use crate::pde::particles::noise::{Matching, Noise};
+use crate::pde::particles::rows::{Blend, RowBuffers};
+use crate::pde::particles::scheme::{Change, Flow, MeanField, Stage};
+use crate::state::{OrderParameters, packed_len, unpack};
 
 /// R − QᵀQ may fall below zero by that much, in units of the largest R_ii, before it counts as an error.
 const FEASIBILITY: f64 = 1e-6;
@@ -40,7 +42,7 @@ pub(super) struct Field<'a, T: Scalar, G> {
     pub(super) work: Work,
 }
 
-impl<'a, T: Scalar, G: Regularizer<T>> Field<'a, T, G> {
+impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
     pub(super) fn new(
         limit: Limit<'a, T>,
         (regularizer, decay, constraint): (&'a G, T, Constraint),
@@ -117,7 +119,7 @@ impl<'a, T: Scalar, G: Regularizer<T>> Field<'a, T, G> {
             decay: if self.regularizer.is_linear() { T::zero() } else { self.decay },
         };
         let linear = self.decay * self.regularizer.linear_part();
-        for i in 0..state.neurons() {
+        for i in 0..state.n_neurons() {
             flow.beta[(i, i)] -= linear;
         }
         if self.constraint == Constraint::Sphere {
@@ -129,7 +131,7 @@ impl<'a, T: Scalar, G: Regularizer<T>> Field<'a, T, G> {
     /// Adds ν_i = −(dR_ii/dt)/(2 R_ii) to β_ii (theory §5), dR_ii/dt being 2B_ii + Λ_ii − 2τγ⟨w_i φ(w_i)⟩.
     fn pull_to_sphere(&mut self, stage: Stage, state: &OrderParameters<T>, flow: &mut Flow<T>) {
         let regularizer = self.regularizer;
-        for i in 0..state.neurons() {
+        for i in 0..state.n_neurons() {
             let shrink = if self.decay == T::zero() {
                 T::zero()
             } else if regularizer.is_linear() {
@@ -174,7 +176,7 @@ impl<'a, T: Scalar, G: Regularizer<T>> Field<'a, T, G> {
 }
 
 /// The symmetric matrix of that upper triangle.
-fn symmetric<T: Scalar>(size: usize, upper: &[T]) -> DMatrix<T> {
+fn symmetric<T: Compiled>(size: usize, upper: &[T]) -> DMatrix<T> {
     let mut matrix = DMatrix::zeros(size, size);
     let places = (0..size).flat_map(|i| (i..size).map(move |j| (i, j)));
     for ((i, j), &x) in places.zip(upper) {
@@ -184,13 +186,13 @@ fn symmetric<T: Scalar>(size: usize, upper: &[T]) -> DMatrix<T> {
     matrix
 }
 
-fn check_feasible<T: Scalar>(state: &OrderParameters<T>) -> Result<(), StepFailure<T>> {
-    let scale = (0..state.neurons()).fold(T::EPSILON, |s, i| s.max(state.r()[(i, i)].abs()));
+fn check_feasible<T: Compiled>(state: &OrderParameters<T>) -> Result<(), StepFailure<T>> {
+    let scale = (0..state.n_neurons()).fold(T::EPSILON, |s, i| s.max(state.r()[(i, i)].abs()));
     state.check_feasible(T::lit(FEASIBILITY).max(T::lit(1e3) * T::EPSILON) * scale)?;
     Ok(())
 }
 
-impl<T: Scalar, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
+impl<T: Compiled, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
     type Error = StepFailure<T>;
 
     fn flow(&mut self, stage: Stage) -> Result<Flow<T>, StepFailure<T>> {
@@ -261,7 +263,7 @@ impl<T: Scalar, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
     }
 }
 
-impl<T: Scalar, G: Regularizer<T>> Field<'_, T, G> {
+impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
     /// Scales every neuron at the end of the step to R_ii = 1: what is left of the step's error after ν.
     fn normalise(&mut self) {
         let (p, m) = self.shape();

@@ -1,7 +1,7 @@
 //! Particles (theory §4): M rows (u, w), M whatever you like, that move in the field of their own order parameters.
 //!
 //! In: [`ParticleSystem`], its schemes in time and its noises. Out: start laws (see [`crate::start`]), coefficients
-//! (see [`crate::limit`]), and what is read off the weights (see [`super::observables`]).
+//! (see [`crate::limit`]), and what is read off the weights (see [`crate::pde::observables`]).
 
 mod builder;
 mod exponential;
@@ -19,12 +19,14 @@ pub use noise::Noise;
 pub use scheme::{Change, EulerMaruyama, Flow, Heun, MeanField, Stage, StepSize, StochasticIntegrator};
 
 use crate::Scalar;
+use crate::integrate::Work;
 use crate::integrate::{Output, OutputError, Schedule};
+use crate::limit::Compiled;
 use crate::limit::LimitError;
 use crate::model::{Model, Regularizer};
-use crate::order_parameters::{OrderParameters, OrderParametersError};
 use crate::start::StartError;
-use crate::trajectory::{StopReason, Trajectory, Work};
+use crate::state::{OrderParameters, OrderParametersError};
+use crate::state::{StopReason, Trajectory};
 
 /// Why a step of particles failed; they stay where they were before it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -175,7 +177,7 @@ pub struct ParticleSystem<'a, T: Scalar, G, I = Heun<T>> {
     most_steps: u64,
 }
 
-impl<'a, T: Scalar, G> ParticleSystem<'a, T, G> {
+impl<'a, T: Compiled, G> ParticleSystem<'a, T, G> {
     /// A builder for that model and M = `particles`.
     #[must_use]
     pub fn builder<S, H, A, P>(
@@ -186,7 +188,7 @@ impl<'a, T: Scalar, G> ParticleSystem<'a, T, G> {
     }
 }
 
-impl<T: Scalar, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_, T, G, I> {
+impl<T: Compiled, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_, T, G, I> {
     /// The number M of particles.
     #[must_use]
     pub fn particles(&self) -> usize {

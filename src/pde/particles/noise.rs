@@ -3,6 +3,7 @@
 use nalgebra::{DMatrix, SymmetricEigen};
 
 use crate::Scalar;
+use crate::limit::Compiled;
 
 /// How the normals ξ of the particles are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) struct Matching<T: Scalar> {
     pub(super) normals: DMatrix<T>,
 }
 
-impl<T: Scalar> Matching<T> {
+impl<T: Compiled> Matching<T> {
     /// From means over the rows: of X Xᵀ, of X ξᵀ and of ξ ξᵀ. `None` if the normals have no part of their own, as there are
     /// too few rows.
     pub(super) fn new(gram: &DMatrix<T>, cross: &DMatrix<T>, own: &DMatrix<T>) -> Option<Self> {
@@ -51,7 +52,7 @@ impl<T: Scalar> Matching<T> {
 }
 
 /// G⁺ B for a Gram matrix G, its columns brought to one length before directions that are zero to rounding are dropped.
-fn pseudo_solve<T: Scalar>(gram: &DMatrix<T>, right: &DMatrix<T>) -> Option<DMatrix<T>> {
+fn pseudo_solve<T: Compiled>(gram: &DMatrix<T>, right: &DMatrix<T>) -> Option<DMatrix<T>> {
     let lengths = gram.diagonal().map(|x| if x > T::zero() { T::one() / x.sqrt() } else { T::zero() });
     let scale = DMatrix::from_diagonal(&lengths);
     let eigen = SymmetricEigen::try_new(&scale * gram * &scale, T::EPSILON, 1000)?;

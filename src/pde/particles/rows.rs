@@ -3,10 +3,11 @@
 //! Every pass goes over chunks of [`CHUNK`] rows, each with its own stream of random numbers and its own partial sums,
 //! which are added in the order of the chunks. So nothing depends on the number of threads.
 
-use super::scheme::Stage;
 use crate::Scalar;
-use crate::kernels::{dot, sum};
-use crate::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
+use crate::limit::Compiled;
+use crate::numerics::kernels::{dot, sum};
+use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
+use crate::pde::particles::scheme::Stage;
 use crate::random::{FillNormal, LaneRng};
 use crate::start::Rows;
 
@@ -47,7 +48,7 @@ pub(super) struct Blend<'a, T> {
     pub(super) bent_predictor: Option<&'a [T]>,
 }
 
-impl<T: Scalar> RowBuffers<T> {
+impl<T: Compiled> RowBuffers<T> {
     /// Rows as drawn, with streams of that seed.
     pub(super) fn new(rows: Rows<T>, seed: u64) -> Self {
         let (count, features) = rows.features.shape();
@@ -211,7 +212,7 @@ impl<T: Scalar> RowBuffers<T> {
 }
 
 /// Columns of length n with their coefficients, without those that are zero.
-fn nonzero<'a, T: Scalar>(data: &'a [T], n: usize, a: Option<&'a [T]>) -> impl Iterator<Item = (T, &'a [T])> {
+fn nonzero<'a, T: Compiled>(data: &'a [T], n: usize, a: Option<&'a [T]>) -> impl Iterator<Item = (T, &'a [T])> {
     data.chunks_exact(n).zip(a.unwrap_or_default()).map(|(x, &a)| (a, x)).filter(|(a, _)| *a != T::zero())
 }
 
@@ -232,7 +233,7 @@ impl<'a, T> Columns<'a, T> {
 
 /// out = constant + Σ a·x + Σ b·ψ(y), for the rows from `at` on.
 #[inline(always)]
-fn blend<T: Scalar>(
+fn blend<T: Compiled>(
     out: &mut [T],
     at: usize,
     constant: T,
@@ -302,7 +303,7 @@ fn each_chunk<T, S>(states: &mut [S], out: &mut [T], work: impl Fn(&mut S, &mut 
 }
 
 /// Means over n rows of what `sums` gives for each chunk of rows, added in the order of the chunks.
-fn reduce<T: Scalar>(
+fn reduce<T: Compiled>(
     n: usize,
     partial: &mut Vec<T>,
     out: &mut [T],

@@ -7,6 +7,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::IntegratorError;
+use crate::limit::Compiled;
 
 /// One of the three sets of weights that a step knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct Change<T: Scalar = f64> {
 }
 
 /// Rows that move in the field of their own law, as a scheme sees them.
-pub trait MeanField<T: Scalar = f64> {
+pub trait MeanField<T: Compiled = f64> {
     /// What can go wrong.
     type Error;
 
@@ -84,7 +85,7 @@ pub enum StepSize<T = f64> {
 }
 
 /// A one-step scheme for rows in the field of their own law.
-pub trait StochasticIntegrator<T: Scalar = f64> {
+pub trait StochasticIntegrator<T: Compiled = f64> {
     /// The weak order: errors of averages over the rows fall as (step size)^order for smooth φ.
     fn order(&self) -> usize;
 
@@ -98,7 +99,7 @@ pub trait StochasticIntegrator<T: Scalar = f64> {
     fn step<S: MeanField<T>>(&self, system: &mut S, size: T) -> Result<(), S::Error>;
 }
 
-impl<T: Scalar, I: StochasticIntegrator<T>> StochasticIntegrator<T> for &I {
+impl<T: Compiled, I: StochasticIntegrator<T>> StochasticIntegrator<T> for &I {
     fn order(&self) -> usize {
         (**self).order()
     }
@@ -111,7 +112,7 @@ impl<T: Scalar, I: StochasticIntegrator<T>> StochasticIntegrator<T> for &I {
 }
 
 /// A size or tolerance must be positive and finite.
-pub(super) fn checked<T: Scalar>(name: &'static str, value: T) -> Result<T, IntegratorError> {
+pub(super) fn checked<T: Compiled>(name: &'static str, value: T) -> Result<T, IntegratorError> {
     if value > T::zero() && value.is_finite() {
         Ok(value)
     } else {
@@ -120,14 +121,14 @@ pub(super) fn checked<T: Scalar>(name: &'static str, value: T) -> Result<T, Inte
 }
 
 /// Adaptive steps with those tolerances.
-pub(super) fn adaptive<T: Scalar>(relative: T, absolute: T) -> Result<StepSize<T>, IntegratorError> {
+pub(super) fn adaptive<T: Compiled>(relative: T, absolute: T) -> Result<StepSize<T>, IntegratorError> {
     Ok(StepSize::Adaptive {
         relative: checked("relative tolerance", relative)?,
         absolute: checked("absolute tolerance", absolute)?,
     })
 }
 
-impl<T: Scalar> Flow<T> {
+impl<T: Compiled> Flow<T> {
     /// factor · the identity, where ψ enters.
     pub(super) fn bent(&self, factor: T) -> Option<DMatrix<T>> {
         let m = self.beta.nrows();
@@ -155,7 +156,7 @@ pub struct EulerMaruyama<T = f64> {
     size: T,
 }
 
-impl<T: Scalar> EulerMaruyama<T> {
+impl<T: Compiled> EulerMaruyama<T> {
     /// The scheme with steps of that size.
     ///
     /// # Errors
@@ -165,7 +166,7 @@ impl<T: Scalar> EulerMaruyama<T> {
     }
 }
 
-impl<T: Scalar> StochasticIntegrator<T> for EulerMaruyama<T> {
+impl<T: Compiled> StochasticIntegrator<T> for EulerMaruyama<T> {
     fn order(&self) -> usize {
         1
     }
@@ -192,7 +193,7 @@ pub struct Heun<T = f64> {
     size: StepSize<T>,
 }
 
-impl<T: Scalar> Heun<T> {
+impl<T: Compiled> Heun<T> {
     /// The scheme with steps of that size.
     ///
     /// # Errors
@@ -211,13 +212,13 @@ impl<T: Scalar> Heun<T> {
 }
 
 /// Adaptive, with tolerances of 10⁻⁴.
-impl<T: Scalar> Default for Heun<T> {
+impl<T: Compiled> Default for Heun<T> {
     fn default() -> Self {
         Self { size: StepSize::Adaptive { relative: T::lit(1e-4), absolute: T::lit(1e-4) } }
     }
 }
 
-impl<T: Scalar> StochasticIntegrator<T> for Heun<T> {
+impl<T: Compiled> StochasticIntegrator<T> for Heun<T> {
     fn order(&self) -> usize {
         2
     }

@@ -2,10 +2,11 @@
 
 use nalgebra::{Complex, DVector};
 
-use super::ContinuationSystem;
-use super::corrector::{Corrected, Corrector, bordered, tangent};
-use super::switch::Emanating;
 use crate::Scalar;
+use crate::limit::Compiled;
+use crate::stability::continuation::ContinuationSystem;
+use crate::stability::continuation::corrector::{Corrected, Corrector, bordered, tangent};
+use crate::stability::continuation::switch::Emanating;
 use crate::stability::spectrum::{SpectrumError, eigenvalues};
 
 /// Why a branch could not be begun, or was cut off by the system itself.
@@ -78,7 +79,7 @@ pub struct BranchState<T: Scalar = f64> {
     pub residual: T,
 }
 
-impl<T: Scalar> BranchState<T> {
+impl<T: Compiled> BranchState<T> {
     /// Whether no eigenvalue has a positive real part.
     #[must_use]
     pub fn is_stable(&self) -> bool {
@@ -176,7 +177,7 @@ pub(super) struct Node<T: Scalar> {
     pub(super) residual: T,
 }
 
-impl<T: Scalar> Node<T> {
+impl<T: Compiled> Node<T> {
     pub(super) fn new(corrected: Corrected<T>, before: &DVector<T>) -> Result<Self, SpectrumError> {
         let tangent = tangent(&corrected.slopes, before);
         let n = corrected.slopes.nrows();
@@ -202,7 +203,7 @@ impl<T: Scalar> Node<T> {
     }
 }
 
-impl<T: Scalar> Continuation<T> {
+impl<T: Compiled> Continuation<T> {
     /// Continuation for λ from `low` to `high`, with every default.
     #[must_use]
     pub fn new(low: T, high: T) -> Self {

@@ -4,8 +4,9 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::ContinuationSystem;
 use crate::Scalar;
+use crate::limit::Compiled;
+use crate::stability::continuation::ContinuationSystem;
 use crate::stability::fixed_point::solve;
 
 /// A solution with its derivatives.
@@ -26,7 +27,7 @@ pub(super) struct Corrector<T> {
     pub(super) iterations: usize,
 }
 
-impl<T: Scalar> Corrector<T> {
+impl<T: Compiled> Corrector<T> {
     pub(super) fn parameter(&self, z: &DVector<T>) -> T {
         z[z.len() - 1] * self.scale
     }
@@ -97,13 +98,13 @@ impl<T: Scalar> Corrector<T> {
 }
 
 /// The matrix with one more row.
-pub(super) fn bordered<T: Scalar>(slopes: &DMatrix<T>, row: &DVector<T>) -> DMatrix<T> {
+pub(super) fn bordered<T: Compiled>(slopes: &DMatrix<T>, row: &DVector<T>) -> DMatrix<T> {
     let (n, columns) = slopes.shape();
     DMatrix::from_fn(n + 1, columns, |r, c| if r < n { slopes[(r, c)] } else { row[c] })
 }
 
 /// The unit tangent that goes on in the direction of `before`.
-pub(super) fn tangent<T: Scalar>(slopes: &DMatrix<T>, before: &DVector<T>) -> DVector<T> {
+pub(super) fn tangent<T: Compiled>(slopes: &DMatrix<T>, before: &DVector<T>) -> DVector<T> {
     let n = slopes.nrows();
     let mut right = DVector::zeros(n + 1);
     right[n] = T::one();
@@ -112,7 +113,7 @@ pub(super) fn tangent<T: Scalar>(slopes: &DMatrix<T>, before: &DVector<T>) -> DV
     if norm > T::zero() && norm.is_finite() { tangent / norm } else { before.clone() }
 }
 
-fn solve_square<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
+fn solve_square<T: Compiled>(matrix: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
     matrix
         .clone()
         .lu()

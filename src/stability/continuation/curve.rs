@@ -3,13 +3,15 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::ContinuationSystem;
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::{LimitError, Parameter, Rule};
 use crate::model::Constraint;
+use crate::numerics::matrix::smallest_eigenvalue;
 use crate::ode::ReducedOde;
-use crate::order_parameters::{OrderParameters, packed_len, smallest_eigenvalue, unpack};
-use crate::stability::family::{FamilyError, OdeFamily};
+use crate::stability::continuation::ContinuationSystem;
+use crate::stability::learnability::{FamilyError, OdeFamily};
+use crate::state::{OrderParameters, packed_len, unpack};
 
 /// Why a curve of fixed points could not be evaluated.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -33,8 +35,8 @@ struct Entries {
 }
 
 impl Entries {
-    fn new<T: Scalar>(ode: &ReducedOde<'_, T>) -> Self {
-        let (p, m) = (ode.limit().features(), ode.limit().neurons());
+    fn new<T: Compiled>(ode: &ReducedOde<'_, T>) -> Self {
+        let (p, m) = (ode.limit().n_features(), ode.limit().n_neurons());
         let sphere = ode.constraint() == Constraint::Sphere;
         let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i == j));
         let fixed: Vec<usize> =
@@ -43,7 +45,7 @@ impl Entries {
         Self { features: p, neurons: m, free, fixed }
     }
 
-    fn state<T: Scalar>(&self, x: &[T]) -> OrderParameters<T> {
+    fn state<T: Compiled>(&self, x: &[T]) -> OrderParameters<T> {
         let mut packed = vec![T::zero(); self.free.len() + self.fixed.len()];
         self.fixed.iter().for_each(|&at| packed[at] = T::one());
         self.free.iter().zip(x).for_each(|(&at, &x)| packed[at] = x);
@@ -51,17 +53,17 @@ impl Entries {
         OrderParameters::from_parts(q, r)
     }
 
-    fn coordinates<T: Scalar>(&self, state: &OrderParameters<T>) -> Vec<T> {
+    fn coordinates<T: Compiled>(&self, state: &OrderParameters<T>) -> Vec<T> {
         let packed = state.to_packed();
         self.free.iter().map(|&at| packed.get(at).copied().unwrap_or(T::zero())).collect()
     }
 
-    fn is_feasible<T: Scalar>(&self, x: &[T]) -> bool {
+    fn is_feasible<T: Compiled>(&self, x: &[T]) -> bool {
         let state = self.state(x);
         smallest_eigenvalue(&state.background()) >= -state.feasibility_tolerance()
     }
 
-    fn restrict<T: Scalar>(&self, matrix: &DMatrix<T>) -> DMatrix<T> {
+    fn restrict<T: Compiled>(&self, matrix: &DMatrix<T>) -> DMatrix<T> {
         matrix.select_rows(&self.free).select_columns(&self.free)
     }
 }
@@ -102,7 +104,7 @@ pub struct OdeCurve<'a, T: Scalar = f64> {
     rule: Option<(Rule<T>, ReducedOde<'a, T>, T)>,
 }
 
-impl<'a, T: Scalar> OdeCurve<'a, T> {
+impl<'a, T: Compiled> OdeCurve<'a, T> {
     /// The curve through that ODE.
     ///
     /// # Errors
@@ -150,7 +152,7 @@ impl<'a, T: Scalar> OdeCurve<'a, T> {
     }
 }
 
-impl<T: Scalar> ContinuationSystem<T> for OdeCurve<'_, T> {
+impl<T: Compiled> ContinuationSystem<T> for OdeCurve<'_, T> {
     type Error = CurveError<T>;
 
     fn dimension(&self) -> usize {
@@ -205,7 +207,7 @@ impl<F> FamilyCurve<F> {
     ///
     /// # Errors
     /// Whatever keeps that member from existing.
-    pub fn new<T: Scalar>(family: F, value: T) -> Result<Self, FamilyError<T>>
+    pub fn new<T: Compiled>(family: F, value: T) -> Result<Self, FamilyError<T>>
     where
         F: OdeFamily<T>,
     {
@@ -217,17 +219,17 @@ impl<F> FamilyCurve<F> {
 
     /// The unknowns at a state.
     #[must_use]
-    pub fn coordinates<T: Scalar>(&self, state: &OrderParameters<T>) -> Vec<T> {
+    pub fn coordinates<T: Compiled>(&self, state: &OrderParameters<T>) -> Vec<T> {
         self.entries.coordinates(state)
     }
 
     /// The state at those unknowns.
     #[must_use]
-    pub fn state<T: Scalar>(&self, x: &[T]) -> OrderParameters<T> {
+    pub fn state<T: Compiled>(&self, x: &[T]) -> OrderParameters<T> {
         self.entries.state(x)
     }
 
-    fn at<T: Scalar, R>(
+    fn at<T: Compiled, R>(
         &self,
         value: T,
         mut f: impl FnMut(&ReducedOde<'_, T>) -> Result<R, LimitError<T>>,
@@ -241,7 +243,7 @@ impl<F> FamilyCurve<F> {
     }
 }
 
-impl<T: Scalar, F: OdeFamily<T>> ContinuationSystem<T> for FamilyCurve<F> {
+impl<T: Compiled, F: OdeFamily<T>> ContinuationSystem<T> for FamilyCurve<F> {
     type Error = CurveError<T>;
 
     fn dimension(&self) -> usize {

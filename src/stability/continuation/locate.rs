@@ -6,9 +6,9 @@
 
 use nalgebra::{Complex, DVector};
 
-use super::ContinuationSystem;
-use super::branch::{Bifurcation, BifurcationKind, Continuation, Node};
-use crate::Scalar;
+use crate::limit::Compiled;
+use crate::stability::continuation::ContinuationSystem;
+use crate::stability::continuation::branch::{Bifurcation, BifurcationKind, Continuation, Node};
 
 /// A function along the branch that changes sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ enum Test {
 }
 
 impl Test {
-    fn value<T: Scalar>(self, node: &Node<T>) -> T {
+    fn value<T: Compiled>(self, node: &Node<T>) -> T {
         match self {
             Self::Turning => node.turning(),
             Self::Determinant => node.determinant,
@@ -32,16 +32,16 @@ impl Test {
 }
 
 /// The eigenvalue nearest to the imaginary axis.
-fn nearest<T: Scalar>(eigenvalues: &[Complex<T>], oscillating: bool) -> Option<Complex<T>> {
+fn nearest<T: Compiled>(eigenvalues: &[Complex<T>], oscillating: bool) -> Option<Complex<T>> {
     let candidates = eigenvalues.iter().copied().filter(|x| (x.im != T::zero()) == oscillating);
     candidates.min_by(|x, y| x.re.abs().partial_cmp(&y.re.abs()).unwrap_or(std::cmp::Ordering::Equal))
 }
 
-fn unstable<T: Scalar>(node: &Node<T>, oscillating: bool) -> usize {
+fn unstable<T: Compiled>(node: &Node<T>, oscillating: bool) -> usize {
     node.eigenvalues.iter().filter(|x| x.re > T::zero() && (x.im != T::zero()) == oscillating).count()
 }
 
-impl<T: Scalar> Continuation<T> {
+impl<T: Compiled> Continuation<T> {
     /// The bifurcations between two points.
     pub(super) fn between<S: ContinuationSystem<T>>(
         &self,
@@ -170,6 +170,6 @@ impl<T: Scalar> Continuation<T> {
 }
 
 /// The point of the chord at a share of the way.
-fn interpolate<T: Scalar>(a: &Node<T>, b: &Node<T>, share: T) -> DVector<T> {
+fn interpolate<T: Compiled>(a: &Node<T>, b: &Node<T>, share: T) -> DVector<T> {
     &a.z + (&b.z - &a.z) * share
 }

@@ -18,10 +18,10 @@ pub use switch::Emanating;
 
 use nalgebra::{DMatrix, DVector};
 
-use crate::Scalar;
+use crate::limit::Compiled;
 
 /// A family of equations f(x, λ) = 0 in as many unknowns, with f the rates of a flow dx/dt = f.
-pub trait ContinuationSystem<T: Scalar = f64> {
+pub trait ContinuationSystem<T: Compiled = f64> {
     /// What can go wrong in an evaluation.
     type Error;
 
@@ -109,7 +109,7 @@ impl<F> FunctionSystem<F> {
     }
 }
 
-impl<T: Scalar, F: FnMut(&[T], T, &mut [T])> ContinuationSystem<T> for FunctionSystem<F> {
+impl<T: Compiled, F: FnMut(&[T], T, &mut [T])> ContinuationSystem<T> for FunctionSystem<F> {
     type Error = std::convert::Infallible;
 
     fn dimension(&self) -> usize {

@@ -2,10 +2,11 @@
 
 use nalgebra::{DMatrix, DVector, SVD};
 
-use super::ContinuationSystem;
-use super::branch::{Bifurcation, BifurcationKind, Continuation, ContinuationError};
-use super::corrector::bordered;
 use crate::Scalar;
+use crate::limit::Compiled;
+use crate::stability::continuation::ContinuationSystem;
+use crate::stability::continuation::branch::{Bifurcation, BifurcationKind, Continuation, ContinuationError};
+use crate::stability::continuation::corrector::bordered;
 
 /// A first point on another branch, near a branch point.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,7 @@ pub struct Emanating<T: Scalar = f64> {
     pub direction: DVector<T>,
 }
 
-impl<T: Scalar> Continuation<T> {
+impl<T: Compiled> Continuation<T> {
     /// First points on the branches that cross at a branch point, one for each way out (so two for a branch that
     /// passes through), at a distance of about the first step.
     ///
@@ -87,7 +88,7 @@ impl<T: Scalar> Continuation<T> {
 
 /// Unit null vectors of [f_x f_μ; tangent] to try: a basis of the space of the `count` smallest singular values in echelon
 /// form, and combinations of its pairs.
-fn directions<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
+fn directions<T: Compiled>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
     let Some(svd) = SVD::try_new(matrix.clone(), false, true, T::EPSILON, 10_000) else { return Vec::new() };
     let Some(rows) = svd.v_t else { return Vec::new() };
     let mut order: Vec<usize> = (0..svd.singular_values.len()).collect();

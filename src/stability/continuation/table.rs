@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::branch::{BifurcationKind, Branch};
-use crate::Scalar;
+use crate::limit::Compiled;
+use crate::stability::continuation::branch::{BifurcationKind, Branch};
 
 impl<T: fmt::Display> fmt::Display for BifurcationKind<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,7 +19,7 @@ impl<T: fmt::Display> fmt::Display for BifurcationKind<T> {
 /// Comma-separated values, with a header: one line for each point and each bifurcation, in the order of the branch. The
 /// columns are λ, the arclength, the number of unstable eigenvalues, the largest real part, x_1 to x_n, and what happens
 /// there (empty for ordinary points; bifurcations have no arclength).
-impl<T: Scalar, E> fmt::Display for Branch<T, E> {
+impl<T: Compiled, E> fmt::Display for Branch<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "parameter,arclength,unstable,abscissa")?;
         let n = self.points.first().map_or(0, |point| point.state.len());

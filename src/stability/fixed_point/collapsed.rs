@@ -10,12 +10,13 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
-use super::FixedPointError;
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::Limit;
-use crate::model::{Constraint, GradientFlow, Smoothness};
+use crate::model::{Constraint, GradientPath, Smoothness};
 use crate::ode::ReducedOde;
-use crate::order_parameters::packed_len;
+use crate::stability::fixed_point::FixedPointError;
+use crate::state::packed_len;
 
 /// The linearisation of the flow at the collapsed state.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +52,7 @@ pub struct CollapsedPoint<T: Scalar = f64> {
 /// assert!((point.overlap_rates[0] - 0.3 * (2.0 * (2.25 - 0.15) - 0.5)).abs() < 1e-14);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn collapsed_point<T: Scalar>(ode: &ReducedOde<'_, T>) -> Result<CollapsedPoint<T>, FixedPointError<T>> {
+pub fn collapsed_point<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<CollapsedPoint<T>, FixedPointError<T>> {
     if ode.constraint() == Constraint::Sphere {
         return Err(FixedPointError::NotCollapsible { reason: "the sphere constraint keeps every R_ii at 1" });
     }
@@ -83,12 +84,12 @@ struct Origin<T> {
     curved: Vec<(T, T)>,
 }
 
-impl<T: Scalar> Origin<T> {
+impl<T: Compiled> Origin<T> {
     fn new(ode: &ReducedOde<'_, T>, slope: T) -> Self {
         let limit = ode.limit();
         let (tau, d, square) = (limit.learning_rate(), limit.views(), slope * slope);
         let (d11, d12, d22) = (d.get(0, 0), d.get(0, 1), d.get(1, 1));
-        let both = limit.gradient_flow() == GradientFlow::BothViews;
+        let both = limit.gradient_path() == GradientPath::BothViews;
         let views = T::lit(if both { 2.0 } else { 1.0 });
         let kappa = if both { T::lit(2.0) * (d11 * d22 + d12 * d12) } else { d11 * d22 };
         let coupling =
@@ -99,7 +100,7 @@ impl<T: Scalar> Origin<T> {
         let curved =
             [d22, d11].into_iter().take(if both { 2 } else { 1 }).map(|other| (scale * half * other, scale * d12));
         Self {
-            neurons: limit.neurons(),
+            neurons: limit.n_neurons(),
             coupling,
             decay: ode.decay(),
             gain: views * tau * square,
@@ -123,7 +124,7 @@ impl<T: Scalar> Origin<T> {
     }
 
     fn rates(&self, limit: &Limit<'_, T>) -> Result<(Vec<T>, Vec<T>), FixedPointError<T>> {
-        let failed = super::SpectrumError::NotConverged { iterations: 1000, attempts: 1 };
+        let failed = crate::stability::fixed_point::SpectrumError::NotConverged { iterations: 1000, attempts: 1 };
         let moments = SymmetricEigen::try_new(limit.hidden_second_moment().clone(), T::EPSILON, 1000).ok_or(failed)?;
         let modes = self.modes();
         let falling = |mut rates: Vec<T>| {
@@ -142,7 +143,7 @@ impl<T: Scalar> Origin<T> {
     }
 
     fn jacobian(&self, limit: &Limit<'_, T>) -> DMatrix<T> {
-        let (p, m) = (limit.features(), self.neurons);
+        let (p, m) = (limit.n_features(), self.neurons);
         let n = packed_len(p, m);
         let g = DMatrix::from_fn(m, m, |i, j| self.g(i, j));
         let mut jacobian = DMatrix::zeros(n, n);
@@ -185,7 +186,7 @@ impl<T: Scalar> Origin<T> {
 }
 
 /// σ''(0), as the nonlinearity gives it or by a difference of fourth order.
-fn curvature<T: Scalar>(limit: &Limit<'_, T>) -> T {
+fn curvature<T: Compiled>(limit: &Limit<'_, T>) -> T {
     let sigma = limit.nonlinearity();
     sigma.second_derivative(T::zero()).unwrap_or_else(|| {
         let step = T::EPSILON.powf(T::lit(0.2));

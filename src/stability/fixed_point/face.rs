@@ -5,8 +5,9 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::model::Constraint;
-use crate::order_parameters::packed_len;
+use crate::state::packed_len;
 
 /// The family x = offset + basis · y.
 #[derive(Debug, Clone)]
@@ -20,7 +21,7 @@ pub(super) struct Face<T: Scalar> {
     pub(super) rank: usize,
 }
 
-impl<T: Scalar> Face<T> {
+impl<T: Compiled> Face<T> {
     /// Neuron i is `signs[i]` times the neuron of cluster `clusters[i]` (counted from 0, in the order of their first
     /// members), or zero. `overlaps` says whether Q may differ from zero.
     pub(super) fn new(

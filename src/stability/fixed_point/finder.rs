@@ -3,19 +3,20 @@
 
 use nalgebra::DVector;
 
-use super::linearization::linearize;
-use super::newton::{NewtonLimits, NewtonStop, Run, newton, solve};
-use super::starts::{FacedStart, Shape, Start, StartKind};
-use super::symmetry::distance;
-use super::{FixedPoint, FixedPointError, Symmetries, classify, collapsed_point, kind};
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::LimitError;
 use crate::model::Constraint;
 use crate::ode::ReducedOde;
-use crate::order_parameters::OrderParameters;
+use crate::stability::fixed_point::linearization::linearize;
+use crate::stability::fixed_point::newton::{NewtonLimits, NewtonStop, Run, newton, solve};
+use crate::stability::fixed_point::starts::{FacedStart, Shape, Start, StartKind};
+use crate::stability::fixed_point::symmetry::distance;
+use crate::stability::fixed_point::{FixedPoint, FixedPointError, Symmetries, classify, collapsed_point, kind};
 use crate::stability::spectrum::spectrum;
+use crate::state::OrderParameters;
 
-use super::face::Face;
+use crate::stability::fixed_point::face::Face;
 
 /// A start from which no new fixed point was reached.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +46,7 @@ pub struct FixedPoints<T: Scalar = f64> {
     pub unresolved: Vec<(OrderParameters<T>, FixedPointError<T>)>,
 }
 
-impl<T: Scalar> FixedPoints<T> {
+impl<T: Compiled> FixedPoints<T> {
     /// The stable ones.
     pub fn stable(&self) -> impl Iterator<Item = &FixedPoint<T>> {
         self.points.iter().filter(|point| point.is_stable())
@@ -97,7 +98,7 @@ pub struct FixedPointFinder<'o, 'a, T: Scalar = f64> {
     starts: Vec<OrderParameters<T>>,
 }
 
-impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
+impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     /// A search with every default.
     #[must_use]
     pub fn new(ode: &'o ReducedOde<'a, T>) -> Self {
@@ -221,9 +222,9 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
     /// [`FixedPointError::Limit`] and [`FixedPointError::Spectrum`] if the point reached cannot be analysed. A run that
     /// does not converge says so in [`FixedPoint::stop`].
     pub fn polish(&self, state: &OrderParameters<T>) -> Result<FixedPoint<T>, FixedPointError<T>> {
-        let (p, m) = (self.ode.limit().features(), self.ode.limit().neurons());
-        if (state.features(), state.neurons()) != (p, m) {
-            let (state_features, state_neurons) = (state.features(), state.neurons());
+        let (p, m) = (self.ode.limit().n_features(), self.ode.limit().n_neurons());
+        if (state.n_features(), state.n_neurons()) != (p, m) {
+            let (state_features, state_neurons) = (state.n_features(), state.n_neurons());
             return Err(LimitError::Shape { features: p, neurons: m, state_features, state_neurons }.into());
         }
         let face = Face::whole(p, m, self.ode.constraint());
@@ -235,7 +236,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
     /// The fixed points without overlaps and with weights, one of each orbit, their states alone.
     pub(crate) fn blind_states(&self) -> Result<Vec<OrderParameters<T>>, FixedPointError<T>> {
         // One neuron needs no symmetries.
-        let one = self.ode.limit().neurons() == 1;
+        let one = self.ode.limit().n_neurons() == 1;
         let symmetries = if one { Symmetries::none() } else { Symmetries::detect(self.ode)? };
         let shape = self.shape(&symmetries);
         let mut starts = shape.uninformative();
@@ -270,7 +271,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
 
     fn shape(&self, symmetries: &Symmetries) -> Shape {
         let limit = self.ode.limit();
-        let (p, m) = (limit.features(), limit.neurons());
+        let (p, m) = (limit.n_features(), limit.n_neurons());
         let moved = |pairs: &[(usize, bool)]| pairs.iter().enumerate().any(|(k, &(to, minus))| to != k || minus);
         let alone = |l: usize| {
             symmetries.generators.iter().any(|g| {
@@ -310,7 +311,8 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
     }
 
     fn given(&self, shape: &Shape) -> Vec<FacedStart<T>> {
-        let fits = |state: &&OrderParameters<T>| (state.features(), state.neurons()) == (shape.features, shape.neurons);
+        let fits =
+            |state: &&OrderParameters<T>| (state.n_features(), state.n_neurons()) == (shape.features, shape.neurons);
         let starts = self.starts.iter().filter(fits).enumerate().map(|(index, state)| FacedStart {
             start: Start { kind: StartKind::Given { index }, state: state.clone() },
             face: Face::whole(shape.features, shape.neurons, shape.constraint),
@@ -337,7 +339,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
             unstable,
             neutral,
             stability,
-            kind: super::Kind::Collapsed,
+            kind: crate::stability::fixed_point::Kind::Collapsed,
         });
         found.repeats.push(0);
     }
@@ -347,7 +349,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
         self.separation.max((T::lit(4.0) * point.error).min(T::lit(1e3) * self.separation))
     }
 
-    fn threshold(&self, spectrum: &super::Spectrum<T>) -> T {
+    fn threshold(&self, spectrum: &crate::stability::fixed_point::Spectrum<T>) -> T {
         use nalgebra::ComplexField;
         self.degeneracy * spectrum.values.iter().fold(T::zero(), |most, x| most.max(x.modulus()))
     }
@@ -431,7 +433,7 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
         symmetries: &Symmetries,
     ) -> Result<FixedPoint<T>, FixedPointError<T>> {
         let Run { state, residuals, stop } = run;
-        let whole = Face::whole(state.features(), state.neurons(), self.ode.constraint());
+        let whole = Face::whole(state.n_features(), state.n_neurons(), self.ode.constraint());
         let linear = linearize(self.ode, &state)?;
         let jacobian = whole.jacobian(&linear.by_state);
         let spectrum = spectrum(&jacobian)?;
@@ -472,8 +474,8 @@ impl<'o, 'a, T: Scalar> FixedPointFinder<'o, 'a, T> {
 const COINCIDING: f64 = 2e-3;
 
 /// The family in which the neurons coincide, up to sign, or vanish that nearly do at `state`; `None` if none does.
-fn coinciding_face<T: Scalar>(state: &OrderParameters<T>, constraint: Constraint) -> Option<Face<T>> {
-    let (m, r) = (state.neurons(), state.r());
+fn coinciding_face<T: Compiled>(state: &OrderParameters<T>, constraint: Constraint) -> Option<Face<T>> {
+    let (m, r) = (state.n_neurons(), state.r());
     let near = T::lit(COINCIDING);
     let mut clusters: Vec<Option<(usize, T)>> = Vec::with_capacity(m);
     let mut first: Vec<usize> = Vec::new();
@@ -491,14 +493,14 @@ fn coinciding_face<T: Scalar>(state: &OrderParameters<T>, constraint: Constraint
         }
     }
     let overlaps = state.q().amax() > T::zero();
-    (first.len() < m && !first.is_empty()).then(|| Face::new(state.features(), &clusters, overlaps, constraint))
+    (first.len() < m && !first.is_empty()).then(|| Face::new(state.n_features(), &clusters, overlaps, constraint))
 }
 
 /// The most images of one point that are deflated.
 const MOST_DEFLATED: usize = 128;
 
 /// Packed images of all points, of each those nearest to `state`.
-fn nearest_images<T: Scalar>(points: &[FixedPoint<T>], state: &OrderParameters<T>) -> Vec<DVector<T>> {
+fn nearest_images<T: Compiled>(points: &[FixedPoint<T>], state: &OrderParameters<T>) -> Vec<DVector<T>> {
     let mut known = Vec::new();
     for point in points {
         let mut images: Vec<(T, &OrderParameters<T>)> =

@@ -7,9 +7,10 @@
 use nalgebra::DMatrix;
 
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::LimitError;
 use crate::ode::ReducedOde;
-use crate::order_parameters::OrderParameters;
+use crate::state::OrderParameters;
 
 /// Jacobian of the packed rates by the packed state, and an estimate of the largest error that the
 /// extrapolation adds to an entry.
@@ -23,7 +24,7 @@ pub(crate) struct Linearization<T: Scalar> {
 const POINTS: usize = 6;
 
 /// The linearisation at `state`.
-pub(crate) fn linearize<T: Scalar>(
+pub(crate) fn linearize<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     state: &OrderParameters<T>,
 ) -> Result<Linearization<T>, LimitError<T>> {
@@ -34,11 +35,11 @@ pub(crate) fn linearize<T: Scalar>(
     }
 }
 
-fn extrapolate<T: Scalar>(
+fn extrapolate<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     state: &OrderParameters<T>,
 ) -> Result<Linearization<T>, LimitError<T>> {
-    let m = state.neurons();
+    let m = state.n_neurons();
     let first = T::lit(0.02) * state.r().amax().max(T::lit(0.05));
     let step = |k: usize| first / T::lit(f64::powi(1.6, i32::try_from(k).unwrap_or(0)));
     let mut tableau: Vec<DMatrix<T>> = Vec::new();

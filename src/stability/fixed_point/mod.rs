@@ -23,10 +23,11 @@ pub use symmetry::{SignedPermutation, Symmetries};
 
 use nalgebra::DMatrix;
 
-use super::spectrum::{Spectrum, SpectrumError};
 use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::LimitError;
-use crate::order_parameters::{OrderParameters, OrderParametersError};
+use crate::stability::spectrum::{Spectrum, SpectrumError};
+use crate::state::{OrderParameters, OrderParametersError};
 
 /// Why the search for fixed points could not begin, or a fixed point not be analysed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -124,7 +125,7 @@ pub struct FixedPoint<T: Scalar = f64> {
     pub images: Vec<OrderParameters<T>>,
 }
 
-impl<T: Scalar> FixedPoint<T> {
+impl<T: Compiled> FixedPoint<T> {
     /// Whether every eigenvalue has a negative real part, beyond the threshold of degeneracy.
     #[must_use]
     pub fn is_stable(&self) -> bool {
@@ -139,7 +140,7 @@ impl<T: Scalar> FixedPoint<T> {
 }
 
 /// Counts of unstable and neutral eigenvalues, and what they say.
-pub(crate) fn classify<T: Scalar>(spectrum: &Spectrum<T>, threshold: T) -> (usize, usize, Stability) {
+pub(crate) fn classify<T: Compiled>(spectrum: &Spectrum<T>, threshold: T) -> (usize, usize, Stability) {
     let unstable = spectrum.count_above(threshold);
     let neutral = spectrum.count_above(-threshold) - unstable;
     let stability = match (unstable, neutral) {
@@ -152,11 +153,11 @@ pub(crate) fn classify<T: Scalar>(spectrum: &Spectrum<T>, threshold: T) -> (usiz
 }
 
 /// What the network has learned at a state, with overlaps below `separation` counted as none.
-fn kind<T: Scalar>(state: &OrderParameters<T>, separation: T, purity: T) -> Kind {
+fn kind<T: Compiled>(state: &OrderParameters<T>, separation: T, purity: T) -> Kind {
     if state.r().amax() <= separation {
         return Kind::Collapsed;
     }
-    let mut selected = vec![None; state.neurons()];
+    let mut selected = vec![None; state.n_neurons()];
     let mut mixed = false;
     for (i, feature) in selected.iter_mut().enumerate() {
         let column = state.q().column(i);

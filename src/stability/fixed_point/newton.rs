@@ -3,12 +3,13 @@
 
 use nalgebra::{DMatrix, DVector, SVD, SymmetricEigen};
 
-use super::face::Face;
 use crate::Scalar;
 use crate::integrate::System;
+use crate::limit::Compiled;
 use crate::limit::LimitError;
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
-use crate::order_parameters::{OrderParameters, unpack};
+use crate::stability::fixed_point::face::Face;
+use crate::state::{OrderParameters, unpack};
 
 /// Why Newton's method stopped.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,14 +67,14 @@ struct Newton<'r, 'o, 'a, T: Scalar> {
 }
 
 /// Newton's method within `face` from the projection of `start`, away from the packed states `deflated`.
-pub(super) fn newton<T: Scalar>(
+pub(super) fn newton<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     face: &Face<T>,
     start: &OrderParameters<T>,
     deflated: &[DVector<T>],
     limits: &NewtonLimits<T>,
 ) -> Run<T> {
-    let shape = (start.features(), start.neurons());
+    let shape = (start.n_features(), start.n_neurons());
     let mut y = face.project(&start.to_packed());
     let mut residuals = Vec::new();
     let state = |y: &DVector<T>| {
@@ -89,7 +90,7 @@ pub(super) fn newton<T: Scalar>(
     Run { state: state(&y), residuals, stop }
 }
 
-impl<T: Scalar> Newton<'_, '_, '_, T> {
+impl<T: Compiled> Newton<'_, '_, '_, T> {
     fn run(
         &mut self,
         ode: &ReducedOde<'_, T>,
@@ -270,7 +271,7 @@ impl<T: Scalar> Newton<'_, '_, '_, T> {
 }
 
 /// J⁺ F: singular values below 1e-13 of the largest count as zero.
-pub(crate) fn solve<T: Scalar>(jacobian: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
+pub(crate) fn solve<T: Compiled>(jacobian: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
     if jacobian.is_empty() || !jacobian.iter().all(nalgebra::ComplexField::is_finite) {
         return DVector::zeros(jacobian.ncols());
     }

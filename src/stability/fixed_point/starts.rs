@@ -3,11 +3,12 @@
 
 use nalgebra::DMatrix;
 
-use super::face::Face;
 use crate::Scalar;
-use crate::limit::uniform;
+use crate::limit::Compiled;
 use crate::model::Constraint;
-use crate::order_parameters::{OrderParameters, packed_len};
+use crate::numerics::sobol::uniform;
+use crate::stability::fixed_point::face::Face;
+use crate::state::{OrderParameters, packed_len};
 
 /// A kind of start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,18 +72,18 @@ const MOST: usize = 160;
 const SIZES: [f64; 6] = [0.03, 0.12, 0.5, 1.0, 2.5, 8.0];
 
 impl Shape {
-    fn clusters<T: Scalar>(&self) -> Vec<Option<(usize, T)>> {
+    fn clusters<T: Compiled>(&self) -> Vec<Option<(usize, T)>> {
         (0..self.neurons).map(|i| Some((i, T::one()))).collect()
     }
 
     /// R_ii = size with R_ij/size = correlation, or 1 on the sphere.
-    fn covariance<T: Scalar>(&self, size: f64, correlation: f64) -> DMatrix<T> {
+    fn covariance<T: Compiled>(&self, size: f64, correlation: f64) -> DMatrix<T> {
         let size = if self.constraint == Constraint::Sphere { 1.0 } else { size };
         DMatrix::from_fn(self.neurons, self.neurons, |i, j| T::lit(if i == j { size } else { size * correlation }))
     }
 
     /// Q = 0 with several sizes of R.
-    pub(super) fn uninformative<T: Scalar>(&self) -> Vec<FacedStart<T>> {
+    pub(super) fn uninformative<T: Compiled>(&self) -> Vec<FacedStart<T>> {
         if !self.centred {
             return Vec::new();
         }
@@ -107,7 +108,7 @@ impl Shape {
     }
 
     /// Every neuron on one feature with either sign, or on none; sizes R_ii around `scale`.
-    pub(super) fn selected<T: Scalar>(&self, scale: f64) -> Vec<FacedStart<T>> {
+    pub(super) fn selected<T: Compiled>(&self, scale: f64) -> Vec<FacedStart<T>> {
         let mut choices = vec![None];
         for l in 0..self.features {
             choices.push(Some((l, 1.0)));
@@ -132,7 +133,7 @@ impl Shape {
     }
 
     /// All neurons on one mixture of two or more features.
-    pub(super) fn mixtures<T: Scalar>(&self, scale: f64) -> Vec<FacedStart<T>> {
+    pub(super) fn mixtures<T: Compiled>(&self, scale: f64) -> Vec<FacedStart<T>> {
         let p = self.features;
         let mut starts = Vec::new();
         for subset in 1_usize..1 << p.min(6) {
@@ -155,7 +156,7 @@ impl Shape {
     }
 
     /// Neurons of cosine similarity 0.9 with the mixture of their signed features, with independent backgrounds.
-    fn aligned<T: Scalar>(&self, picks: &[Vec<(usize, f64)>], scale: f64) -> OrderParameters<T> {
+    fn aligned<T: Compiled>(&self, picks: &[Vec<(usize, f64)>], scale: f64) -> OrderParameters<T> {
         let size = if self.constraint == Constraint::Sphere { 1.0 } else { scale };
         let mut q = DMatrix::zeros(self.features, self.neurons);
         for (i, picks) in picks.iter().enumerate() {
@@ -172,7 +173,7 @@ impl Shape {
     }
 
     /// Families in which neurons coincide up to sign or vanish, followed from the states of fewer neurons.
-    pub(super) fn coinciding<T: Scalar>(&self, scale: f64, vanishing: bool) -> Vec<FacedStart<T>> {
+    pub(super) fn coinciding<T: Compiled>(&self, scale: f64, vanishing: bool) -> Vec<FacedStart<T>> {
         let m = self.neurons;
         let mut starts = Vec::new();
         for clusters in partitions::<T>(m, vanishing, self.even_neurons) {
@@ -213,7 +214,7 @@ impl Shape {
     }
 
     /// Sobol points over the feasible set: directions and sizes of the weights' parts along features and background.
-    pub(super) fn sobol<T: Scalar>(&self, index: usize, scale: f64) -> FacedStart<T> {
+    pub(super) fn sobol<T: Compiled>(&self, index: usize, scale: f64) -> FacedStart<T> {
         let (p, m) = (self.features, self.neurons);
         let mut u = (0..packed_len(p, m)).map(|d| uniform(index, d, 0x5EED));
         let mut next = || u.next().unwrap_or(0.5);
@@ -238,7 +239,7 @@ impl Shape {
 
 /// Assignments of neurons to fewer clusters, with signs, one for each up to the order of clusters: all for up to three
 /// neurons; for more, one pair or all together.
-fn partitions<T: Scalar>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Option<(usize, T)>>> {
+fn partitions<T: Compiled>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Option<(usize, T)>>> {
     let mut found: Vec<Vec<Option<(usize, T)>>> = Vec::new();
     if m > 3 {
         let all = vec![Some((0, T::one())); m];

@@ -3,10 +3,10 @@
 //! They are not read off the model but tested on its coefficients at a state without symmetries, so a joint law that is
 //! symmetric only as a whole, a penalty that is not even, or an activation without parity all count for what they are.
 
-use crate::Scalar;
+use crate::limit::Compiled;
 use crate::limit::LimitError;
 use crate::ode::ReducedOde;
-use crate::order_parameters::OrderParameters;
+use crate::state::OrderParameters;
 
 use nalgebra::DMatrix;
 
@@ -27,8 +27,8 @@ impl SignedPermutation {
 
     /// The image of a state; the state itself where the shapes do not fit.
     #[must_use]
-    pub fn apply<T: Scalar>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
-        let (p, m) = (state.features(), state.neurons());
+    pub fn apply<T: Compiled>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
+        let (p, m) = (state.n_features(), state.n_neurons());
         if (self.features.len(), self.neurons.len()) != (p, m) {
             return state.clone();
         }
@@ -36,7 +36,7 @@ impl SignedPermutation {
         OrderParameters::from_parts(q, r)
     }
 
-    fn map<T: Scalar>(&self, q: &DMatrix<T>, r: &DMatrix<T>) -> (DMatrix<T>, DMatrix<T>) {
+    fn map<T: Compiled>(&self, q: &DMatrix<T>, r: &DMatrix<T>) -> (DMatrix<T>, DMatrix<T>) {
         let signed = |x: T, minus: bool| if minus { -x } else { x };
         let q = DMatrix::from_fn(q.nrows(), q.ncols(), |l, i| {
             let ((k, s), (j, t)) = (self.features[l], self.neurons[i]);
@@ -73,8 +73,8 @@ impl Symmetries {
     ///
     /// # Errors
     /// As [`Limit::coefficients`](crate::Limit::coefficients).
-    pub fn detect<T: Scalar>(ode: &ReducedOde<'_, T>) -> Result<Self, LimitError<T>> {
-        let (p, m) = (ode.limit().features(), ode.limit().neurons());
+    pub fn detect<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Self, LimitError<T>> {
+        let (p, m) = (ode.limit().n_features(), ode.limit().n_neurons());
         let state = generic(p, m);
         let here = ode.limit().coefficients(&state)?;
         let rates = ode.rates(&state)?;
@@ -146,7 +146,7 @@ impl Symmetries {
 
     /// Every image of a state, itself first; images closer than `separation` in every entry are one. At most 20 000.
     #[must_use]
-    pub fn images<T: Scalar>(&self, state: &OrderParameters<T>, separation: T) -> Vec<OrderParameters<T>> {
+    pub fn images<T: Compiled>(&self, state: &OrderParameters<T>, separation: T) -> Vec<OrderParameters<T>> {
         // Images in the order of a linear functional without symmetries, so that equal ones are neighbours.
         let key = |state: &OrderParameters<T>| {
             let weight = |k: usize| T::lit((0.618_033_988_75 * (k + 1) as f64).fract() + 0.1);
@@ -174,12 +174,12 @@ impl Symmetries {
 }
 
 /// The largest entry of the difference.
-pub(super) fn distance<T: Scalar>(x: &OrderParameters<T>, y: &OrderParameters<T>) -> T {
+pub(super) fn distance<T: Compiled>(x: &OrderParameters<T>, y: &OrderParameters<T>) -> T {
     (x.q() - y.q()).amax().max((x.r() - y.r()).amax())
 }
 
 /// A feasible state that no signed permutation maps to itself.
-fn generic<T: Scalar>(p: usize, m: usize) -> OrderParameters<T> {
+fn generic<T: Compiled>(p: usize, m: usize) -> OrderParameters<T> {
     let q = DMatrix::from_fn(p, m, |l, i| {
         T::lit((0.31 + 0.17 * l as f64 - 0.11 * i as f64 + 0.07 * (l * i) as f64) / (p as f64).sqrt())
     });

@@ -1,0 +1,10 @@
+//! Averages over the fields: two of them, four, or all of a whole batch.
+
+pub(in crate::limit) mod closed;
+pub(in crate::limit) mod curvature;
+pub(in crate::limit) mod four_fields;
+pub(in crate::limit) mod kinked;
+pub(in crate::limit) mod table;
+pub(in crate::limit) mod two_fields;
+pub(in crate::limit) mod two_fields_gradient;
+pub(in crate::limit) mod whole_batches;

@@ -1,0 +1,286 @@
+//! Averages over whole batches, for penalties that are not quadratic: there C_ij couples the samples of a batch
+//! nonlinearly, and nothing less than the batch can be averaged (theory §3).
+//!
+//! Averaged is what the penalty adds to a quadratic one beside it, g'(C) ≈ offset + slope·C, whose averages are known far
+//! more accurately; the more samples, the less is left. One Sobol point is one batch: for every sample a node of the
+//! hidden law and 2m whitened coordinates.
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::limit::averages::curvature::Curvature;
+use crate::limit::fields::factor::Factor;
+use crate::limit::parameters::Numbers;
+use crate::model::hidden::HiddenQuadrature;
+use crate::model::{GradientPath, Nonlinearity, Penalty};
+use crate::numerics::dual::Number;
+use crate::numerics::lanes::dispatch;
+use crate::numerics::sobol::{normal_quantile, uniform};
+
+/// Frozen batches.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct BatchTable<T> {
+    batches: usize,
+    batch: usize,
+    neurons: usize,
+    /// The nodes of the hidden law, p x n.
+    hidden: DMatrix<T>,
+    /// Hidden node of every sample of every batch.
+    nodes: Vec<u32>,
+    /// Whitened coordinates of every sample, 2m each.
+    coordinates: Vec<T>,
+}
+
+/// Averages of sums over a batch and its views: with the penalty less with the quadratic one.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct BatchSums<N> {
+    /// E[(1/B) Σ_b Δe_bi^v c_bl]: at (v·m + i)·p + l.
+    pub(in crate::limit) with_hidden: Vec<N>,
+    /// E[(1/B) Σ_b Δe_bi^v z_b]: at (v·m + i)·2m + k.
+    pub(in crate::limit) with_z: Vec<N>,
+    /// E[(1/B²) Σ_b Σ_vv' Δ(e_bi^v D_vv' e_bj^v')]: m x m.
+    pub(in crate::limit) diffusion: Vec<N>,
+}
+
+/// Buffers for one batch.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct BatchWork<T, N> {
+    plain: Vec<T>,
+    values: Vec<T>,
+    derivatives: Vec<T>,
+    seconds: Vec<T>,
+    curvature: Curvature<T>,
+    fields: Vec<N>,
+    outputs: Vec<N>,
+    /// e_bi^v of one batch with the penalty, and with the quadratic one: index (b·2 + v)·m + i, as the fields.
+    errors: [Vec<N>; 2],
+    means: Vec<N>,
+    sums: BatchSums<N>,
+}
+
+/// What the error signals are made of besides the fields.
+pub(in crate::limit) struct BatchSignal<'a, T: Scalar, N> {
+    pub(in crate::limit) sigma: &'a dyn Nonlinearity<T>,
+    pub(in crate::limit) penalty: &'a dyn Penalty<T>,
+    pub(in crate::limit) offsets: &'a [T],
+    pub(in crate::limit) slopes: &'a [T],
+    pub(in crate::limit) numbers: &'a Numbers<N>,
+    pub(in crate::limit) flow: GradientPath,
+}
+
+impl<T: Scalar> BatchTable<T> {
+    /// Batches for that accuracy, from several scrambles, or `None` if their fields exceed the budget.
+    pub(in crate::limit) fn new(
+        hidden: &HiddenQuadrature<T>,
+        (neurons, batch): (usize, usize),
+        accuracy: f64,
+        scrambles: &[u32],
+        budget: usize,
+    ) -> Option<Self> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+        let each = 1_usize << ((0.75 * accuracy + 3.0).clamp(4.0, 31.0) as u32);
+        let batches = each.checked_mul(scrambles.len())?;
+        if batches.checked_mul(batch)?.checked_mul(2 * neurons)? > budget {
+            return None;
+        }
+        let mut cumulative = Vec::with_capacity(hidden.weights.len());
+        let mut below = 0.0;
+        for w in &hidden.weights {
+            below += w.as_f64();
+            cumulative.push(below);
+        }
+        let per_sample = 1 + 2 * neurons;
+        let (mut nodes, mut coordinates) = (Vec::new(), Vec::new());
+        for &scramble in scrambles {
+            for n in 0..each {
+                for b in 0..batch {
+                    let at = |k: usize| uniform(n, b * per_sample + k, scramble);
+                    let node = cumulative.partition_point(|&c| c <= at(0)).min(cumulative.len() - 1);
+                    #[allow(clippy::cast_possible_truncation)] // the nodes of a hidden law are a few thousand
+                    nodes.push(node as u32);
+                    coordinates.extend((1..per_sample).map(|k| T::lit(normal_quantile(at(k)))));
+                }
+            }
+        }
+        Some(Self { batches, batch, neurons, nodes, coordinates, hidden: hidden.nodes.clone() })
+    }
+
+    /// Multiplies c_l by `factors[l]`.
+    pub(in crate::limit) fn scale_hidden(&mut self, factors: &[T]) {
+        for (l, &factor) in factors.iter().enumerate() {
+            self.hidden.row_mut(l).scale_mut(factor);
+        }
+    }
+
+    /// Fields evaluated by one call of [`average`](Self::average).
+    pub(in crate::limit) fn count(&self) -> usize {
+        self.batches * self.batch * 2 * self.neurons
+    }
+
+    pub(in crate::limit) fn work<N: Number<T>>(&self) -> BatchWork<T, N> {
+        let (m, p) = (self.neurons, self.hidden.nrows());
+        let length = 2 * m * self.batch;
+        let (plain, lifted) = (|| vec![T::zero(); length], || vec![N::zero(); length]);
+        BatchWork {
+            plain: plain(),
+            values: plain(),
+            derivatives: plain(),
+            seconds: plain(),
+            curvature: Curvature::new(length),
+            fields: lifted(),
+            outputs: lifted(),
+            errors: [lifted(), lifted()],
+            means: vec![N::zero(); m * self.hidden.ncols()],
+            sums: BatchSums {
+                with_hidden: vec![N::zero(); 2 * m * p],
+                with_z: vec![N::zero(); 4 * m * m],
+                diffusion: vec![N::zero(); m * m],
+            },
+        }
+    }
+
+    /// The averages at scaled overlaps `q` (p x m, row by row) with the factor of the 2m fields (view 1 first).
+    pub(in crate::limit) fn average<'w, N: Number<T>>(
+        &self,
+        q: &[N],
+        factor: &Factor<T, N>,
+        signal: &BatchSignal<'_, T, N>,
+        work: &'w mut BatchWork<T, N>,
+    ) -> &'w BatchSums<N> {
+        let m = self.neurons;
+        for (slot, mean) in work.means.iter_mut().enumerate() {
+            let column = self.hidden.column(slot / m);
+            let terms = column.iter().enumerate();
+            *mean = terms.fold(N::zero(), |sum, (l, &c)| sum + q[l * m + slot % m].times(c));
+        }
+        for sums in [&mut work.sums.with_hidden, &mut work.sums.with_z, &mut work.sums.diffusion] {
+            sums.fill(N::zero());
+        }
+        for n in 0..self.batches {
+            dispatch(
+                #[inline(always)]
+                || self.fill_fields(n, factor, work),
+            );
+            signal.sigma.evaluate(&work.plain, &mut work.values, &mut work.derivatives);
+            if N::DIFFERENTIATES {
+                let BatchWork { plain, values, derivatives, seconds, curvature, .. } = work;
+                curvature.evaluate(signal.sigma, plain, values, derivatives, seconds);
+            }
+            dispatch(
+                #[inline(always)]
+                || {
+                    self.error_signals(signal, work);
+                    self.accumulate(n, signal, work);
+                },
+            );
+        }
+        let samples = T::one() / T::of_usize(self.batches * self.batch);
+        for x in work.sums.with_hidden.iter_mut().chain(&mut work.sums.with_z) {
+            *x = x.times(samples);
+        }
+        for x in &mut work.sums.diffusion {
+            *x = x.times(samples / T::of_usize(self.batch));
+        }
+        &work.sums
+    }
+
+    #[inline(always)]
+    fn fill_fields<N: Number<T>>(&self, n: usize, factor: &Factor<T, N>, work: &mut BatchWork<T, N>) {
+        let (m, fields) = (self.neurons, 2 * self.neurons);
+        for b in 0..self.batch {
+            let sample = n * self.batch + b;
+            let z = &self.coordinates[sample * fields..][..fields];
+            let node = self.nodes[sample] as usize;
+            for f in 0..fields {
+                let mut h = work.means[node * m + f % m];
+                for (k, &z) in z.iter().enumerate() {
+                    h += factor.get(f, k).times(z);
+                }
+                work.fields[b * fields + f] = h;
+                work.plain[b * fields + f] = h.value();
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn accumulate<N: Number<T>>(&self, n: usize, signal: &BatchSignal<'_, T, N>, work: &mut BatchWork<T, N>) {
+        let (m, p, fields) = (self.neurons, self.hidden.nrows(), 2 * self.neurons);
+        let BatchWork { errors: [errors, known], sums, .. } = work;
+        for b in 0..self.batch {
+            let sample = n * self.batch + b;
+            let z = &self.coordinates[sample * fields..][..fields];
+            let c = self.hidden.column(self.nodes[sample] as usize);
+            let (errors, known) = (&errors[b * fields..][..fields], &known[b * fields..][..fields]);
+            for f in 0..fields {
+                let added = errors[f] - known[f];
+                for (slot, &z) in sums.with_z[f * fields..][..fields].iter_mut().zip(z) {
+                    *slot += added.times(z);
+                }
+                for (slot, &c) in sums.with_hidden[f * p..][..p].iter_mut().zip(c.iter()) {
+                    *slot += added.times(c);
+                }
+            }
+            for i in 0..m {
+                for j in 0..m {
+                    let product = |e: &[N]| {
+                        let d = |v: usize, w: usize| signal.numbers.views.get(v, w);
+                        e[i] * (d(0, 0) * e[j] + d(0, 1) * e[m + j]) + e[m + i] * (d(1, 0) * e[j] + d(1, 1) * e[m + j])
+                    };
+                    sums.diffusion[i * m + j] += product(errors) - product(known);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn error_signals<N: Number<T>>(&self, signal: &BatchSignal<'_, T, N>, work: &mut BatchWork<T, N>) {
+        let (m, fields) = (self.neurons, 2 * self.neurons);
+        let BatchWork { fields: h, values, derivatives, seconds, outputs, errors, .. } = work;
+        for (((y, h), &value), &d) in outputs.iter_mut().zip(&*h).zip(&*values).zip(&*derivatives) {
+            *y = h.map(value, d);
+        }
+        let strength = signal.numbers.penalty_strength;
+        let scale = T::one() / T::of_usize(self.batch);
+        let both = signal.flow == GradientPath::BothViews;
+        for errors in &mut *errors {
+            errors.fill(N::zero());
+        }
+        for i in 0..m {
+            for j in 0..m {
+                let mut gradients = [-N::one(); 2];
+                if i != j {
+                    let pairs = (0..self.batch).map(|b| outputs[b * fields + i] * outputs[b * fields + m + j]);
+                    let c = pairs.fold(N::zero(), |sum, x| sum + x).times(scale);
+                    let (offset, slope) = (signal.offsets[i * m + j], signal.slopes[i * m + j]);
+                    // ∂F/∂C_ij with the penalty, and with the quadratic one.
+                    let curved = c.map(signal.penalty.derivative(c.value()), second::<T, N>(signal.penalty, c.value()));
+                    gradients = [strength * curved, strength * (N::constant(offset) + c.times(slope))];
+                }
+                for (errors, gradient) in errors.iter_mut().zip(gradients) {
+                    for b in 0..self.batch {
+                        errors[b * fields + i] += gradient * outputs[b * fields + m + j];
+                        if both {
+                            errors[b * fields + m + j] += gradient * outputs[b * fields + i];
+                        }
+                    }
+                }
+            }
+        }
+        for errors in errors {
+            for (k, e) in errors.iter_mut().enumerate() {
+                *e = *e * h[k].map(derivatives[k], seconds[k]);
+            }
+        }
+    }
+}
+
+/// g'' by a difference of g' of fourth order, where it matters.
+#[inline(always)]
+fn second<T: Scalar, N: Number<T>>(penalty: &dyn Penalty<T>, c: T) -> T {
+    if !N::DIFFERENTIATES {
+        return T::zero();
+    }
+    let step = T::EPSILON.powf(T::lit(0.2)) * (T::one() + c.abs());
+    let at = |k: f64| penalty.derivative(c + T::lit(k) * step);
+    (T::lit(8.0) * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (T::lit(12.0) * step)
+}

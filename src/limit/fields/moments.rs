@@ -1,0 +1,144 @@
+//! Covariances of the fields at a state (theory §2): S = K^f ⊗ QᵀQ + D ⊗ (R − QᵀQ), and the shared Gaussian part of the
+//! hidden law.
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::limit::parameters::Numbers;
+use crate::numerics::dual::Number;
+
+/// A state as numbers: Q, p x m, and R, m x m, row by row.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct State<N> {
+    pub(in crate::limit) q: Vec<N>,
+    pub(in crate::limit) r: Vec<N>,
+}
+
+impl<T: Scalar> State<T> {
+    pub(in crate::limit) fn copy_from(&mut self, q: &DMatrix<T>, r: &DMatrix<T>) {
+        let m = r.nrows();
+        for (slot, x) in self.q.iter_mut().enumerate() {
+            *x = q[(slot / m, slot % m)];
+        }
+        for (slot, x) in self.r.iter_mut().enumerate() {
+            *x = r[(slot / m, slot % m)];
+        }
+    }
+}
+
+/// Second moments of the fields.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct StateMoments<N> {
+    features: usize,
+    neurons: usize,
+    feature_noise: [[N; 2]; 2],
+    views: [[N; 2]; 2],
+    /// QᵀQ, R − QᵀQ and Qᵀ G Q, with G the Gaussian part of the hidden law; m x m each.
+    pub(in crate::limit) overlap: Vec<N>,
+    background: Vec<N>,
+    shared: Vec<N>,
+    /// G Q, p x m.
+    shared_overlap: Vec<N>,
+    /// Q with rows scaled as the hidden variables are; p x m.
+    pub(in crate::limit) scaled: Vec<N>,
+}
+
+impl<N> StateMoments<N> {
+    pub(in crate::limit) fn new<T: Scalar>(features: usize, neurons: usize) -> Self
+    where
+        N: Number<T>,
+    {
+        let square = || vec![N::zero(); neurons * neurons];
+        let tall = || vec![N::zero(); features * neurons];
+        Self {
+            features,
+            neurons,
+            feature_noise: [[N::zero(); 2]; 2],
+            views: [[N::zero(); 2]; 2],
+            overlap: square(),
+            background: square(),
+            shared: square(),
+            shared_overlap: tall(),
+            scaled: tall(),
+        }
+    }
+
+    pub(in crate::limit) fn update<T: Scalar>(&mut self, numbers: &Numbers<N>, state: &State<N>, gaussian: &DMatrix<T>)
+    where
+        N: Number<T>,
+    {
+        let (p, m) = (self.features, self.neurons);
+        for (v, w) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            self.feature_noise[v][w] = numbers.feature_noise.get(v, w);
+            self.views[v][w] = numbers.views.get(v, w);
+        }
+        let q = &state.q;
+        for l in 0..p {
+            for i in 0..m {
+                self.scaled[l * m + i] = q[l * m + i] * numbers.scales[l];
+            }
+        }
+        for l in 0..p {
+            for i in 0..m {
+                let row = (0..p).filter(|&k| gaussian[(l, k)] != T::zero());
+                let sum = row.fold(N::zero(), |sum, k| sum + self.scaled[k * m + i].times(gaussian[(l, k)]));
+                self.shared_overlap[l * m + i] = sum * numbers.scales[l];
+            }
+        }
+        for i in 0..m {
+            for j in i..m {
+                let sum = |x: &[N], y: &[N]| (0..p).fold(N::zero(), |sum, l| sum + x[l * m + i] * y[l * m + j]);
+                let (overlap, shared) = (sum(q, q), sum(q, &self.shared_overlap));
+                for at in [i * m + j, j * m + i] {
+                    self.overlap[at] = overlap;
+                    self.background[at] = state.r[i * m + j] - overlap;
+                    self.shared[at] = shared;
+                }
+            }
+        }
+    }
+
+    /// The largest (QᵀQ)_ii.
+    pub(in crate::limit) fn largest_overlap<T: Scalar>(&self) -> T
+    where
+        N: Number<T>,
+    {
+        let diagonal = self.overlap.iter().step_by(self.neurons + 1);
+        diagonal.fold(T::zero(), |most, x| most.max(x.value()))
+    }
+
+    /// Cov(h_i^v, h_j^w).
+    pub(in crate::limit) fn field_covariance<T: Scalar>(&self, (v, i): (usize, usize), (w, j): (usize, usize)) -> N
+    where
+        N: Number<T>,
+    {
+        let at = i * self.neurons + j;
+        self.feature_noise[v][w] * self.overlap[at] + self.views[v][w] * self.background[at] + self.shared[at]
+    }
+
+    /// Cov(x̃_l^v − c_l at the node, h_j^w).
+    pub(in crate::limit) fn feature_covariance<T: Scalar>(
+        &self,
+        state: &State<N>,
+        (v, l): (usize, usize),
+        (w, j): (usize, usize),
+    ) -> N
+    where
+        N: Number<T>,
+    {
+        let at = l * self.neurons + j;
+        self.feature_noise[v][w] * state.q[at] + self.shared_overlap[at]
+    }
+
+    /// The covariance of those fields (view, neuron), row by row.
+    pub(in crate::limit) fn covariance<T: Scalar>(&self, fields: &[(usize, usize)], out: &mut [N])
+    where
+        N: Number<T>,
+    {
+        for (row, &first) in out.chunks_exact_mut(fields.len()).zip(fields) {
+            for (out, &second) in row.iter_mut().zip(fields) {
+                *out = self.field_covariance(first, second);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What training minimises.
+
+mod penalty;
+
+pub use penalty::{Penalty, PseudoHuber, Quadratic, Quartic};

@@ -1,0 +1,442 @@
+//! Replicates of the projected chain in lock-step: thirty-two lanes through the same instructions.
+//!
+//! In: the chain of (Q, V) of [`ProjectedChain`](crate::sgd::ProjectedChain) with a lane for each replicate, and its runs. Out:
+//! the law itself, which is derived there; where seeds come from (see [`crate::ensemble`]).
+
+use std::f64::consts::SQRT_2;
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::integrate::Output;
+use crate::model::{
+    AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
+};
+use crate::numerics::lanes::dispatch;
+use crate::random::chi_squared;
+use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH};
+use crate::sgd::projected::chain::ProjectedChainBuilder;
+use crate::sgd::projected::lane_batch::LaneBatch;
+use crate::sgd::projected::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
+use crate::sgd::start::Records;
+use crate::sgd::{Divergence, SgdError, time_of};
+use crate::state::OrderParameters;
+use crate::state::{StopReason, Trajectory};
+
+/// From so many degrees of freedom on a chi-square variable is drawn for all lanes at once.
+const MANY_DEGREES: usize = 16;
+
+/// (Q, V) of every lane: V is m x m and lower triangular, of whatever rank.
+#[derive(Debug, Clone)]
+struct State {
+    /// Q_li at l·m + i.
+    q: Rows<f64>,
+    /// V_ia at i·m + a.
+    v: Rows<f64>,
+}
+
+/// Up to 32 replicates of the projected chain, stepped together with vector instructions; made by
+/// [`ProjectedChainBuilder::lanes`].
+///
+/// The law of every replicate is that of [`ProjectedChain`](crate::sgd::ProjectedChain), exactly; its random numbers are its
+/// own, derived from its seed alone, so that it takes the same path, to the last bit, in whatever company. (It is not
+/// the path of a [`ProjectedChain`](crate::sgd::ProjectedChain) with that seed.)
+///
+/// A replicate that diverges stops there and keeps its last finite state; the others go on.
+///
+/// ```
+/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::integrate::Output;
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+/// use contrastive_dynamics::sgd::ProjectedChain;
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .build()?;
+/// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+/// let builder = ProjectedChain::builder(&model, 1000).start(&start);
+/// let together = builder.lanes(&[1, 2, 3])?.run(1.0, &Output::Stop)?;
+/// let alone = builder.lanes(&[3])?.run(1.0, &Output::Stop)?;
+/// assert_eq!(together[2], alone[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The model is that of Meng and Wang ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)).
+#[derive(Debug, Clone)]
+pub struct ProjectedLanes<'a, T: Scalar, S, H, A, G, P> {
+    model: &'a Model<T, S, H, A, G, P>,
+    dimension: usize,
+    replicates: usize,
+    steps: u64,
+    streams: LaneStreams,
+    room: NormalBlock<T>,
+    state: State,
+    next: State,
+    diverged: Row<Option<Divergence>>,
+    batch: LaneBatch<T>,
+    chi: Rows<f64>,
+    /// (V', (τ/N) L·Bartlett), m rows of 2m.
+    rows: Rows<f64>,
+}
+
+impl<'a, T, S, H, A, G, P> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T>
+where
+    T: Scalar,
+    S: Nonlinearity<T>,
+    H: HiddenDistribution<T>,
+    A: AugmentationNoise<T>,
+    G: LinearRegularizer<T>,
+    P: Penalty<T>,
+{
+    /// One replicate for each seed, from 1 to 32 of them, stepped together.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`SgdError::Lanes`] for another number of seeds.
+    pub fn lanes(&self, seeds: &[u64]) -> Result<ProjectedLanes<'a, T, S, H, A, G, P>, SgdError<T>> {
+        let Some((&first, _)) = seeds.split_first().filter(|_| seeds.len() <= WIDTH) else {
+            return Err(SgdError::Lanes { most: WIDTH, got: seeds.len() });
+        };
+        // Lanes without a replicate repeat the first.
+        let all: Row<u64> = std::array::from_fn(|lane| seeds.get(lane).copied().unwrap_or(first));
+        let mut streams = LaneStreams::new(&all);
+        let (model, dimension) = (self.model, self.dimension);
+        let (p, m) = (model.n_features(), model.n_neurons());
+        let rows = |count: usize| Rows::new(0.0, count);
+        let mut state = State { q: rows(p * m), v: rows(m * m) };
+        for lane in 0..WIDTH {
+            let (q, mut v, _) = self.draw_start(&mut streams.lane(lane))?;
+            // The factor is in echelon form up to the order of its pivots; here it must be lower triangular.
+            let mut triangular = vec![0.0; m * m];
+            crate::numerics::triangle::factor_rows(&mut v, m, &mut triangular, m);
+            for (row, x) in state.q.iter_mut().zip(q).chain(state.v.iter_mut().zip(triangular)) {
+                row[lane] = x;
+            }
+        }
+        let mut lanes = ProjectedLanes {
+            model,
+            dimension,
+            replicates: seeds.len(),
+            steps: 0,
+            streams,
+            room: NormalBlock::default(),
+            next: state.clone(),
+            state,
+            diverged: [None; WIDTH],
+            batch: LaneBatch::new(model),
+            chi: rows(m * m),
+            rows: rows(2 * m * m),
+        };
+        if model.constraint() == Constraint::Sphere {
+            lanes.state.normalise(m);
+        }
+        Ok(lanes)
+    }
+}
+
+impl State {
+    /// R_ij in every lane.
+    #[inline(always)]
+    fn covariance(&self, m: usize, i: usize, j: usize) -> Row<f64> {
+        let mut sum = sum_of_products(&self.v[i * m..(i + 1) * m], &self.v[j * m..(j + 1) * m]);
+        for q in self.q.chunks_exact(m) {
+            add_product(&mut sum, &q[i], &q[j]);
+        }
+        sum
+    }
+
+    /// Scales every neuron to R_ii = 1.
+    #[inline(always)]
+    fn normalise(&mut self, m: usize) {
+        for i in 0..m {
+            let scale = mapped(&self.covariance(m, i, i), |r| 1.0 / r.sqrt());
+            let overlaps = self.q.iter_mut().skip(i).step_by(m);
+            for row in overlaps.chain(&mut self.v[i * m..(i + 1) * m]) {
+                for k in 0..WIDTH {
+                    row[k] *= scale[k];
+                }
+            }
+        }
+    }
+
+    /// Zero in lanes where Q and R are finite, NaN in others.
+    #[inline(always)]
+    fn flaws(&self) -> Row<f64> {
+        let mut squares = [0.0; WIDTH];
+        for row in self.q.iter().chain(&self.v) {
+            add_product(&mut squares, row, row);
+        }
+        mapped(&squares, |x| x * 0.0)
+    }
+
+    /// Takes one lane over from another state.
+    fn copy_lane(&mut self, from: &Self, lane: usize) {
+        let rows = self.q.iter_mut().zip(&from.q).chain(self.v.iter_mut().zip(&from.v));
+        for (row, from) in rows {
+            row[lane] = from[lane];
+        }
+    }
+}
+
+impl<T, S, H, A, G, P> ProjectedLanes<'_, T, S, H, A, G, P>
+where
+    T: Scalar,
+    S: Nonlinearity<T>,
+    H: HiddenDistribution<T>,
+    A: AugmentationNoise<T>,
+    G: LinearRegularizer<T>,
+    P: Penalty<T>,
+{
+    /// The most replicates that are stepped together.
+    pub const LANES: usize = WIDTH;
+
+    /// The number of replicates.
+    #[must_use]
+    pub fn replicates(&self) -> usize {
+        self.replicates
+    }
+
+    /// The dimension N.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The number of steps taken so far. Time is t = steps/N.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The present time t = steps/N.
+    #[must_use]
+    pub fn time(&self) -> T {
+        time_of(self.steps, self.dimension)
+    }
+
+    /// At which step that replicate diverged, if it has; `None` also for a replicate that there is not.
+    #[must_use]
+    pub fn divergence(&self, replicate: usize) -> Option<Divergence> {
+        self.diverged.get(replicate).copied().flatten()
+    }
+
+    /// The order parameters of that replicate, `None` if there are not so many. Those of a replicate that diverged are
+    /// the last finite ones.
+    #[must_use]
+    pub fn order_parameters(&self, replicate: usize) -> Option<OrderParameters<T>> {
+        if replicate >= self.replicates {
+            return None;
+        }
+        let (p, m) = (self.model.n_features(), self.model.n_neurons());
+        let q = DMatrix::from_fn(p, m, |l, i| T::lit(self.state.q[l * m + i][replicate]));
+        let r = DMatrix::from_fn(m, m, |i, j| {
+            let overlaps = self.state.q.chunks_exact(m).map(|q| q[i][replicate] * q[j][replicate]);
+            let background = (0..m).map(|a| self.state.v[i * m + a][replicate] * self.state.v[j * m + a][replicate]);
+            T::lit(overlaps.chain(background).sum())
+        });
+        Some(OrderParameters::from_parts(q, r))
+    }
+
+    /// Takes one step in every replicate that has not diverged.
+    pub fn step(&mut self) {
+        dispatch(
+            #[inline(always)]
+            || self.advance(),
+        );
+        self.steps += 1;
+        let flaws = self.next.flaws();
+        let old = self.diverged.iter().any(Option::is_some);
+        if old || flaws.iter().any(|flaw| flaw.is_nan()) {
+            for lane in 0..WIDTH {
+                if self.diverged[lane].is_none() && flaws[lane].is_nan() {
+                    self.diverged[lane] = Some(Divergence { step: self.steps });
+                }
+                if self.diverged[lane].is_some() {
+                    self.next.copy_lane(&self.state, lane);
+                }
+            }
+        }
+        std::mem::swap(&mut self.state, &mut self.next);
+    }
+
+    /// Runs to the step nearest to time `end` and records every replicate as `output` says; one result for each, in the
+    /// order of the seeds.
+    ///
+    /// # Errors
+    /// [`SgdError::Output`] for times that are unusable. Within a result: [`SgdError::Diverged`] with the trajectory so
+    /// far.
+    pub fn run(&mut self, end: T, output: &Output<T>) -> Result<Vec<Result<Trajectory<T>, SgdError<T>>>, SgdError<T>> {
+        let start = self.steps;
+        let mut records = Records::new(output, self.time(), start, end, self.dimension)?;
+        let mut trajectories = vec![Trajectory::new(); self.replicates];
+        loop {
+            if records.due(self.steps) {
+                let time = self.time();
+                for (replicate, trajectory) in trajectories.iter_mut().enumerate() {
+                    if let (Some(state), None) = (self.order_parameters(replicate), self.divergence(replicate)) {
+                        trajectory.push(time, state);
+                    }
+                }
+            }
+            if self.steps == records.last() || self.diverged.iter().all(Option::is_some) {
+                break;
+            }
+            self.step();
+        }
+        Ok(trajectories.into_iter().enumerate().map(|(k, trajectory)| self.finish(k, trajectory, start)).collect())
+    }
+
+    /// Why that replicate's run ended.
+    fn finish(
+        &self,
+        replicate: usize,
+        mut trajectory: Trajectory<T>,
+        start: u64,
+    ) -> Result<Trajectory<T>, SgdError<T>> {
+        let divergence = self.divergence(replicate);
+        // A replicate that had diverged before this run has taken no step in it.
+        let steps = divergence.map_or(self.steps, |Divergence { step }| step - 1).max(start);
+        trajectory.work.accepted_steps = steps - start;
+        trajectory.work.samples = trajectory.work.accepted_steps * self.model.batch_size() as u64;
+        let Some(Divergence { step }) = divergence else {
+            trajectory.stop = StopReason::EndTime;
+            return Ok(trajectory);
+        };
+        let time = time_of(step - 1, self.dimension);
+        if let Some(state) = self.order_parameters(replicate)
+            && trajectory.last().is_none_or(|(last, _)| last < time)
+        {
+            trajectory.push(time, state);
+        }
+        trajectory.stop = StopReason::Failure { time };
+        Err(SgdError::Diverged { step, time: time.as_f64(), trajectory: Box::new(trajectory) })
+    }
+
+    /// The next state of every lane.
+    #[inline(always)]
+    fn advance(&mut self) {
+        let (p, m, size) = (self.model.n_features(), self.model.n_neurons(), self.model.batch_size());
+        let rounded = self.batch.q.iter_mut().zip(&self.state.q).chain(self.batch.v.iter_mut().zip(&self.state.v));
+        for (rounded, row) in rounded {
+            *rounded = mapped(row, T::lit);
+        }
+        self.batch.run(self.model, &mut self.streams, &mut self.room);
+        self.draw_bartlett(self.dimension - p - m);
+        let rate = self.model.learning_rate().as_f64() / self.dimension as f64;
+        let per_sample = rate / size as f64;
+        let keep = 1.0 - rate * self.model.weight_decay().as_f64() * self.model.regularizer().slope().as_f64();
+        for ((next, q), sum) in self.next.q.iter_mut().zip(&self.state.q).zip(&self.batch.feature_sums) {
+            for k in 0..WIDTH {
+                next[k] = keep * q[k] - per_sample * sum[k].as_f64();
+            }
+        }
+        for i in 0..m {
+            for a in 0..m {
+                let (v, sum) = (&self.state.v[i * m + a], &self.batch.background_sums[i * m + a]);
+                let row = &mut self.rows[2 * i * m + a];
+                for k in 0..WIDTH {
+                    row[k] = keep * v[k] - per_sample * sum[k].as_f64();
+                }
+                let mut product = [0.0; WIDTH];
+                for c in a..=i {
+                    let factor = mapped(&self.batch.noise_factor[i * m + c], T::as_f64);
+                    add_product(&mut product, &factor, &self.chi[c * m + a]);
+                }
+                self.rows[(2 * i + 1) * m + a] = mapped(&product, |x| rate * x);
+            }
+        }
+        factor_rows(&mut self.rows, 2 * m, &mut self.next.v, m);
+        if self.model.constraint() == Constraint::Sphere {
+            self.next.normalise(m);
+        }
+    }
+
+    /// Bartlett's factor of a Wishart matrix of order m in every lane: chi variables on the diagonal, normals below.
+    /// With fewer degrees than m it has a column for each degree.
+    #[inline(always)]
+    fn draw_bartlett(&mut self, degrees: usize) {
+        let m = self.model.n_neurons();
+        for i in 0..m {
+            for j in (0..i.min(degrees)).step_by(2) {
+                self.streams.normals(&mut self.room.scratch, &mut self.room.block);
+                for (row, half) in self.chi[i * m + j..i * m + i].iter_mut().zip(self.room.block.chunks_exact(WIDTH)) {
+                    for k in 0..WIDTH {
+                        row[k] = half[k].as_f64();
+                    }
+                }
+            }
+            if i < degrees {
+                self.chi[i * m + i] = self.draw_chi(degrees - i);
+            }
+        }
+    }
+
+    /// A chi variable in every lane, by the method of Marsaglia and Tsang (2000, doi:10.1145/358407.358414). The few
+    /// lanes whose first candidate is not clearly accepted are looked at one by one.
+    #[inline(always)]
+    fn draw_chi(&mut self, degrees: usize) -> Row<f64> {
+        let mut out = [0.0; WIDTH];
+        if degrees < MANY_DEGREES {
+            for lane in 0..WIDTH {
+                out[lane] = chi_squared(degrees, &mut self.streams.spare(lane)).sqrt();
+            }
+            return out;
+        }
+        self.streams.normals(&mut self.room.scratch, &mut self.room.block);
+        let u = self.streams.uniforms();
+        let d = 0.5 * degrees as f64 - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        let root_2d = SQRT_2 * d.sqrt();
+        let mut doubtful = 0_u32;
+        let (mut squares, mut cubes) = ([0.0; WIDTH], [0.0; WIDTH]);
+        for k in 0..WIDTH {
+            let x = self.room.block[k].as_f64();
+            let root = 1.0 + c * x;
+            let v = root * root * root;
+            (squares[k], cubes[k]) = (x * x, v);
+            out[k] = root_2d * v.max(0.0).sqrt();
+        }
+        for k in 0..WIDTH {
+            let clear = u[k] < 1.0 - 0.0331 * squares[k] * squares[k] && cubes[k] > 0.0;
+            doubtful |= u32::from(!clear) << k;
+        }
+        while doubtful != 0 {
+            let k = doubtful.trailing_zeros() as usize;
+            doubtful &= doubtful - 1;
+            let v = cubes[k];
+            if !(v > 0.0 && u[k].ln() < 0.5 * squares[k] + d * (1.0 - v + v.ln())) {
+                out[k] = chi_squared(degrees, &mut self.streams.spare(k)).sqrt();
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sgd::ProjectedChain;
+    use crate::sgd::tests::model;
+
+    /// Mean and second moment of χ² of 16 and of 1000 degrees: n and n(n + 2), within five standard errors (four
+    /// statistics, false alarms below 3e-6); the control has one degree more.
+    #[test]
+    fn chi_variables_have_the_moments_of_their_law() {
+        let model = model(Constraint::None, 0.3);
+        let seeds: Vec<u64> = (0..32).collect();
+        for degrees in [16, 1000] {
+            let mut lanes = ProjectedChain::builder(&model, 30).lanes(&seeds).unwrap();
+            let draws: Vec<f64> = (0..20_000).flat_map(|_| lanes.draw_chi(degrees)).map(|x| x * x).collect();
+            let z = |f: &dyn Fn(f64) -> f64, expected: f64| {
+                let count = draws.len() as f64;
+                let mean = draws.iter().map(|&x| f(x)).sum::<f64>() / count;
+                let variance = draws.iter().map(|&x| (f(x) - mean).powi(2)).sum::<f64>() / count;
+                (mean - expected) / (variance / count).sqrt()
+            };
+            let n = degrees as f64;
+            assert!(z(&|x| x, n).abs() < 5.0 && z(&|x| x * x, n * (n + 2.0)).abs() < 5.0);
+            assert!(z(&|x| x, n + 1.0).abs() > 10.0);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The projected chain (theory §8): one replicate, or thirty-two in lock-step.
+
+mod chain;
+mod lane_batch;
+mod lane_rows;
+mod lanes;
+mod single;
+
+pub use chain::{ProjectedChain, ProjectedChainBuilder};
+pub use lanes::ProjectedLanes;

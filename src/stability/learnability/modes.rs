@@ -1,0 +1,195 @@
+//! What can be learned from where no feature is known: the linear flow of Q at the uninformative states of any number of
+//! neurons, in closed form (theory §6).
+//!
+//! With J^{vv'}_ij = E[∂e_i^v/∂h_j^v'] at Q = 0 and M₂ = E[c cᵀ],
+//!   dQ_li/dt = −τ Σ_vv' Σ_j J^{vv'}_ij [(M₂Q)_lj + K^f_vv' Q_lj] − τγ Q_li (+ ν_i Q_li on the sphere):
+//! along an eigenvector of M₂ with eigenvalue s the neurons' overlaps move by the m x m matrix X(s), affine in s. Nothing of the
+//! hidden law enters but its second moments.
+
+use nalgebra::{Complex, DMatrix, SymmetricEigen};
+
+use crate::Scalar;
+use crate::limit::Compiled;
+use crate::limit::LimitError;
+use crate::model::Constraint;
+use crate::ode::ReducedOde;
+use crate::stability::StabilityError;
+use crate::stability::fixed_point::{FixedPointFinder, linearize};
+use crate::stability::spectrum::eigenvalues;
+use crate::state::OrderParameters;
+
+/// An uninformative fixed point, Q = 0 and R = R*, and what can be learned from there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learnability<T: Scalar = f64> {
+    /// The state.
+    pub state: OrderParameters<T>,
+    /// The modes of the hidden variables: orthonormal columns, p x p. Mode l is feature l for uncorrelated variables, else
+    /// an eigenvector of E\[c cᵀ\], by falling second moment.
+    pub modes: DMatrix<T>,
+    /// The second moment along each mode.
+    pub moments: Vec<T>,
+    /// For each mode the growth rates of small overlaps with it, m of them by falling real part. For one neuron they are
+    /// the μ_l of the theory.
+    pub rates: Vec<Vec<Complex<T>>>,
+    /// An estimate of the error of a rate: the coefficients' tolerance, and what a finer rule changes.
+    pub error: T,
+    /// The largest real part of the eigenvalues of dR/dt by R: negative where R* attracts weights without features.
+    pub covariance_abscissa: T,
+}
+
+impl<T: Compiled> Learnability<T> {
+    /// The growth rate μ of a mode: the largest real part of its rates. The mode is learnable from here iff it is
+    /// positive. `None` for a mode that does not exist.
+    #[must_use]
+    pub fn growth(&self, mode: usize) -> Option<T> {
+        Some(self.rates.get(mode)?.first()?.re)
+    }
+
+    /// The modes that are learnable from here, beyond the error.
+    #[must_use]
+    pub fn learnable(&self) -> Vec<usize> {
+        (0..self.rates.len()).filter(|&mode| self.growth(mode).is_some_and(|rate| rate > self.error)).collect()
+    }
+}
+
+/// Every uninformative state of R > 0 (all R_ii > 0) that Newton's method finds at Q = 0, with the growth rates of overlaps in
+/// closed form; for any number of neurons, one of each orbit of the model's symmetries.
+///
+/// # Errors
+/// [`StabilityError::NotCentred`] if a hidden variable has a mean, [`StabilityError::NoUninformativePoint`] if there is no
+/// such state, [`StabilityError::Penalty`] for a penalty that is not quadratic,
+/// [`StabilityError::Limit`] from the averages, among them [`LimitError::NoSecondDerivative`] as for
+/// [`Limit::error_slopes`](crate::Limit::error_slopes).
+///
+/// ```
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+/// use contrastive_dynamics::{ReducedOde, stability::learnability};
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?, Law::two_point(0.8)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .weight_decay(0.5)
+///     .build()?;
+/// let states = learnability(&ReducedOde::new(&model)?)?;
+/// assert_eq!(states[0].learnable(), [0]); // The second feature is weaker than the background.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn learnability<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Vec<Learnability<T>>, StabilityError<T>> {
+    let limit = ode.limit();
+    let (mean, second_moment) = (limit.hidden_mean(), limit.hidden_second_moment());
+    let scale = second_moment.trace().sqrt();
+    if let Some(feature) = (0..limit.n_features()).find(|&l| mean[l].abs() > T::lit(64.0) * T::EPSILON * scale) {
+        return Err(StabilityError::NotCentred { feature, mean: mean[feature].as_f64() });
+    }
+    let states = FixedPointFinder::new(ode).blind_states()?;
+    if states.is_empty() {
+        return Err(StabilityError::NoUninformativePoint);
+    }
+    states.into_iter().map(|state| analyse(ode, state)).collect()
+}
+
+/// The uninformative state that weights without features come to: of those that attract them, the one of most weight.
+///
+/// # Errors
+/// As [`learnability`]; [`StabilityError::NoneAttracting`] if there is none.
+pub fn attracting_learnability<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Learnability<T>, StabilityError<T>> {
+    let states = learnability(ode)?;
+    let count = states.len();
+    let attracting = states.into_iter().filter(|state| state.covariance_abscissa < T::zero());
+    let by = |x: &Learnability<T>| x.state.r().trace();
+    attracting
+        .max_by(|x, y| by(x).partial_cmp(&by(y)).unwrap_or(std::cmp::Ordering::Equal))
+        .ok_or(StabilityError::NoneAttracting { count })
+}
+
+fn analyse<T: Compiled>(
+    ode: &ReducedOde<'_, T>,
+    state: OrderParameters<T>,
+) -> Result<Learnability<T>, StabilityError<T>> {
+    let limit = ode.limit();
+    let p = limit.n_features();
+    let second_moment = limit.hidden_second_moment();
+    let off_diagonal = second_moment - DMatrix::from_diagonal(&second_moment.diagonal());
+    let (moments, modes) = if off_diagonal.amax() <= T::lit(64.0) * T::EPSILON * second_moment.amax() {
+        (second_moment.diagonal().iter().copied().collect(), DMatrix::identity(p, p))
+    } else {
+        let eigen = SymmetricEigen::try_new(second_moment.clone(), T::EPSILON, 1000).ok_or(StabilityError::Spectrum)?;
+        let mut order: Vec<usize> = (0..p).collect();
+        let by = |a: &usize, b: &usize| eigen.eigenvalues[*b].partial_cmp(&eigen.eigenvalues[*a]);
+        order.sort_by(|a, b| by(a, b).unwrap_or(std::cmp::Ordering::Equal));
+        (order.iter().map(|&k| eigen.eigenvalues[k]).collect(), eigen.eigenvectors.select_columns(&order))
+    };
+    let rates = |ode: &ReducedOde<'_, T>| -> Result<Vec<Vec<Complex<T>>>, StabilityError<T>> {
+        let moved = Flow::new(ode, &state)?;
+        let moments: &Vec<T> = &moments;
+        moments
+            .iter()
+            .map(|&moment| Ok(eigenvalues(&moved.along(moment)).map_err(crate::stability::FixedPointError::from)?))
+            .collect()
+    };
+    let coarse = rates(ode)?;
+    // Against a rule ten times finer, if there is one.
+    let finer = ode.with_finer_coefficients(T::lit(0.1));
+    let change = finer.as_ref().ok().and_then(|finer| rates(finer).ok()).map_or(T::zero(), |fine| {
+        let pairs = coarse.iter().flatten().zip(fine.iter().flatten());
+        pairs.fold(T::zero(), |most, (x, y)| most.max((x - y).re.abs()).max((x - y).im.abs()))
+    });
+    let largest = coarse.iter().flatten().fold(limit.learning_rate(), |most, x| most.max(x.re.abs()));
+    let error = T::lit(2.0) * change + (limit.accuracy() + T::lit(64.0) * T::EPSILON) * largest;
+    let linear = linearize(ode, &state)?.by_state;
+    let overlaps = p * state.n_neurons();
+    let sphere = ode.constraint() == Constraint::Sphere;
+    let free: Vec<usize> = (0..state.n_neurons())
+        .flat_map(|i| (i..state.n_neurons()).map(move |j| (i, j)))
+        .enumerate()
+        .filter(|(_, (i, j))| !(sphere && i == j))
+        .map(|(k, _)| overlaps + k)
+        .collect();
+    let block = linear.select_rows(&free).select_columns(&free);
+    let covariance = eigenvalues(&block).map_err(crate::stability::FixedPointError::from)?;
+    let covariance_abscissa = covariance.first().map_or(T::lit(f64::NEG_INFINITY), |x| x.re);
+    Ok(Learnability { state, modes, moments, rates: coarse, error, covariance_abscissa })
+}
+
+/// X(s) = offset + s · slope.
+struct Flow<T: Scalar> {
+    offset: DMatrix<T>,
+    slope: DMatrix<T>,
+}
+
+impl<T: Compiled> Flow<T> {
+    fn new(ode: &ReducedOde<'_, T>, state: &OrderParameters<T>) -> Result<Self, StabilityError<T>> {
+        let limit = ode.limit();
+        let m = state.n_neurons();
+        if limit.averages_whole_batches() {
+            return Err(StabilityError::Penalty);
+        }
+        let slopes = limit.rule(state)?.error_slope_matrices(limit, state).ok_or(LimitError::NoSecondDerivative)?;
+        let (mut offset, mut slope) = (DMatrix::zeros(m, m), DMatrix::zeros(m, m));
+        for v in 0..2 {
+            for w in 0..2 {
+                offset -= &slopes[v][w] * (limit.learning_rate() * limit.feature_noise().get(v, w));
+                slope -= &slopes[v][w] * limit.learning_rate();
+            }
+        }
+        for i in 0..m {
+            offset[(i, i)] -= ode.decay();
+        }
+        if ode.constraint() == Constraint::Sphere {
+            // ν_i = −(dR_ii/dt without the constraint)/(2 R_ii).
+            let c = limit.coefficients(state)?.coefficients;
+            let two = T::lit(2.0);
+            for i in 0..m {
+                let r = state.r()[(i, i)];
+                let unconstrained = two * c.b[(i, i)] + c.lambda[(i, i)] - two * ode.decay() * r;
+                offset[(i, i)] -= unconstrained / (two * r);
+            }
+        }
+        Ok(Self { offset, slope })
+    }
+
+    fn along(&self, moment: T) -> DMatrix<T> {
+        &self.offset + &self.slope * moment
+    }
+}
