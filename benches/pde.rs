@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::limit::Coefficients;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::particles::{EulerMaruyama, Heun, Noise, ParticleSystem, StochasticIntegrator};
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
@@ -19,7 +19,7 @@ use contrastive_dynamics::{Limit, Model, OrderParameters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand_distr::{Distribution, StandardNormal};
 
-type BenchModel = Model<f64, Tanh, Independent, GaussianNoise, L1, Quadratic>;
+type BenchModel = Model<f64, Tanh, Independent, GaussianNoise, L1>;
 
 const STEP: f64 = 0.01;
 const WEIGHT_DECAY: f64 = 0.5;
@@ -97,7 +97,7 @@ fn system<'a, I: StochasticIntegrator>(
     rows: &Rows,
     scheme: I,
     noise: Noise,
-) -> ParticleSystem<'a, f64, L1, I> {
+) -> ParticleSystem<'a, BenchModel, I> {
     let builder = ParticleSystem::builder(model, rows.features.nrows()).rows(rows.clone()).scheme(scheme);
     builder.noise(noise).coefficient_tolerance(1e-8).seed(3).unwrap()
 }

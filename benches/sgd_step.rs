@@ -9,7 +9,7 @@ mod naive;
 
 use std::time::Duration;
 
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, ProjectedChainBuilder, Simulator};
 use contrastive_dynamics::start::Features;
@@ -20,7 +20,7 @@ use naive::Naive;
 /// (N, m, B).
 const CASES: [(usize, usize, usize); 5] = [(1000, 1, 1), (1000, 2, 1), (1000, 1, 16), (1000, 2, 16), (10_000, 2, 16)];
 
-type BenchModel = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type BenchModel = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// The model that the baseline has built in.
 fn model(neurons: usize, batch: usize) -> BenchModel {

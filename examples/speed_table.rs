@@ -14,7 +14,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::random::{FillNormal, LaneRng, PerDraw};
@@ -30,7 +30,7 @@ const CASES: [(usize, usize, usize); 5] = [(1000, 1, 1), (1000, 2, 1), (1000, 1,
 const TURN: Duration = Duration::from_millis(40);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-type TableModel = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type TableModel = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// A contender: what one call does, and how many units of work that is.
 struct Contender<'a> {

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Quadratic, Regularizer, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Regularizer, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::rand::SeedableRng;
@@ -37,7 +37,7 @@ const RANGE: [f64; 2] = [1e-3, 20.0];
 const REST: f64 = 150.0;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 fn model<G: Regularizer>(regularizer: G, decay: f64) -> Outcome<Trained<G>> {
     let model = Model::builder()

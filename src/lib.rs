@@ -57,6 +57,7 @@ mod numerics;
 pub mod ode;
 pub mod parallel;
 pub mod pde;
+pub mod prelude;
 pub mod random;
 mod scalar;
 pub mod sgd;

@@ -16,7 +16,7 @@ pub use statistics::Statistics;
 
 use crate::Scalar;
 use crate::integrate::Output;
-use crate::model::{AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty};
+use crate::model::{LinearRegularizer, Spec};
 use crate::parallel::records;
 use crate::sgd::{ProjectedChainBuilder, SgdError};
 use crate::state::OrderParameters;
@@ -195,22 +195,17 @@ impl Ensemble {
     /// assert_eq!(summary.count(), 100);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn run_projected<T, S, H, A, G, P, O>(
+    pub fn run_projected<
+        T: Scalar,
+        M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>,
+        O: Fn(T, &OrderParameters<T>) -> Vec<f64> + Sync,
+    >(
         &self,
-        chain: &ProjectedChainBuilder<'_, Model<T, S, H, A, G, P>, T>,
+        chain: &ProjectedChainBuilder<'_, M, T>,
         end: T,
         output: &Output<T>,
         observe: O,
-    ) -> Result<Summary<T>, EnsembleError<SgdError<T>, T>>
-    where
-        T: Scalar,
-        S: Nonlinearity<T>,
-        H: HiddenDistribution<T>,
-        A: AugmentationNoise<T>,
-        G: LinearRegularizer<T>,
-        P: Penalty<T>,
-        O: Fn(T, &OrderParameters<T>) -> Vec<f64> + Sync,
-    {
+    ) -> Result<Summary<T>, EnsembleError<SgdError<T>, T>> {
         let record = |group: u64| -> Vec<Result<Record<T>, SgdError<T>>> {
             let (first, last) = (group * WIDTH, ((group + 1) * WIDTH).min(self.replicates));
             let seeds: Vec<u64> = (first..last).map(|index| self.replicate(index).seed).collect();

@@ -96,9 +96,10 @@ impl<T: Scalar> ViewCovariance<T> {
         })
     }
 
-    /// The covariance of that correlation and the same variances.
-    pub(crate) fn with_correlation(self, correlation: T) -> Self {
-        Self { v12: correlation * self.v11.sqrt() * self.v22.sqrt(), ..self }
+    /// The covariance of that correlation and the same variances; `None` where one of them is zero.
+    pub(crate) fn with_correlation(self, correlation: T) -> Option<Self> {
+        let varied = self.v11 > T::zero() && self.v22 > T::zero();
+        varied.then(|| Self { v12: correlation * self.v11.sqrt() * self.v22.sqrt(), ..self })
     }
 
     /// Whether the two views have equal variances, so that they can be exchanged.

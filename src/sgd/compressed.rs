@@ -8,7 +8,7 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
+use crate::model::{Constraint, Regularizer, Spec};
 use crate::numerics::kernels::{Columns, combine, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
@@ -26,15 +26,7 @@ pub struct CompressedSgdBuilder<'a, M, T: Scalar = f64> {
     setup: Setup<'a, T>,
 }
 
-impl<'a, T, S, H, A, G, P> CompressedSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-{
+impl<'a, T: Scalar, M: Spec<Scalar = T>> CompressedSgdBuilder<'a, M, T> {
     /// Uses these features, of dimension N. Default: random ones.
     #[must_use]
     pub fn features(mut self, features: Features<T>) -> Self {
@@ -72,7 +64,7 @@ where
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<CompressedSgd<'a, T, S, H, A, G, P, LaneRng>, SgdError<T>> {
+    pub fn seed(self, seed: u64) -> Result<CompressedSgd<'a, M, LaneRng>, SgdError<T>> {
         self.with(LaneRng::seed_from_u64(seed))
     }
 
@@ -83,11 +75,11 @@ where
     /// and the features have dimension N; [`SgdError::StateShape`] or [`SgdError::WeightsShape`] if start or features
     /// do not fit the model; [`SgdError::Weights`] for weights that are not finite, or zero under the sphere
     /// constraint.
-    pub fn build<R: Rng>(self, rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, PerDraw<R>>, SgdError<T>> {
+    pub fn build<R: Rng>(self, rng: R) -> Result<CompressedSgd<'a, M, PerDraw<R>>, SgdError<T>> {
         self.with(PerDraw(rng))
     }
 
-    fn with<R>(self, mut rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, R>, SgdError<T>>
+    fn with<R>(self, mut rng: R) -> Result<CompressedSgd<'a, M, R>, SgdError<T>>
     where
         R: Rng + FillNormal<T>,
     {
@@ -150,47 +142,36 @@ where
 /// The model is that of Meng and Wang ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)); the reduction is derived
 /// in docs/theory.md, §8.
 #[derive(Debug, Clone)]
-pub struct CompressedSgd<'a, T: Scalar, S, H, A, G, P, R> {
-    model: &'a Model<T, S, H, A, G, P>,
-    features: Features<T>,
-    weights: DMatrix<T>,
+pub struct CompressedSgd<'a, M: Spec, R> {
+    model: &'a M,
+    features: Features<M::Scalar>,
+    weights: DMatrix<M::Scalar>,
     rng: R,
     steps: u64,
     /// The weights after the step.
-    next: DMatrix<T>,
-    frame: Frame<T>,
+    next: DMatrix<M::Scalar>,
+    frame: Frame<M::Scalar>,
     /// Q_li at l·m + i and V_ia at i·m + a.
-    overlaps: Vec<T>,
-    background: Vec<T>,
-    span: Span<T>,
+    overlaps: Vec<M::Scalar>,
+    background: Vec<M::Scalar>,
+    span: Span<M::Scalar>,
     /// One Gaussian vector of N numbers for each column of L.
-    noise: Vec<T>,
+    noise: Vec<M::Scalar>,
     /// The scalar products of noise j with U and the frame at j·(p + k) onwards.
-    noise_dots: Vec<T>,
+    noise_dots: Vec<M::Scalar>,
     /// What one neuron's update takes of U, the frame and the noise.
-    coefficients: Vec<T>,
+    coefficients: Vec<M::Scalar>,
 }
 
-impl<'a, T: Scalar, S, H, A, G, P> CompressedSgd<'a, T, S, H, A, G, P, LaneRng> {
+impl<'a, T: Scalar, M: Spec<Scalar = T>> CompressedSgd<'a, M, LaneRng> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(
-        model: &'a Model<T, S, H, A, G, P>,
-        dimension: usize,
-    ) -> CompressedSgdBuilder<'a, Model<T, S, H, A, G, P>, T> {
+    pub fn builder(model: &'a M, dimension: usize) -> CompressedSgdBuilder<'a, M, T> {
         CompressedSgdBuilder { model, setup: Setup::new(dimension) }
     }
 }
 
-impl<T, S, H, A, G, P, R> CompressedSgd<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> CompressedSgd<'_, M, R> {
     /// The features U.
     #[must_use]
     pub fn features(&self) -> &Features<T> {
@@ -261,16 +242,7 @@ where
     }
 }
 
-impl<T, S, H, A, G, P, R> Simulator<T> for CompressedSgd<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator<T> for CompressedSgd<'_, M, R> {
     fn dimension(&self) -> usize {
         self.features.dimension()
     }

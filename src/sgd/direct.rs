@@ -10,9 +10,7 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{
-    AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer, ViewCovariance,
-};
+use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Regularizer, Spec, ViewCovariance};
 use crate::numerics::kernels::{Columns, add_scaled, combine, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
@@ -29,15 +27,7 @@ pub struct DirectSgdBuilder<'a, M, T: Scalar = f64> {
     setup: Setup<'a, T>,
 }
 
-impl<'a, T, S, H, A, G, P> DirectSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-{
+impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgdBuilder<'a, M, T> {
     /// Uses these features, of dimension N. Default: random ones.
     #[must_use]
     pub fn features(mut self, features: Features<T>) -> Self {
@@ -75,7 +65,7 @@ where
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<DirectSgd<'a, T, S, H, A, G, P, LaneRng>, SgdError<T>> {
+    pub fn seed(self, seed: u64) -> Result<DirectSgd<'a, M, LaneRng>, SgdError<T>> {
         self.with(LaneRng::seed_from_u64(seed))
     }
 
@@ -85,11 +75,11 @@ where
     /// [`SgdError::Dimension`] unless N ≥ p + m and the features have dimension N; [`SgdError::StateShape`] or
     /// [`SgdError::WeightsShape`] if start or features do not fit the model; [`SgdError::Weights`] for weights that
     /// are not finite, or zero under the sphere constraint; [`SgdError::Start`] if a law of starts fails.
-    pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, PerDraw<R>>, SgdError<T>> {
+    pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, M, PerDraw<R>>, SgdError<T>> {
         self.with(PerDraw(rng))
     }
 
-    fn with<R>(self, mut rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, R>, SgdError<T>>
+    fn with<R>(self, mut rng: R) -> Result<DirectSgd<'a, M, R>, SgdError<T>>
     where
         R: Rng + FillNormal<T>,
     {
@@ -119,52 +109,40 @@ where
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct DirectSgd<'a, T: Scalar, S, H, A, G, P, R> {
-    model: &'a Model<T, S, H, A, G, P>,
-    features: Features<T>,
-    weights: DMatrix<T>,
+pub struct DirectSgd<'a, M: Spec, R> {
+    model: &'a M,
+    features: Features<M::Scalar>,
+    weights: DMatrix<M::Scalar>,
     rng: R,
     steps: u64,
     /// What views are made of: sample b, part v in rows (2b + v)·N onwards.
-    parts: Vec<T>,
+    parts: Vec<M::Scalar>,
     /// View v of sample b is Σ_v' colour_vv' part_v' + Σ_l shift_bvl u_l/√N.
-    colour: [[T; 2]; 2],
+    colour: [[M::Scalar; 2]; 2],
     /// shift_bvl at (2b + v)·p + l.
-    shifts: Vec<T>,
+    shifts: Vec<M::Scalar>,
     /// Scalar products of every part with u_l and w_i: p + m numbers each.
-    products: Vec<T>,
+    products: Vec<M::Scalar>,
     /// Q_li at l + i·p.
-    overlaps: Vec<T>,
+    overlaps: Vec<M::Scalar>,
     /// Of the update: for every neuron those of the parts, then those of the features.
-    coefficients: Vec<T>,
-    batch: Batch<T>,
-    hidden: Vec<T>,
+    coefficients: Vec<M::Scalar>,
+    batch: Batch<M::Scalar>,
+    hidden: Vec<M::Scalar>,
     /// The weights after a step.
-    next: DMatrix<T>,
+    next: DMatrix<M::Scalar>,
 }
 
-impl<'a, T: Scalar, S, H, A, G, P> DirectSgd<'a, T, S, H, A, G, P, LaneRng> {
+impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgd<'a, M, LaneRng> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(
-        model: &'a Model<T, S, H, A, G, P>,
-        dimension: usize,
-    ) -> DirectSgdBuilder<'a, Model<T, S, H, A, G, P>, T> {
+    pub fn builder(model: &'a M, dimension: usize) -> DirectSgdBuilder<'a, M, T> {
         DirectSgdBuilder { model, setup: Setup::new(dimension) }
     }
 }
 
-impl<'a, T, S, H, A, G, P, R> DirectSgd<'a, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
-    fn new(model: &'a Model<T, S, H, A, G, P>, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
+impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M, R> {
+    fn new(model: &'a M, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
         let (batch, p, m) = (model.batch_size(), model.n_features(), model.n_neurons());
         let zeros = |length: usize| vec![T::zero(); length];
         let (zero, one) = (T::zero(), T::one());
@@ -363,16 +341,7 @@ const CHUNK: usize = 1024;
 /// Numbers that fit into that cache.
 const CACHED: usize = 4096;
 
-impl<T, S, H, A, G, P, R> Simulator<T> for DirectSgd<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator<T> for DirectSgd<'_, M, R> {
     fn dimension(&self) -> usize {
         self.features.dimension()
     }
@@ -430,18 +399,14 @@ mod tests {
 
     use super::*;
     use crate::integrate::Output;
-    use crate::model::{GradientPath, Identity, Independent, L1, Law, NoNoise, Quadratic, RademacherNoise, Tanh};
+    use crate::model::{GradientPath, Identity, Independent, L1, Law, Model, NoNoise, RademacherNoise, Tanh};
 
     fn hidden() -> Independent {
         Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap()
     }
 
     /// View v of sample b.
-    fn view<A: AugmentationNoise, G: Regularizer>(
-        sgd: &DirectSgd<'_, f64, Tanh, Independent, A, G, Quadratic, LaneRng>,
-        b: usize,
-        v: usize,
-    ) -> Vec<f64> {
+    fn view<M: Spec<Scalar = f64>>(sgd: &DirectSgd<'_, M, LaneRng>, b: usize, v: usize) -> Vec<f64> {
         let (n, p) = (sgd.features.dimension(), sgd.features.n_features());
         let (first, second) = sgd.parts[2 * b * n..2 * (b + 1) * n].split_at(n);
         let coloured = first.iter().zip(second).map(|(x, y)| sgd.colour[v][0] * x + sgd.colour[v][1] * y);

@@ -205,13 +205,10 @@ fn time_of<T: Scalar>(steps: u64, dimension: usize) -> T {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{Constraint, GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+    use crate::model::{Constraint, GaussianNoise, Independent, Law, Model, Tanh};
 
     /// Two features, three neurons.
-    pub(super) fn model(
-        constraint: Constraint,
-        learning_rate: f64,
-    ) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+    pub(super) fn model(constraint: Constraint, learning_rate: f64) -> Model<f64, Tanh, Independent, GaussianNoise> {
         let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap();
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(learning_rate).n_neurons(3);
         let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();

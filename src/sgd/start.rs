@@ -8,7 +8,7 @@ use rand::Rng;
 
 use crate::Scalar;
 use crate::integrate::{Output, OutputError, Schedule};
-use crate::model::{Constraint, Model};
+use crate::model::{Constraint, Spec};
 use crate::sgd::SgdError;
 use crate::start::Features;
 use crate::state::{OrderParameters, OrderParametersError};
@@ -68,9 +68,9 @@ impl<T: Scalar> Setup<'_, T> {
     }
 
     /// Features and weights for that model; draws the features first, then the weights.
-    pub(super) fn build<S, H, A, G, P, R: Rng>(
+    pub(super) fn build<M: Spec<Scalar = T>, R: Rng>(
         self,
-        model: &Model<T, S, H, A, G, P>,
+        model: &M,
         rng: &mut R,
     ) -> Result<(Features<T>, DMatrix<T>), SgdError<T>> {
         let (n, p, m) = (self.dimension, model.n_features(), model.n_neurons());

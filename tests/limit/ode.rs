@@ -4,14 +4,14 @@ use approx::assert_abs_diff_eq;
 use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
 use contrastive_dynamics::limit::LimitError;
 use contrastive_dynamics::model::hidden::{HiddenDistribution, HiddenQuadrature};
-use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::OdeError;
 use contrastive_dynamics::rand::Rng;
 use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
 
-type Plain<H = Independent> = Model<f64, Tanh, H, GaussianNoise, L2, Quadratic>;
+type Plain<H = Independent> = Model<f64, Tanh, H, GaussianNoise>;
 
 fn with<H: HiddenDistribution>(hidden: H, constraint: Constraint) -> Plain<H> {
     let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
@@ -181,7 +181,7 @@ fn hidden_laws_of_users_are_checked() {
 /// that opens. The start a little inside goes to the same end.
 #[test]
 fn a_start_on_the_boundary_is_left_as_one_just_inside_it() {
-    use contrastive_dynamics::model::{Identity, NoNoise};
+    use contrastive_dynamics::model::{Identity, L2, NoNoise};
     let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
     let builder = Model::builder().nonlinearity(Identity).hidden(hidden).noise(NoNoise).learning_rate(0.5);
     let model = builder.weight_decay(1.0).build().unwrap();

@@ -3,8 +3,8 @@
 use contrastive_dynamics::integrate::System;
 use contrastive_dynamics::limit::{LimitError, Parameter};
 use contrastive_dynamics::model::{
-    Constraint, Erf, FromFunctions, GaussianNoise, GradientPath, Identity, Independent, L2, Law, LeakyRelu, Model,
-    Nonlinearity, PseudoHuber, Quadratic, Relu, Sigmoid, Smoothness, Softplus, Tanh, ViewCovariance,
+    Constraint, Erf, FromFunctions, GaussianNoise, GradientPath, Identity, Independent, Law, LeakyRelu, Model,
+    Nonlinearity, PseudoHuber, Relu, Sigmoid, Smoothness, Softplus, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::{OrderParameters, ReducedOde};
@@ -40,7 +40,7 @@ const BASE: Numbers = Numbers {
     constraint: Constraint::None,
 };
 
-type AnyModel<S> = Model<f64, S, Independent, GaussianNoise, L2, Quadratic>;
+type AnyModel<S> = Model<f64, S, Independent, GaussianNoise>;
 
 impl Numbers {
     fn model<S: Nonlinearity>(self, sigma: S) -> AnyModel<S> {

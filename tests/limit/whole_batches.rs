@@ -2,13 +2,13 @@
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
-    GaussianNoise, Independent, Law, Model, Penalty, PseudoHuber, Quadratic, Quartic, Tanh,
+    CovarianceLoss, GaussianNoise, Independent, L2, Law, Model, Penalty, PseudoHuber, Quadratic, Quartic, Tanh,
 };
 use contrastive_dynamics::nalgebra::DVector;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
 use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
 
-type Two<P> = Model<f64, Tanh, Independent, GaussianNoise, contrastive_dynamics::model::L2, P>;
+type Two<P> = Model<f64, Tanh, Independent, GaussianNoise, L2, CovarianceLoss<P>>;
 
 fn model<P: Penalty>(penalty: P, strength: f64, batch: usize) -> Two<P> {
     let laws = [Law::two_point(2.25).unwrap(), Law::three_point(3.24, 0.5).unwrap()];

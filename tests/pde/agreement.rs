@@ -11,9 +11,7 @@
 
 use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{
-    ElasticNet, GaussianNoise, Independent, L1, Law, Model, Quadratic, Regularizer, Tanh,
-};
+use contrastive_dynamics::model::{ElasticNet, GaussianNoise, Independent, L1, Law, Model, Regularizer, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::pde::particles::ParticleSystem;
@@ -26,7 +24,7 @@ use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whiteni
 const N: usize = 10_000;
 const END: f64 = 4.0;
 
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 fn model<G: Regularizer>(regularizer: G, decay: f64) -> Trained<G> {
     let builder = Model::builder().nonlinearity(Tanh);

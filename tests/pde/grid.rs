@@ -3,15 +3,14 @@
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
-    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, Model, NoNoise, Quadratic, Regularizer,
-    SmoothedL1, Tanh,
+    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, Model, NoNoise, Regularizer, SmoothedL1, Tanh,
 };
 use contrastive_dynamics::pde::grid::{Flux, GridError, GridSolver};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
 use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 fn model<G: Regularizer>(features: usize, regularizer: G, decay: f64) -> Trained<G> {
     let laws = [Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()];

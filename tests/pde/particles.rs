@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use contrastive_dynamics::integrate::{DormandPrince, Output, OutputError};
 use contrastive_dynamics::limit::LimitError;
 use contrastive_dynamics::model::{
-    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, LinearRegularizer, Model, Quadratic, Regularizer,
+    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, LinearRegularizer, Model, Regularizer,
     RegularizerFunction, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
@@ -21,7 +21,7 @@ use contrastive_dynamics::start::{DiscreteStart, FeatureLaw, LinearGaussianStart
 use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 /// tanh, two features of different laws; with the penalty for two neurons.
 fn model<G: Regularizer>(neurons: usize, regularizer: G, weight_decay: f64, constraint: Constraint) -> Trained<G> {

@@ -15,8 +15,8 @@
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
-    AugmentationNoise, Constraint, GaussianNoise, GradientPath, Independent, L2, Law, Model, ModelBuilder, Quadratic,
-    RademacherNoise, Tanh, Unset,
+    AugmentationNoise, Constraint, GaussianNoise, GradientPath, Independent, Law, MissingNoise, Model, ModelBuilder,
+    RademacherNoise, Tanh,
 };
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
 use contrastive_dynamics::{OrderParameters, ReducedOde};
@@ -24,10 +24,10 @@ use contrastive_dynamics::{OrderParameters, ReducedOde};
 const N: usize = 2000;
 const TIMES: [f64; 3] = [1.0, 2.0, 3.0];
 
-type Trained<A> = Model<f64, Tanh, Independent, A, L2, Quadratic>;
+type Trained<A> = Model<f64, Tanh, Independent, A>;
 
 /// tanh, a two-point and a three-point variable of equal variance, τ = 0.3, γ = 0.5.
-fn builder() -> ModelBuilder<Tanh, Independent, Unset, f64> {
+fn builder() -> ModelBuilder<Tanh, Independent, MissingNoise, f64> {
     let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap();
     Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(0.3).weight_decay(0.5)
 }

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary};
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
 
-fn model() -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+fn model() -> Model<f64, Tanh, Independent, GaussianNoise> {
     let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
     let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(0.3).weight_decay(0.5);
     builder.noise(GaussianNoise::correlated(0.3, -0.5).unwrap()).build().unwrap()

@@ -13,8 +13,8 @@
 
 use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::model::{
-    AugmentationNoise, Constraint, GaussianNoise, GradientPath, HiddenVariable, Independent, L1, L2, Law, Model,
-    ModelBuilder, Quadratic, Regularizer, Tanh, ViewCovariance,
+    Constraint, GaussianNoise, GradientPath, Independent, L1, L2, Law, Model, ModelBuilder, Regularizer, Tanh,
+    ViewCovariance,
 };
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
 use rand_distr::{ChiSquared, Distribution};
@@ -31,7 +31,7 @@ const Z: f64 = 5.33;
 const LN_HALF_SIGNIFICANCE: f64 = -16.81;
 
 type Builder = ModelBuilder<Tanh, Independent, GaussianNoise, f64, f64>;
-type Trained<G = L2> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G = L2> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 /// tanh, one feature of the skewed law (nothing is symmetric), τ = 1, γ = 0.5, B = 4.
 fn builder(noise: GaussianNoise) -> Builder {

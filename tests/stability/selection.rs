@@ -3,14 +3,14 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 
 use contrastive_dynamics::ensemble::Ensemble;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::sgd::{ProjectedChain, SgdError};
 use contrastive_dynamics::stability::{
     AttractionRegions, FiniteSizeSelection, Selection, SelectionError, SobolStarts, uninformative_points,
 };
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
-type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// Feature 1 two-point of that second moment, feature 2 of 2.25 and active with probability `activity`.
 fn model(first: f64, activity: f64) -> Built {

@@ -4,7 +4,7 @@ use nalgebra::DMatrix;
 
 use crate::integrate::Work;
 use crate::limit::{Coefficients, Limit};
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
+use crate::model::{Constraint, Spec};
 use crate::pde::grid::density::GridDensity;
 use crate::pde::grid::operator::{Cells, Flux, Work as Room};
 use crate::pde::grid::{GridError, GridSolver, StepSize};
@@ -114,14 +114,7 @@ impl<'a, M> GridSolverBuilder<'a, M> {
     }
 }
 
-impl<'a, S, H, A, G, P> GridSolverBuilder<'a, Model<f64, S, H, A, G, P>>
-where
-    S: Nonlinearity,
-    H: HiddenDistribution,
-    A: AugmentationNoise,
-    G: Regularizer,
-    P: Penalty,
-{
+impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
     /// The solver, from that law: given u the weight is Gaussian with mean Q₀·u and variance R₀ − |Q₀|².
     ///
     /// # Errors
@@ -129,7 +122,7 @@ where
     /// [`GridError::Shape`] if the law does not fit the model, [`GridError::Setting`] for an unusable number,
     /// [`GridError::Unresolved`] for a variance that is zero or too small for the width, [`GridError::Start`],
     /// [`GridError::Cells`]; [`GridError::Limit`] if the coefficients cannot be computed.
-    pub fn start(self, law: &LinearGaussianStart) -> Result<GridSolver<'a, G>, GridError> {
+    pub fn start(self, law: &LinearGaussianStart) -> Result<GridSolver<'a, M>, GridError> {
         let state = law.state();
         self.check_shape(state.n_features(), state.n_neurons())?;
         let nodes = law.feature_law().nodes(state.n_features(), self.order, self.most_cells)?;
@@ -158,7 +151,7 @@ where
         nodes: FeatureNodes,
         (low, high): (f64, f64),
         density: impl Fn(usize, f64) -> f64,
-    ) -> Result<GridSolver<'a, G>, GridError> {
+    ) -> Result<GridSolver<'a, M>, GridError> {
         self.check_shape(nodes.nodes.nrows(), 1)?;
         let width = self.width.ok_or(GridError::Setting { name: "width", value: f64::NAN })?;
         if nodes.weights.len() != nodes.nodes.ncols() || nodes.weights.is_empty() {
@@ -203,7 +196,7 @@ where
         width: f64,
         (low, high): (f64, f64),
         density: &dyn Fn(usize, f64) -> f64,
-    ) -> Result<GridSolver<'a, G>, GridError> {
+    ) -> Result<GridSolver<'a, M>, GridError> {
         self.check_settings(width)?;
         check_features(&nodes)?;
         let count = (high - low) / width + 1.0;

@@ -20,7 +20,7 @@ use operator::{Generator, Work as Room, extrapolate, extrapolation};
 use crate::integrate::Work;
 use crate::integrate::{Output, OutputError, Schedule};
 use crate::limit::{Coefficients, Limit, LimitError, Rule};
-use crate::model::{Model, Regularizer};
+use crate::model::{Regularizer, Spec};
 use crate::start::StartError;
 use crate::state::OrderParameters;
 use crate::state::{StopReason, Trajectory};
@@ -202,11 +202,11 @@ enum StepSize {
 /// | [`coefficient_tolerance`](GridSolverBuilder::coefficient_tolerance), [`node_budget`](GridSolverBuilder::node_budget) | of the limit coefficients | those of [`Limit`] |
 /// | [`cell_limit`](GridSolverBuilder::cell_limit), [`step_limit`](GridSolverBuilder::step_limit) | most cells times nodes, most steps of a run | 10⁶ each |
 #[derive(Debug, Clone)]
-pub struct GridSolver<'a, G> {
+pub struct GridSolver<'a, M: Spec<Scalar = f64>> {
     limit: Limit<'a>,
     rule: Rule,
     coefficients: Coefficients,
-    regularizer: &'a G,
+    regularizer: &'a M::Regularizer,
     /// τγ.
     decay: f64,
     density: GridDensity,
@@ -245,12 +245,10 @@ impl GridDensity {
     }
 }
 
-impl<'a, G> GridSolver<'a, G> {
+impl<'a, M: Spec<Scalar = f64>> GridSolver<'a, M> {
     /// A builder for that model.
     #[must_use]
-    pub fn builder<S, H, A, P>(
-        model: &'a Model<f64, S, H, A, G, P>,
-    ) -> GridSolverBuilder<'a, Model<f64, S, H, A, G, P>> {
+    pub fn builder(model: &'a M) -> GridSolverBuilder<'a, M> {
         GridSolverBuilder::new(model)
     }
 
@@ -292,7 +290,7 @@ impl<'a, G> GridSolver<'a, G> {
     }
 }
 
-impl<G: Regularizer> GridSolver<'_, G> {
+impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
     /// Room for the present cells.
     fn resize(&mut self) {
         let (regularizer, decay) = (self.regularizer, self.decay);

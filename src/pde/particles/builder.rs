@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::limit::Limit;
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
+use crate::model::{Constraint, Spec};
 use crate::pde::particles::field::Field;
 use crate::pde::particles::noise::Noise;
 use crate::pde::particles::rows::RowBuffers;
@@ -61,16 +61,7 @@ impl<'a, M, T: Compiled> ParticleSystemBuilder<'a, M, T> {
     }
 }
 
-impl<'a, T, S, H, A, G, P, I> ParticleSystemBuilder<'a, Model<T, S, H, A, G, P>, T, I>
-where
-    T: Compiled,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    I: StochasticIntegrator<T>,
-{
+impl<'a, T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSystemBuilder<'a, M, T, I> {
     /// Draws the particles from that law. Default: features and weights with independent standard normal entries.
     #[must_use]
     pub fn start(mut self, law: &'a dyn StartLaw<T>) -> Self {
@@ -107,10 +98,7 @@ where
 
     /// Steps with that scheme.
     #[must_use]
-    pub fn scheme<J: StochasticIntegrator<T>>(
-        self,
-        scheme: J,
-    ) -> ParticleSystemBuilder<'a, Model<T, S, H, A, G, P>, T, J> {
+    pub fn scheme<J: StochasticIntegrator<T>>(self, scheme: J) -> ParticleSystemBuilder<'a, M, T, J> {
         let Self { model, particles, start, whitening, noise, tolerance, node_budget, most_steps, .. } = self;
         ParticleSystemBuilder { model, particles, start, whitening, noise, scheme, tolerance, node_budget, most_steps }
     }
@@ -140,7 +128,7 @@ where
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<ParticleSystem<'a, T, G, I>, ParticleError<T>> {
+    pub fn seed(self, seed: u64) -> Result<ParticleSystem<'a, M, I>, ParticleError<T>> {
         self.build(LaneRng::seed_from_u64(seed))
     }
 
@@ -151,7 +139,7 @@ where
     /// whitened; [`ParticleError::Count`] for fewer than p + 2m + 2 particles under matched noise,
     /// [`ParticleError::Odd`] under antithetic noise; [`ParticleError::OffSphere`];
     /// [`ParticleError::Coefficients`] if the coefficients cannot be computed at the start.
-    pub fn build<R: Rng>(self, mut rng: R) -> Result<ParticleSystem<'a, T, G, I>, ParticleError<T>> {
+    pub fn build<R: Rng>(self, mut rng: R) -> Result<ParticleSystem<'a, M, I>, ParticleError<T>> {
         let model = self.model;
         let mut limit = Limit::new(model).map_err(coefficients)?;
         if let Some(tolerance) = self.tolerance {

@@ -23,7 +23,7 @@ use crate::integrate::Work;
 use crate::integrate::{Output, OutputError, Schedule};
 use crate::limit::Compiled;
 use crate::limit::LimitError;
-use crate::model::{Model, Regularizer};
+use crate::model::Spec;
 use crate::start::StartError;
 use crate::state::{OrderParameters, OrderParametersError};
 use crate::state::{StopReason, Trajectory};
@@ -167,28 +167,25 @@ pub enum ParticleError<T: Scalar = f64> {
 /// A seed fixes every weight, whatever the number of threads (feature `parallel`) and the instruction set: the rows are
 /// worked on in chunks of 4096, of which chunk k draws from [`LaneRng::stream`](crate::random::LaneRng::stream) k.
 #[derive(Debug, Clone)]
-pub struct ParticleSystem<'a, T: Scalar, G, I = Heun<T>> {
-    field: Field<'a, T, G>,
+pub struct ParticleSystem<'a, M: Spec, I = Heun<<M as Spec>::Scalar>> {
+    field: Field<'a, M::Scalar, M::Regularizer>,
     scheme: I,
-    time: T,
+    time: M::Scalar,
     /// The size proposed for the next adaptive step; zero before the first.
-    next_size: T,
-    error: T,
+    next_size: M::Scalar,
+    error: M::Scalar,
     most_steps: u64,
 }
 
-impl<'a, T: Compiled, G> ParticleSystem<'a, T, G> {
+impl<'a, M: Spec<Scalar: Compiled>> ParticleSystem<'a, M> {
     /// A builder for that model and M = `particles`.
     #[must_use]
-    pub fn builder<S, H, A, P>(
-        model: &'a Model<T, S, H, A, G, P>,
-        particles: usize,
-    ) -> ParticleSystemBuilder<'a, Model<T, S, H, A, G, P>, T> {
+    pub fn builder(model: &'a M, particles: usize) -> ParticleSystemBuilder<'a, M, M::Scalar> {
         ParticleSystemBuilder::new(model, particles)
     }
 }
 
-impl<T: Compiled, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_, T, G, I> {
+impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSystem<'_, M, I> {
     /// The number M of particles.
     #[must_use]
     pub fn particles(&self) -> usize {

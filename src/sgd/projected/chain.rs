@@ -9,9 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::Scalar;
-use crate::model::{
-    AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
-};
+use crate::model::{AugmentationNoise, Constraint, LinearRegularizer, Spec};
 use crate::numerics::kernels::fill_normals;
 use crate::numerics::triangle::{factor_covariance, factor_rows};
 use crate::random::chi_squared;
@@ -28,15 +26,7 @@ pub struct ProjectedChainBuilder<'a, M, T: Scalar = f64> {
     start: Start<'a, T>,
 }
 
-impl<'a, T, S, H, A, G, P> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-{
+impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> ProjectedChainBuilder<'a, M, T> {
     /// Starts from this state. Default: the order parameters of weights with independent standard normal components,
     /// as in [`OrderParameters::uninformative`].
     #[must_use]
@@ -60,7 +50,7 @@ where
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<ProjectedChain<'a, T, S, H, A, G, P, Xoshiro256PlusPlus>, SgdError<T>> {
+    pub fn seed(self, seed: u64) -> Result<ProjectedChain<'a, M, Xoshiro256PlusPlus>, SgdError<T>> {
         self.build(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
@@ -70,7 +60,7 @@ where
     /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Dimension`] unless N ≥ p + m;
     /// [`SgdError::StateShape`] if the start does not fit the model; [`SgdError::Weights`] for a neuron that is zero
     /// under the sphere constraint.
-    pub fn build<R: Rng>(self, mut rng: R) -> Result<ProjectedChain<'a, T, S, H, A, G, P, R>, SgdError<T>> {
+    pub fn build<R: Rng>(self, mut rng: R) -> Result<ProjectedChain<'a, M, R>, SgdError<T>> {
         let (n, p, m) = (self.dimension, self.model.n_features(), self.model.n_neurons());
         let span = Span::new(self.model, SIMULATOR)?;
         let (q, v, rank) = self.draw_start(&mut rng)?;
@@ -222,16 +212,16 @@ struct Rates {
 /// The model is that of Meng and Wang ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)); the chain is derived in
 /// docs/theory.md, §8.
 #[derive(Debug, Clone)]
-pub struct ProjectedChain<'a, T: Scalar, S, H, A, G, P, R> {
-    model: &'a Model<T, S, H, A, G, P>,
+pub struct ProjectedChain<'a, M: Spec, R> {
+    model: &'a M,
     dimension: usize,
     rng: R,
     steps: u64,
     state: State,
     next: State,
     /// Q and V in the precision of the model.
-    rounded: (Vec<T>, Vec<T>),
-    span: Span<T>,
+    rounded: (Vec<M::Scalar>, Vec<M::Scalar>),
+    span: Span<M::Scalar>,
     rates: Rates,
     /// (V', (τ/N) L·Bartlett): m rows of up to 2m numbers.
     rows: Vec<f64>,
@@ -239,30 +229,15 @@ pub struct ProjectedChain<'a, T: Scalar, S, H, A, G, P, R> {
     bartlett: Vec<f64>,
 }
 
-impl<'a, T, S, H, A, G, P> ProjectedChain<'a, T, S, H, A, G, P, Xoshiro256PlusPlus>
-where
-    T: Scalar,
-    G: LinearRegularizer<T>,
-{
+impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> ProjectedChain<'a, M, Xoshiro256PlusPlus> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(
-        model: &'a Model<T, S, H, A, G, P>,
-        dimension: usize,
-    ) -> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T> {
+    pub fn builder(model: &'a M, dimension: usize) -> ProjectedChainBuilder<'a, M, T> {
         ProjectedChainBuilder { model, dimension, start: Start::Random }
     }
 }
 
-impl<T, S, H, A, G, P, R> ProjectedChain<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-    R: Rng,
-{
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> ProjectedChain<'_, M, R> {
     /// Draws Bartlett's factor T of a Wishart matrix T Tᵀ of order `order` with that many degrees of freedom: chi
     /// variables on the diagonal, normals below. With fewer degrees than `order` the matrix is singular, and T has a
     /// column for each degree.
@@ -302,15 +277,8 @@ where
     }
 }
 
-impl<T, S, H, A, G, P, R> Simulator<T> for ProjectedChain<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-    R: Rng,
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> Simulator<T>
+    for ProjectedChain<'_, M, R>
 {
     fn dimension(&self) -> usize {
         self.dimension

@@ -2,7 +2,6 @@
 
 mod chain;
 mod lane_batch;
-mod lane_rows;
 mod lanes;
 mod single;
 

@@ -11,7 +11,7 @@
 use crate::Scalar;
 use crate::model::ViewCovariance;
 use crate::random::{Block, Row, WIDTH};
-use crate::sgd::projected::lane_rows::{add_product, mapped};
+use crate::sgd::batch::lane_rows::{add_product, mapped};
 
 /// Standard deviations of noise along a feature and in the background, in the modes x¹ + x² and x¹ − x², each over √2.
 #[derive(Debug, Clone, Copy, PartialEq)]

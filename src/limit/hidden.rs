@@ -1,19 +1,33 @@
 //! The nodes of the hidden law that the averages run over: its own cubature, merged, or Sobol points.
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
+use super::accuracy::Accuracy;
+use super::error::LimitError;
 use crate::Scalar;
-use crate::limit::rule::Accuracy;
-use crate::limit::{Limit, LimitError};
 use crate::model::HiddenLaw;
 use crate::model::hidden::HiddenQuadrature;
 use crate::numerics::sobol::uniform;
 
+/// The hidden law with what the averages ask of it.
+#[derive(Clone)]
+pub(super) struct Hidden<'a, T: Scalar> {
+    pub(super) law: &'a dyn HiddenLaw<T>,
+    /// Whether its cubature is exact whatever the number of points.
+    pub(super) is_exact: bool,
+    pub(super) mean: DVector<T>,
+    pub(super) second_moment: DMatrix<T>,
+    /// Factors of the hidden variables, where their second moments have been changed: of length p.
+    pub(super) scales: Vec<T>,
+    /// Whether c → −c and σ's parity let mirror-image nodes be merged.
+    pub(super) mirror: bool,
+}
+
 /// The most nodes of a hidden law that are enumerated.
-pub(in crate::limit) const MOST_HIDDEN_NODES: usize = 1 << 15;
+pub(super) const MOST_HIDDEN_NODES: usize = 1 << 15;
 
 /// Checks a hidden law that a user may have written.
-pub(in crate::limit) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {
+pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {
     let fail = |reason| Err(LimitError::HiddenQuadrature { reason });
     let nodes = law.quadrature_size(CHECK_POINTS);
     if law.gaussian_part().shape() != (features, features) {
@@ -39,12 +53,12 @@ pub(in crate::limit) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features
 const CHECK_POINTS: usize = 8;
 
 /// The nodes that averages run over.
-pub(in crate::limit) struct HiddenNodes<T: Scalar> {
-    pub(in crate::limit) quadrature: HiddenQuadrature<T>,
+pub(super) struct HiddenNodes<T: Scalar> {
+    pub(super) quadrature: HiddenQuadrature<T>,
     /// Whether they are Sobol points.
-    pub(in crate::limit) sampled: bool,
+    pub(super) sampled: bool,
     /// Whether there are as many Sobol points as there will ever be.
-    pub(in crate::limit) saturated: bool,
+    pub(super) saturated: bool,
 }
 
 /// The most Sobol points of each scramble, in bits.
@@ -52,18 +66,18 @@ const MOST_BITS: u32 = 14;
 
 /// Nodes of the hidden law: its own cubature, or Sobol points where that has too many nodes; scaled to the second
 /// moments that the variables have.
-pub(in crate::limit) fn hidden_nodes<T: Scalar>(
-    limit: &Limit<'_, T>,
+pub(super) fn hidden_nodes<T: Scalar>(
+    hidden: &Hidden<'_, T>,
     accuracy: Accuracy,
     scrambles: &[u32],
 ) -> Result<HiddenNodes<T>, LimitError<T>> {
-    let mut nodes = unscaled_nodes(limit, accuracy, scrambles)?;
-    scale_nodes(&mut nodes.quadrature, &limit.hidden_scales);
+    let mut nodes = unscaled_nodes(hidden, accuracy, scrambles)?;
+    scale_nodes(&mut nodes.quadrature, &hidden.scales);
     Ok(nodes)
 }
 
 /// Multiplies c_l by `factors[l]`.
-pub(in crate::limit) fn scale_nodes<T: Scalar>(rule: &mut HiddenQuadrature<T>, factors: &[T]) {
+pub(super) fn scale_nodes<T: Scalar>(rule: &mut HiddenQuadrature<T>, factors: &[T]) {
     for (l, &factor) in factors.iter().enumerate().filter(|(_, factor)| **factor != T::one()) {
         rule.nodes.row_mut(l).scale_mut(factor);
         rule.gaussian.row_mut(l).scale_mut(factor);
@@ -72,19 +86,19 @@ pub(in crate::limit) fn scale_nodes<T: Scalar>(rule: &mut HiddenQuadrature<T>, f
 }
 
 fn unscaled_nodes<T: Scalar>(
-    limit: &Limit<'_, T>,
+    hidden: &Hidden<'_, T>,
     accuracy: Accuracy,
     scrambles: &[u32],
 ) -> Result<HiddenNodes<T>, LimitError<T>> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
     let points = (accuracy.fixed.clamp(1.0, 1e4).ceil() as usize) + 2;
-    let size = limit.hidden.quadrature_size(points);
+    let size = hidden.law.quadrature_size(points);
     if size <= MOST_HIDDEN_NODES {
-        return Ok(HiddenNodes { quadrature: limit.hidden.quadrature(points), sampled: false, saturated: false });
+        return Ok(HiddenNodes { quadrature: hidden.law.quadrature(points), sampled: false, saturated: false });
     }
-    let p = limit.features;
+    let p = hidden.scales.len();
     // The Gaussian part is second moment less that of the nodes; a rule of one point has it already.
-    let gaussian = limit.hidden.gaussian_part();
+    let gaussian = hidden.law.gaussian_part();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
     let bits = ((0.75 * accuracy.sampled).clamp(4.0, f64::from(MOST_BITS))) as u32;
     let each = 1_usize << bits;
@@ -95,7 +109,7 @@ fn unscaled_nodes<T: Scalar>(
         for (l, u) in u.iter_mut().enumerate() {
             *u = T::lit(uniform(n % each, l, scrambles[n / each])).min(T::one() - T::EPSILON);
         }
-        if !limit.hidden.transport(&u, &mut c) {
+        if !hidden.law.transport(&u, &mut c) {
             return Err(LimitError::HiddenNodes { nodes: size, most: MOST_HIDDEN_NODES });
         }
         nodes.column_mut(n).copy_from_slice(&c);
@@ -106,7 +120,7 @@ fn unscaled_nodes<T: Scalar>(
 }
 
 /// Merges hidden nodes that are equal, or mirror images where that changes no average.
-pub(in crate::limit) fn merge_nodes<T: Scalar>(rule: HiddenQuadrature<T>, mirror: bool) -> HiddenQuadrature<T> {
+pub(super) fn merge_nodes<T: Scalar>(rule: HiddenQuadrature<T>, mirror: bool) -> HiddenQuadrature<T> {
     let (p, n) = rule.nodes.shape();
     let mut entries: Vec<(Vec<T>, T)> = (0..n)
         .map(|k| {
