@@ -13,8 +13,8 @@
 
 use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::model::{
-    Constraint, GaussianNoise, GradientPath, Independent, L1, L2, Law, Model, ModelBuilder, Regularizer, Tanh,
-    ViewCovariance,
+    AugmentationNoise, Constraint, GaussianNoise, GradientPath, HiddenVariable, Independent, L1, L2, Law, Model,
+    ModelBuilder, Regularizer, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
 use rand_distr::{ChiSquared, Distribution};

@@ -323,7 +323,7 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sgd::tests::model;
+    use crate::sgd::tests::{Plain, model};
 
     /// Mean of every entry of T Tᵀ for Wishart matrices of more and of fewer degrees of freedom than their order: n on
     /// the diagonal, 0 off it; and E[|T Tᵀ|] = n(n−1)(n−2), which is 0 for n < 3 exactly.
@@ -333,7 +333,7 @@ mod tests {
         let mut chain = ProjectedChain::builder(&three, 30).seed(3).unwrap();
         let runs = 40_000;
         for degrees in [0, 1, 2, 3, 4, 12] {
-            let draw = |chain: &mut ProjectedChain<'_, f64, _, _, _, _, _, _>| {
+            let draw = |chain: &mut ProjectedChain<'_, Plain, _>| {
                 chain.draw_bartlett(3, degrees);
                 let t = DMatrix::from_row_slice(3, 3, &chain.bartlett);
                 &t * t.transpose()
