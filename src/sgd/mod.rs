@@ -207,8 +207,10 @@ fn time_of<T: Scalar>(steps: u64, dimension: usize) -> T {
 mod tests {
     use crate::model::{Constraint, GaussianNoise, Independent, Law, Model, Tanh};
 
+    pub(super) type Plain = Model<f64, Tanh, Independent, GaussianNoise>;
+
     /// Two features, three neurons.
-    pub(super) fn model(constraint: Constraint, learning_rate: f64) -> Model<f64, Tanh, Independent, GaussianNoise> {
+    pub(super) fn model(constraint: Constraint, learning_rate: f64) -> Plain {
         let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap();
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(learning_rate).n_neurons(3);
         let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();

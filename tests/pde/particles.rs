@@ -229,7 +229,7 @@ fn the_exponential_scheme_is_exact_for_a_decay_at_which_the_others_blow_up() {
 
 /// Checks error and counters of a run to t = 4, and counts its steps.
 fn steps_taken<I: StochasticIntegrator>(
-    mut system: ParticleSystem<'_, f64, L2, I>,
+    mut system: ParticleSystem<'_, Trained<L2>, I>,
     tolerance: f64,
     exact: &OrderParameters,
 ) -> u64 {
