@@ -98,8 +98,8 @@ fn system<'a, I: StochasticIntegrator>(
     scheme: I,
     noise: Noise,
 ) -> ParticleSystem<'a, BenchModel, I> {
-    let builder = ParticleSystem::builder(model, rows.features.nrows()).rows(rows.clone()).scheme(scheme);
-    builder.noise(noise).coefficient_tolerance(1e-8).seed(3).unwrap()
+    let builder = ParticleSystem::builder(model, rows.features.nrows()).start(rows.clone()).scheme(scheme);
+    builder.noise(noise).coefficient_tolerance(1e-8).build_seeded(3).unwrap()
 }
 
 /// From the same rows both must reach the same (Q, R) up to the noise of one step: a factor 2 of either would show.
@@ -140,7 +140,7 @@ fn pde(c: &mut Criterion) {
     for (order, cells) in [(10, 400), (80, 400), (10, 3200)] {
         let law = LinearGaussianStart::new(FeatureLaw::gaussian(), &start()).unwrap();
         let builder = GridSolver::builder(&model).feature_nodes(order).width(16.0 / f64::from(cells)).step_size(STEP);
-        let mut solver = builder.start(&law).unwrap();
+        let mut solver = builder.start(&law).build().unwrap();
         let size = solver.density().centres().len() * order;
         group.throughput(Throughput::Elements(size as u64));
         let id = BenchmarkId::new("grid", format!("{order}/{cells}"));

@@ -155,7 +155,7 @@ fn probabilities(activity: f64) -> Result<Row, Box<dyn Error>> {
         // One region alone: everything but the axis.
         Err(_) => 1.0,
     };
-    let start = |seed| ProjectedChain::builder(&model, DIMENSION).seed(seed);
+    let start = |seed| ProjectedChain::builder(&model, DIMENSION).build_seeded(seed);
     let ensemble = Ensemble::new(RUNS, 1);
     let finite = regions.selection_at_finite_size(&ensemble, (3000.0, DIMENSION as u64 / 10), |r| start(r.seed))?;
     Ok(Row {

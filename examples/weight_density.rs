@@ -68,7 +68,7 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
     let (model, law) = (model(regularizer, decay)?, start()?);
     let output = Output::Times(TIMES.to_vec());
     let mut laws = Vec::new();
-    let mut solver = GridSolver::builder(&model).width(0.01).tolerance(1e-6).start(&law)?;
+    let mut solver = GridSolver::builder(&model).width(0.01).tolerance(1e-6).start(&law).build()?;
     solver.run_observed(TIMES[2], &output, &mut |solver| {
         laws.push(solver.density().clone());
         ControlFlow::Continue(())
@@ -77,7 +77,7 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
     let mut rng = LaneRng::seed_from_u64(1);
     let rows = Rows::draw(&law, N, &Whitening::State(law.state().clone()), &mut rng)?;
     let features = Features::from_matrix(rows.features)?;
-    let mut sgd = CompressedSgd::builder(&model, N).features(features).weights(rows.weights).seed(2)?;
+    let mut sgd = CompressedSgd::builder(&model, N).features(features).start(rows.weights).build_seeded(2)?;
     let edges: Vec<f64> = (0..=90).map(|k| -WIDEST + WIDEST / 45.0 * f64::from(k)).collect();
     let mut panels = Vec::new();
     for (time, density) in TIMES.into_iter().zip(laws) {
@@ -123,7 +123,7 @@ fn at_rest<G: Regularizer + Copy>(regularizer: G, decays: &[f64]) -> Outcome<Vec
     let mut rows = Vec::new();
     for &decay in decays {
         let model = model(regularizer, decay)?;
-        let mut solver = GridSolver::builder(&model).width(0.005).tolerance(1e-4).start(&law)?;
+        let mut solver = GridSolver::builder(&model).width(0.005).tolerance(1e-4).start(&law).build()?;
         solver.run(REST, &Output::Stop)?;
         let state = solver.order_parameters();
         let small = SMALL * state.r()[(0, 0)].sqrt();

@@ -38,7 +38,7 @@
 //!     .build()?;
 //! let start = OrderParameters::from_rows(2, 1, &[0.35, 0.2], &[1.0])?;
 //! let theory = ReducedOde::new(&model)?.solver().solve(&start, 2.0)?;
-//! let simulated = DirectSgd::builder(&model, 500).start(&start).seed(1)?.run(2.0, &Output::Stop)?;
+//! let simulated = DirectSgd::builder(&model, 500).start(&start).build_seeded(1)?.run(2.0, &Output::Stop)?;
 //! let (Some((_, limit)), Some((_, finite))) = (theory.last(), simulated.last()) else { unreachable!() };
 //! assert!((limit.q()[(0, 0)] - finite.q()[(0, 0)]).abs() < 0.2); // of order 1/√N
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -78,11 +78,11 @@ fn simulators_allocate_nothing() {
             .penalty_strength(1.0)
             .build()
             .unwrap();
-        let mut direct = DirectSgd::builder(&model, 200).seed(1).unwrap();
+        let mut direct = DirectSgd::builder(&model, 200).build_seeded(1).unwrap();
         assert_eq!(of_steps(|| direct.step().unwrap()), 0, "direct");
-        let mut compressed = CompressedSgd::builder(&model, 200).seed(1).unwrap();
+        let mut compressed = CompressedSgd::builder(&model, 200).build_seeded(1).unwrap();
         assert_eq!(of_steps(|| compressed.step().unwrap()), 0, "compressed");
-        let mut chain = ProjectedChain::builder(&model, 200).seed(1).unwrap();
+        let mut chain = ProjectedChain::builder(&model, 200).build_seeded(1).unwrap();
         assert_eq!(of_steps(|| chain.step().unwrap()), 0, "projected");
         let mut lanes = ProjectedChain::builder(&model, 200).lanes(&[1, 2, 3]).unwrap();
         assert_eq!(of_steps(|| lanes.step()), 0, "lanes");

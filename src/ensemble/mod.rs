@@ -18,7 +18,7 @@ use crate::Scalar;
 use crate::integrate::Output;
 use crate::model::{LinearRegularizer, Spec};
 use crate::parallel::records;
-use crate::sgd::{ProjectedChainBuilder, SgdError};
+use crate::sgd::{Projected, SgdError, SimulatorBuilder};
 use crate::state::OrderParameters;
 use crate::state::Trajectory;
 
@@ -82,7 +82,7 @@ pub struct Replicate {
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let summary = Ensemble::new(100, 1).run(
 ///     |replicate| {
-///         let mut chain = ProjectedChain::builder(&model, 1000).start(&start).seed(replicate.seed)?;
+///         let mut chain = ProjectedChain::builder(&model, 1000).start(&start).build_seeded(replicate.seed)?;
 ///         chain.run(1.0, &Output::Times(vec![0.5, 1.0]))
 ///     },
 ///     |_, state| vec![state.q()[(0, 0)]],
@@ -147,7 +147,7 @@ impl Ensemble {
     ///         .noise(NoNoise)
     ///         .learning_rate(rates[replicate.index as usize])
     ///         .build()?;
-    ///     let mut chain = ProjectedChain::builder(&model, 1000).seed(replicate.seed)?;
+    ///     let mut chain = ProjectedChain::builder(&model, 1000).build_seeded(replicate.seed)?;
     ///     let run = chain.run(1.0, &Output::Stop)?;
     ///     Ok(run.last().ok_or("no state")?.1.r()[(0, 0)])
     /// });
@@ -201,7 +201,7 @@ impl Ensemble {
         O: Fn(T, &OrderParameters<T>) -> Vec<f64> + Sync,
     >(
         &self,
-        chain: &ProjectedChainBuilder<'_, M, T>,
+        chain: &SimulatorBuilder<'_, M, Projected>,
         end: T,
         output: &Output<T>,
         observe: O,

@@ -15,76 +15,33 @@ use crate::numerics::kernels::{Columns, add_scaled, combine, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::sgd::batch::error_signals::Batch;
-use crate::sgd::start::{Setup, Start, normalise};
+use crate::sgd::builder::{Direct, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::start::Features;
-use crate::state::{OrderParameters, OrderParametersError};
+use crate::start::{Features, normalise};
+use crate::state::OrderParameters;
 
-/// Builds a [`DirectSgd`]; made by [`DirectSgd::builder`].
-#[derive(Debug, Clone)]
-pub struct DirectSgdBuilder<'a, M, T: Scalar = f64> {
-    model: &'a M,
-    setup: Setup<'a, T>,
-}
-
-impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgdBuilder<'a, M, T> {
-    /// Uses these features, of dimension N. Default: random ones.
-    #[must_use]
-    pub fn features(mut self, features: Features<T>) -> Self {
-        self.setup.features = Some(features);
-        self
-    }
-
-    /// Starts from random weights with exactly these order parameters. Default: weights with independent standard
-    /// normal components.
-    #[must_use]
-    pub fn start(mut self, state: &OrderParameters<T>) -> Self {
-        self.setup.start = Start::State(state.clone());
-        self
-    }
-
-    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
-    /// replicate of an ensemble has a start of its own.
-    #[must_use]
-    pub fn start_law(
-        mut self,
-        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
-    ) -> Self {
-        self.setup.start = Start::drawn(law);
-        self
-    }
-
-    /// Starts from these weights, N x m.
-    #[must_use]
-    pub fn weights(mut self, weights: DMatrix<T>) -> Self {
-        self.setup.start = Start::Weights(weights);
-        self
-    }
-
+impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
     /// The simulator, drawing everything from a [`LaneRng`] with that seed.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<DirectSgd<'a, M, LaneRng>, SgdError<T>> {
+    pub fn build_seeded(self, seed: u64) -> Result<DirectSgd<'a, M, LaneRng>, SgdError<T>> {
         self.with(LaneRng::seed_from_u64(seed))
     }
 
     /// The simulator, drawing everything (features and start first, then samples) from `rng`.
     ///
     /// # Errors
-    /// [`SgdError::Dimension`] unless N ≥ p + m and the features have dimension N; [`SgdError::StateShape`] or
-    /// [`SgdError::WeightsShape`] if start or features do not fit the model; [`SgdError::Weights`] for weights that
-    /// are not finite, or zero under the sphere constraint; [`SgdError::Start`] if a law of starts fails.
+    /// [`SgdError::Start`] if features and start do not fit the model and the dimension, which must be N ≥ p + m.
     pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, M, PerDraw<R>>, SgdError<T>> {
         self.with(PerDraw(rng))
     }
 
-    fn with<R>(self, mut rng: R) -> Result<DirectSgd<'a, M, R>, SgdError<T>>
-    where
-        R: Rng + FillNormal<T>,
-    {
-        let (features, weights) = self.setup.build(self.model, &mut rng)?;
-        Ok(DirectSgd::new(self.model, features, weights, rng))
+    fn with<R: Rng + FillNormal<T>>(self, mut rng: R) -> Result<DirectSgd<'a, M, R>, SgdError<T>> {
+        let Self { model, dimension, features, start, .. } = self;
+        let shape = (model.n_features(), model.n_neurons());
+        let (features, weights) = start.place(dimension, shape, model.constraint(), features, &mut rng)?;
+        Ok(DirectSgd::new(model, features, weights, rng))
     }
 }
 
@@ -102,7 +59,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgdBuilder<'a, M, T> {
 ///     .learning_rate(0.3)
 ///     .build()?;
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
-/// let mut sgd = DirectSgd::builder(&model, 100).start(&start).seed(1)?;
+/// let mut sgd = DirectSgd::builder(&model, 100).start(&start).build_seeded(1)?;
 /// let trajectory = sgd.run(1.0, &Output::Times(vec![0.0, 0.5, 1.0]))?;
 /// assert_eq!(trajectory.times(), [0.0, 0.5, 1.0]);
 /// assert_eq!(trajectory.work().samples, 100);
@@ -136,8 +93,8 @@ pub struct DirectSgd<'a, M: Spec, R> {
 impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgd<'a, M, LaneRng> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(model: &'a M, dimension: usize) -> DirectSgdBuilder<'a, M, T> {
-        DirectSgdBuilder { model, setup: Setup::new(dimension) }
+    pub fn builder(model: &'a M, dimension: usize) -> SimulatorBuilder<'a, M, Direct> {
+        SimulatorBuilder::new(model, dimension)
     }
 }
 
@@ -393,7 +350,7 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator<T> for Di
 
 #[cfg(test)]
 mod tests {
-    use crate::start::Features;
+    use crate::start::StartError;
     use nalgebra::DVector;
     use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -423,7 +380,7 @@ mod tests {
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).learning_rate(0.3);
         let builder = builder.noise(noise).n_neurons(neurons).batch_size(2);
         let model = builder.penalty_strength(strength).weight_decay(0.2).regularizer(L1).build().unwrap();
-        let mut sgd = DirectSgd::builder(&model, n).seed(3).unwrap();
+        let mut sgd = DirectSgd::builder(&model, n).build_seeded(3).unwrap();
         let before = sgd.weights().clone();
         sgd.step().unwrap();
         let views = DMatrix::from_columns(&[0, 1, 2, 3].map(|k| DVector::from_vec(view(&sgd, k / 2, k % 2))));
@@ -463,7 +420,7 @@ mod tests {
         let model = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(noise).learning_rate(0.3);
         let model = model.background_std(0.8).build().unwrap();
         let n = 40;
-        let mut sgd = DirectSgd::builder(&model, n).seed(11).unwrap();
+        let mut sgd = DirectSgd::builder(&model, n).build_seeded(11).unwrap();
         let runs = 300_000;
         let direction: Vec<f64> = {
             // A unit vector orthogonal to the features.
@@ -516,7 +473,7 @@ mod tests {
     fn the_sphere_constraint_keeps_norms_and_a_seed_fixes_the_run() {
         let build = || Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(0.3);
         let model = build().constraint(Constraint::Sphere).n_neurons(2).build().unwrap();
-        let run = || DirectSgd::builder(&model, 30).seed(9).unwrap().run(2.0, &Output::EverySteps(20)).unwrap();
+        let run = || DirectSgd::builder(&model, 30).build_seeded(9).unwrap().run(2.0, &Output::EverySteps(20)).unwrap();
         let trajectory = run();
         assert_eq!(trajectory.times().len(), 4);
         for state in trajectory.states() {
@@ -530,7 +487,7 @@ mod tests {
         let run = |flow| {
             let builder = Model::builder().nonlinearity(Identity).hidden(hidden()).noise(NoNoise).learning_rate(0.1);
             let model = builder.gradient_path(flow).build().unwrap();
-            let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
+            let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
             let before = sgd.weights().clone();
             sgd.step().unwrap();
             sgd.weights() - before
@@ -544,7 +501,7 @@ mod tests {
     fn divergence_is_an_error_that_carries_the_trajectory() {
         let builder = Model::builder().nonlinearity(Identity).hidden(hidden()).noise(NoNoise).learning_rate(50.0);
         let model = builder.build().unwrap();
-        let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
+        let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
         let Err(SgdError::Diverged { step, trajectory, .. }) = sgd.run(1000.0, &Output::EverySteps(1)) else {
             panic!("a learning rate of 50 diverges")
         };
@@ -556,7 +513,7 @@ mod tests {
     fn weights_that_overflow_are_a_divergence_and_the_state_stays() {
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(1e200);
         let model = builder.build().unwrap();
-        let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
+        let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
         let before = sgd.order_parameters();
         assert_eq!(sgd.step(), Err(Divergence { step: 1 }));
         assert_eq!((sgd.order_parameters(), sgd.steps()), (before, 0));
@@ -567,16 +524,25 @@ mod tests {
         let model = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(0.3);
         let model = model.build().unwrap();
         let builder = |n| DirectSgd::builder(&model, n);
-        assert!(matches!(builder(2).seed(1), Err(SgdError::Dimension { .. })));
+        assert!(matches!(builder(2).build_seeded(1), Err(SgdError::Start(StartError::Dimension { .. }))));
         let state = OrderParameters::from_rows(1, 1, &[0.1], &[1.0]).unwrap();
-        assert!(matches!(builder(9).start(&state).seed(1), Err(SgdError::StateShape { .. })));
-        assert!(matches!(builder(9).weights(DMatrix::zeros(8, 1)).seed(1), Err(SgdError::WeightsShape { .. })));
+        assert!(matches!(builder(9).start(&state).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
+        assert!(matches!(
+            builder(9).start(DMatrix::zeros(8, 1)).build_seeded(1),
+            Err(SgdError::Start(StartError::WeightsShape { .. }))
+        ));
         let nan = DMatrix::from_element(9, 1, f64::NAN);
-        assert!(matches!(builder(9).weights(nan).seed(1), Err(SgdError::Weights { neuron: 0 })));
+        assert!(matches!(
+            builder(9).start(nan).build_seeded(1),
+            Err(SgdError::Start(StartError::Weights { neuron: 0 }))
+        ));
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
         let other = Features::random(8, 2, &mut rng).unwrap();
-        assert!(matches!(builder(9).features(other).seed(1), Err(SgdError::Dimension { .. })));
-        let mut sgd = builder(9).seed(1).unwrap();
+        assert!(matches!(
+            builder(9).features(other).build_seeded(1),
+            Err(SgdError::Start(StartError::Dimension { .. }))
+        ));
+        let mut sgd = builder(9).build_seeded(1).unwrap();
         assert!(matches!(sgd.run(-1.0, &Output::Stop), Err(SgdError::Output(_))));
         assert!(matches!(sgd.run(f64::NAN, &Output::Stop), Err(SgdError::Output(_))));
         assert!(matches!(sgd.run(1.0, &Output::Times(vec![2.0])), Err(SgdError::Output(_))));

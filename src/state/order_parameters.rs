@@ -27,6 +27,12 @@ pub enum OrderParametersError {
     /// An entry is NaN or infinite.
     #[error("order parameters must be finite")]
     NotFinite,
+    /// A neuron has norm zero, and cannot be scaled.
+    #[error("neuron {neuron} has norm zero: it cannot be scaled to R_ii = 1")]
+    ZeroNeuron {
+        /// Which neuron.
+        neuron: usize,
+    },
     /// R is not symmetric.
     #[error("R must be symmetric: R[({row}, {column})] and its mirror image differ by {difference}")]
     NotSymmetric {
@@ -189,6 +195,21 @@ impl<T: Scalar> OrderParameters<T> {
             });
         }
         Ok(())
+    }
+
+    /// The same state with every neuron scaled to R_ii = 1, as the sphere constraint wants it: Q_li/√R_ii and
+    /// R_ij/√(R_ii R_jj).
+    ///
+    /// # Errors
+    /// [`OrderParametersError::ZeroNeuron`] for a neuron of norm zero.
+    pub fn normalised(&self) -> Result<Self, OrderParametersError> {
+        let norms: Vec<T> = (0..self.n_neurons()).map(|i| self.r[(i, i)].sqrt()).collect();
+        if let Some(neuron) = norms.iter().position(|norm| !(*norm > T::zero())) {
+            return Err(OrderParametersError::ZeroNeuron { neuron });
+        }
+        let q = DMatrix::from_fn(self.n_features(), self.n_neurons(), |l, i| self.q[(l, i)] / norms[i]);
+        let entry = |i: usize, j: usize| if i == j { T::one() } else { self.r[(i, j)] / (norms[i] * norms[j]) };
+        Ok(Self { q, r: DMatrix::from_fn(self.n_neurons(), self.n_neurons(), entry) })
     }
 
     /// The overlaps Q, p x m.

@@ -181,7 +181,7 @@ fn hidden_laws_of_users_are_checked() {
 /// that opens. The start a little inside goes to the same end.
 #[test]
 fn a_start_on_the_boundary_is_left_as_one_just_inside_it() {
-    use contrastive_dynamics::model::{Identity, L2, NoNoise};
+    use contrastive_dynamics::model::{Identity, NoNoise};
     let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
     let builder = Model::builder().nonlinearity(Identity).hidden(hidden).noise(NoNoise).learning_rate(0.5);
     let model = builder.weight_decay(1.0).build().unwrap();

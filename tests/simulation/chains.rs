@@ -8,7 +8,7 @@ use contrastive_dynamics::model::{
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::sgd::{CompressedSgd, Divergence, ProjectedChain, SgdError, Simulator};
-use contrastive_dynamics::start::Features;
+use contrastive_dynamics::start::{Features, Start, StartError};
 use contrastive_dynamics::{OrderParameters, ReducedOde, Scalar};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -40,7 +40,7 @@ fn assert_moves_as_the_ode_says<T: Scalar>() {
     const BLOCKS: usize = 100;
     let (n, per_block) = (1_000_000_000, 4000);
     let model = builder::<T>().n_neurons(2).batch_size(4).penalty_strength(T::lit(2.0)).build().unwrap();
-    let mut chain = ProjectedChain::builder(&model, n).start(&state()).seed(1).unwrap();
+    let mut chain = ProjectedChain::builder(&model, n).start(&state()).build_seeded(1).unwrap();
     let mut changes = Vec::new();
     let mut before = chain.order_parameters().to_packed().map(Scalar::as_f64);
     for _ in 0..BLOCKS {
@@ -91,8 +91,10 @@ fn both_follow_the_ode_in_single_precision() {
     let ode = ReducedOde::new(&model).unwrap().solver().solve(&start, 1.0).unwrap();
     let limit = ode.last().unwrap().1.to_packed();
     let n = 2000;
-    let compressed = CompressedSgd::builder(&model, n).start(&start).seed(1).unwrap().run(1.0, &Output::Stop).unwrap();
-    let projected = ProjectedChain::builder(&model, n).start(&start).seed(2).unwrap().run(1.0, &Output::Stop).unwrap();
+    let compressed =
+        CompressedSgd::builder(&model, n).start(&start).build_seeded(1).unwrap().run(1.0, &Output::Stop).unwrap();
+    let projected =
+        ProjectedChain::builder(&model, n).start(&start).build_seeded(2).unwrap().run(1.0, &Output::Stop).unwrap();
     for trajectory in [compressed, projected] {
         assert_eq!(trajectory.work().samples, 2000);
         assert!((trajectory.last().unwrap().1.to_packed() - &limit).amax() < 3.6 / (n as f32).sqrt());
@@ -120,11 +122,11 @@ fn the_slope_of_a_linear_regulariser_multiplies_the_weight_decay() {
     let (double, l2) = (double.build().unwrap(), l2.build().unwrap());
     let start = OrderParameters::from_rows(2, 1, &[0.35, 0.2], &[1.0]).unwrap();
     let run = Output::EverySteps(1);
-    let a = ProjectedChain::builder(&double, 20).start(&start).seed(1).unwrap().run(1.0, &run).unwrap();
-    let b = ProjectedChain::builder(&l2, 20).start(&start).seed(1).unwrap().run(1.0, &run).unwrap();
+    let a = ProjectedChain::builder(&double, 20).start(&start).build_seeded(1).unwrap().run(1.0, &run).unwrap();
+    let b = ProjectedChain::builder(&l2, 20).start(&start).build_seeded(1).unwrap().run(1.0, &run).unwrap();
     assert_eq!(a, b);
-    let a = CompressedSgd::builder(&double, 20).start(&start).seed(1).unwrap().run(1.0, &run).unwrap();
-    let b = CompressedSgd::builder(&l2, 20).start(&start).seed(1).unwrap().run(1.0, &run).unwrap();
+    let a = CompressedSgd::builder(&double, 20).start(&start).build_seeded(1).unwrap().run(1.0, &run).unwrap();
+    let b = CompressedSgd::builder(&l2, 20).start(&start).build_seeded(1).unwrap().run(1.0, &run).unwrap();
     let far = a.states().iter().zip(b.states()).map(|(a, b)| (a.to_packed() - b.to_packed()).amax());
     assert!(far.fold(0.0, f64::max) < 1e-13);
 }
@@ -132,8 +134,8 @@ fn the_slope_of_a_linear_regulariser_multiplies_the_weight_decay() {
 #[test]
 fn starts_are_exactly_those_asked_for() {
     let model = builder::<f64>().n_neurons(2).build().unwrap();
-    let compressed = CompressedSgd::builder(&model, 40).start(&state()).seed(1).unwrap().order_parameters();
-    let projected = ProjectedChain::builder(&model, 40).start(&state()).seed(1).unwrap().order_parameters();
+    let compressed = CompressedSgd::builder(&model, 40).start(&state()).build_seeded(1).unwrap().order_parameters();
+    let projected = ProjectedChain::builder(&model, 40).start(&state()).build_seeded(1).unwrap().order_parameters();
     for start in [compressed, projected] {
         assert!((start.to_packed() - state::<f64>().to_packed()).amax() < 1e-14);
     }
@@ -141,7 +143,7 @@ fn starts_are_exactly_those_asked_for() {
     let model = builder::<f64>().n_neurons(2).constraint(Constraint::Sphere).build().unwrap();
     let r = DMatrix::from_row_slice(2, 2, &[4.0, 0.4, 0.4, 1.0]);
     let start = OrderParameters::new(state().q().clone(), r).unwrap();
-    let chain = ProjectedChain::builder(&model, 40).start(&start).seed(1).unwrap().order_parameters();
+    let chain = ProjectedChain::builder(&model, 40).start(&start).build_seeded(1).unwrap().order_parameters();
     let want = [0.175, 0.1, 0.05, 0.4, 1.0, 0.2, 1.0];
     assert!(chain.to_packed().iter().zip(want).all(|(x, y)| (x - y).abs() < 1e-14));
 }
@@ -150,8 +152,8 @@ fn starts_are_exactly_those_asked_for() {
 fn noise_that_is_not_gaussian_is_rejected_with_the_cure() {
     let model = builder::<f64>().noise(RademacherNoise::new(0.3, 0.0).unwrap()).build().unwrap();
     let errors = [
-        CompressedSgd::builder(&model, 20).seed(1).err().unwrap(),
-        ProjectedChain::builder(&model, 20).seed(1).err().unwrap(),
+        CompressedSgd::builder(&model, 20).build_seeded(1).err().unwrap(),
+        ProjectedChain::builder(&model, 20).build_seeded(1).err().unwrap(),
     ];
     for error in errors {
         assert!(matches!(error, SgdError::NoiseNotGaussian { .. }));
@@ -163,22 +165,43 @@ fn noise_that_is_not_gaussian_is_rejected_with_the_cure() {
 fn what_does_not_fit_is_rejected_each_with_its_error() {
     let model = builder::<f64>().build().unwrap();
     let compressed = |n| CompressedSgd::builder(&model, n);
-    assert!(matches!(compressed(2).seed(1), Err(SgdError::Dimension { dimension: 2, least: 3 })));
-    assert!(compressed(3).seed(1).is_ok());
-    assert!(matches!(compressed(9).start(&state()).seed(1), Err(SgdError::StateShape { .. })));
-    assert!(matches!(compressed(9).weights(DMatrix::zeros(8, 1)).seed(1), Err(SgdError::WeightsShape { .. })));
+    assert!(matches!(
+        compressed(2).build_seeded(1),
+        Err(SgdError::Start(StartError::Dimension { dimension: 2, least: 3 }))
+    ));
+    assert!(compressed(3).build_seeded(1).is_ok());
+    assert!(matches!(compressed(9).start(&state()).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
+    assert!(matches!(
+        compressed(9).start(DMatrix::zeros(8, 1)).build_seeded(1),
+        Err(SgdError::Start(StartError::WeightsShape { .. }))
+    ));
     let nan = DMatrix::from_element(9, 1, f64::NAN);
-    assert!(matches!(compressed(9).weights(nan).seed(1), Err(SgdError::Weights { neuron: 0 })));
+    assert!(matches!(
+        compressed(9).start(nan).build_seeded(1),
+        Err(SgdError::Start(StartError::Weights { neuron: 0 }))
+    ));
     let other = Features::random(8, 2, &mut Xoshiro256PlusPlus::seed_from_u64(1)).unwrap();
-    assert!(matches!(compressed(9).features(other).seed(1), Err(SgdError::Dimension { .. })));
+    assert!(matches!(
+        compressed(9).features(other).build_seeded(1),
+        Err(SgdError::Start(StartError::Dimension { .. }))
+    ));
     let projected = |n| ProjectedChain::builder(&model, n);
-    assert!(matches!(projected(2).seed(1), Err(SgdError::Dimension { dimension: 2, least: 3 })));
-    assert!(matches!(projected(2).start(&state()).seed(1), Err(SgdError::Dimension { .. })));
-    assert!(matches!(projected(9).start(&state()).seed(1), Err(SgdError::StateShape { .. })));
+    assert!(matches!(
+        projected(2).build_seeded(1),
+        Err(SgdError::Start(StartError::Dimension { dimension: 2, least: 3 }))
+    ));
+    assert!(matches!(projected(2).start(&state()).build_seeded(1), Err(SgdError::Start(StartError::Dimension { .. }))));
+    assert!(matches!(projected(9).start(&state()).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
     let model = builder::<f64>().constraint(Constraint::Sphere).build().unwrap();
     let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
-    assert!(matches!(ProjectedChain::builder(&model, 9).start(&zero).seed(1), Err(SgdError::Weights { neuron: 0 })));
-    assert!(matches!(CompressedSgd::builder(&model, 9).start(&zero).seed(1), Err(SgdError::Weights { neuron: 0 })));
+    assert!(matches!(
+        ProjectedChain::builder(&model, 9).start(&zero).build_seeded(1),
+        Err(SgdError::Start(StartError::Weights { neuron: 0 }))
+    ));
+    assert!(matches!(
+        CompressedSgd::builder(&model, 9).start(&zero).build_seeded(1),
+        Err(SgdError::Start(StartError::Weights { neuron: 0 }))
+    ));
 }
 
 /// Without the sphere a zero neuron is a start like any other: with tanh it stays there.
@@ -186,8 +209,8 @@ fn what_does_not_fit_is_rejected_each_with_its_error() {
 fn zero_weights_stay_zero() {
     let model = builder::<f64>().build().unwrap();
     let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
-    let mut compressed = CompressedSgd::builder(&model, 9).start(&zero).seed(1).unwrap();
-    let mut projected = ProjectedChain::builder(&model, 9).start(&zero).seed(1).unwrap();
+    let mut compressed = CompressedSgd::builder(&model, 9).start(&zero).build_seeded(1).unwrap();
+    let mut projected = ProjectedChain::builder(&model, 9).start(&zero).build_seeded(1).unwrap();
     for _ in 0..10 {
         compressed.step().unwrap();
         projected.step().unwrap();
@@ -201,7 +224,7 @@ fn a_chain_that_overflows_diverges_and_keeps_its_state() {
         for neurons in [1, 2] {
             let model =
                 builder::<f64>().learning_rate(1e200).n_neurons(neurons).constraint(constraint).build().unwrap();
-            let mut chain = ProjectedChain::builder(&model, 20).seed(5).unwrap();
+            let mut chain = ProjectedChain::builder(&model, 20).build_seeded(5).unwrap();
             let before = chain.order_parameters();
             assert_eq!(chain.step(), Err(Divergence { step: 1 }));
             assert_eq!((chain.order_parameters(), chain.steps()), (before, 0));
@@ -215,8 +238,8 @@ fn a_chain_that_overflows_diverges_and_keeps_its_state() {
 fn a_seed_fixes_the_run_and_recording_draws_nothing() {
     let model = builder::<f64>().n_neurons(2).batch_size(3).build().unwrap();
     let run = |output| {
-        let compressed = CompressedSgd::builder(&model, 30).seed(9).unwrap().run(2.0, output).unwrap();
-        let projected = ProjectedChain::builder(&model, 30).seed(9).unwrap().run(2.0, output).unwrap();
+        let compressed = CompressedSgd::builder(&model, 30).build_seeded(9).unwrap().run(2.0, output).unwrap();
+        let projected = ProjectedChain::builder(&model, 30).build_seeded(9).unwrap().run(2.0, output).unwrap();
         (compressed.last().unwrap().1.clone(), projected.last().unwrap().1.clone())
     };
     assert_eq!(run(&Output::Stop), run(&Output::EverySteps(7)));
@@ -299,20 +322,30 @@ fn starts_are_drawn_from_their_law() {
     };
     let radius = |state: &OrderParameters| state.q().norm();
     let seeds: Vec<u64> = (0..8).collect();
-    let lanes = ProjectedChain::builder(&model, 50).start_law(law).lanes(&seeds).unwrap();
+    let lanes = ProjectedChain::builder(&model, 50).start(Start::drawn(law)).lanes(&seeds).unwrap();
     let mut states: Vec<OrderParameters> = (0..8).map(|k| lanes.order_parameters(k).unwrap()).collect();
     for seed in 0..4 {
-        states.push(ProjectedChain::builder(&model, 50).start_law(law).seed(seed).unwrap().order_parameters());
-        states.push(CompressedSgd::builder(&model, 50).start_law(law).seed(seed).unwrap().order_parameters());
+        states.push(
+            ProjectedChain::builder(&model, 50).start(Start::drawn(law)).build_seeded(seed).unwrap().order_parameters(),
+        );
+        states.push(
+            CompressedSgd::builder(&model, 50).start(Start::drawn(law)).build_seeded(seed).unwrap().order_parameters(),
+        );
         // Direct and compressed SGD with one seed draw features and start alike.
-        let direct = contrastive_dynamics::sgd::DirectSgd::builder(&model, 50).start_law(law);
-        states.push(direct.seed(seed + 10).unwrap().order_parameters());
+        let direct = contrastive_dynamics::sgd::DirectSgd::builder(&model, 50).start(Start::drawn(law));
+        states.push(direct.build_seeded(seed + 10).unwrap().order_parameters());
     }
     assert!(states.iter().all(|state| (radius(state) - 0.5).abs() < 1e-12));
     for (k, state) in states.iter().enumerate() {
         assert!(states[..k].iter().all(|other| (other.q() - state.q()).norm() > 1e-6));
     }
     let broken = |_: &mut dyn Rng| OrderParameters::from_rows(2, 1, &[0.0, f64::NAN], &[1.0]);
-    assert!(matches!(ProjectedChain::builder(&model, 50).start_law(broken).seed(1), Err(SgdError::Start(_))));
-    assert!(matches!(CompressedSgd::builder(&model, 50).start_law(broken).seed(1), Err(SgdError::Start(_))));
+    assert!(matches!(
+        ProjectedChain::builder(&model, 50).start(Start::drawn(broken)).build_seeded(1),
+        Err(SgdError::Start(_))
+    ));
+    assert!(matches!(
+        CompressedSgd::builder(&model, 50).start(Start::drawn(broken)).build_seeded(1),
+        Err(SgdError::Start(_))
+    ));
 }

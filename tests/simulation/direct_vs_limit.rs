@@ -54,7 +54,7 @@ fn simulations<A: AugmentationNoise>(
     seeds: std::ops::Range<u64>,
 ) -> Vec<Vec<Vec<f64>>> {
     let run = |seed| {
-        let mut sgd = DirectSgd::builder(model, N).start(start).seed(seed).unwrap();
+        let mut sgd = DirectSgd::builder(model, N).start(start).build_seeded(seed).unwrap();
         let trajectory = sgd.run(3.0, &Output::Times(TIMES.to_vec())).unwrap();
         trajectory.states().iter().map(|s| s.to_packed().iter().copied().collect()).collect()
     };

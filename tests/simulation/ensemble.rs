@@ -6,6 +6,7 @@ use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::StopReason;
 use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
 
@@ -21,7 +22,7 @@ fn start() -> OrderParameters {
 
 fn run(replicate: Replicate, dimension: usize) -> Result<Trajectory, SgdError> {
     let model = model();
-    let mut chain = ProjectedChain::builder(&model, dimension).start(&start()).seed(replicate.seed)?;
+    let mut chain = ProjectedChain::builder(&model, dimension).start(&start()).build_seeded(replicate.seed)?;
     chain.run(1.0, &Output::Times(vec![0.5, 1.0]))
 }
 
@@ -94,7 +95,10 @@ fn an_ensemble_in_lanes_that_fails_leaves_what_came_before() {
     assert_eq!((seed, before.count()), (ensemble.replicate(index).seed, index));
     let small = ProjectedChain::builder(&diverging, 1);
     let failed = ensemble.run_projected(&small, 1.0, &Output::Stop, observe);
-    assert!(matches!(failed, Err(EnsembleError::Run { index: 0, source: SgdError::Dimension { .. }, .. })));
+    assert!(matches!(
+        failed,
+        Err(EnsembleError::Run { index: 0, source: SgdError::Start(StartError::Dimension { .. }), .. })
+    ));
 }
 
 /// One run of each of many models.
@@ -150,7 +154,9 @@ fn the_mean_is_that_of_the_ode() {
 fn a_run_that_fails_leaves_what_came_before() {
     let ensemble = Ensemble::new(20, 5);
     let failed = ensemble.run(|replicate| run(replicate, if replicate.index == 7 { 1 } else { 50 }), observe);
-    let Err(EnsembleError::Run { index: 7, seed, source: SgdError::Dimension { .. }, before }) = failed else {
+    let Err(EnsembleError::Run { index: 7, seed, source: SgdError::Start(StartError::Dimension { .. }), before }) =
+        failed
+    else {
         panic!("{failed:?}")
     };
     assert_eq!((seed, before.count()), (ensemble.replicate(7).seed, 7));
@@ -165,7 +171,7 @@ fn a_run_that_fails_leaves_what_came_before() {
 #[test]
 fn an_observer_sees_every_record_and_can_stop_the_run() {
     let model = model();
-    let mut sgd = DirectSgd::builder(&model, 50).start(&start()).seed(1).unwrap();
+    let mut sgd = DirectSgd::builder(&model, 50).start(&start()).build_seeded(1).unwrap();
     let mut seen = Vec::new();
     let trajectory = sgd
         .run_observed(2.0, &Output::EverySteps(10), &mut |t, state| {

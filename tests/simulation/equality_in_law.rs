@@ -94,15 +94,15 @@ fn after(mut simulator: impl Simulator, steps: usize) -> OrderParameters {
 // Seeds of different simulators do not overlap.
 
 fn direct<G: Regularizer>(model: &Trained<G>, start: &OrderParameters) -> Sample {
-    sample(|seed| after(DirectSgd::builder(model, N).start(start).seed(seed).unwrap(), STEPS))
+    sample(|seed| after(DirectSgd::builder(model, N).start(start).build_seeded(seed).unwrap(), STEPS))
 }
 
 fn compressed<G: Regularizer>(model: &Trained<G>, start: &OrderParameters) -> Sample {
-    sample(|seed| after(CompressedSgd::builder(model, N).start(start).seed(1_000_000 + seed).unwrap(), STEPS))
+    sample(|seed| after(CompressedSgd::builder(model, N).start(start).build_seeded(1_000_000 + seed).unwrap(), STEPS))
 }
 
 fn projected(model: &Trained, start: &OrderParameters) -> Sample {
-    sample(|seed| after(ProjectedChain::builder(model, N).start(start).seed(2_000_000 + seed).unwrap(), STEPS))
+    sample(|seed| after(ProjectedChain::builder(model, N).start(start).build_seeded(2_000_000 + seed).unwrap(), STEPS))
 }
 
 /// The chain by thirty-two replicates in lock-step.
@@ -194,11 +194,11 @@ fn assert_all_agree(name: &str, model: &Trained, start: &OrderParameters) {
 #[test]
 fn default_starts_agree_with_direct() {
     let model = pair(isotropic());
-    let reference = sample(|seed| DirectSgd::builder(&model, N).seed(seed).unwrap().order_parameters());
+    let reference = sample(|seed| DirectSgd::builder(&model, N).build_seeded(seed).unwrap().order_parameters());
     let compressed =
-        sample(|seed| CompressedSgd::builder(&model, N).seed(1_000_000 + seed).unwrap().order_parameters());
+        sample(|seed| CompressedSgd::builder(&model, N).build_seeded(1_000_000 + seed).unwrap().order_parameters());
     let projected =
-        sample(|seed| ProjectedChain::builder(&model, N).seed(2_000_000 + seed).unwrap().order_parameters());
+        sample(|seed| ProjectedChain::builder(&model, N).build_seeded(2_000_000 + seed).unwrap().order_parameters());
     assert_equal("start, compressed", &compressed, &reference);
     assert_equal("start, projected", &projected, &reference);
     assert_equal("start, lanes", &lanes_of(&model, N, None, 0), &reference);
@@ -309,10 +309,13 @@ fn singular_starts_and_the_smallest_dimension_agree_with_direct() {
     for (name, start, n) in
         [("weights in span U", &in_span, N), ("equal neurons", &equal, N), ("N = 3", &two_neurons(), 3)]
     {
-        let reference = sample(|seed| after(DirectSgd::builder(&model, n).start(start).seed(seed).unwrap(), 20));
-        let run = |seed| after(CompressedSgd::builder(&model, n).start(start).seed(1_000_000 + seed).unwrap(), 20);
+        let reference =
+            sample(|seed| after(DirectSgd::builder(&model, n).start(start).build_seeded(seed).unwrap(), 20));
+        let run =
+            |seed| after(CompressedSgd::builder(&model, n).start(start).build_seeded(1_000_000 + seed).unwrap(), 20);
         let compressed = sample(run);
-        let run = |seed| after(ProjectedChain::builder(&model, n).start(start).seed(2_000_000 + seed).unwrap(), 20);
+        let run =
+            |seed| after(ProjectedChain::builder(&model, n).start(start).build_seeded(2_000_000 + seed).unwrap(), 20);
         let projected = sample(run);
         assert_equal(&format!("{name}, compressed"), &compressed, &reference);
         assert_equal(&format!("{name}, projected"), &projected, &reference);
@@ -335,8 +338,9 @@ fn lanes_agree_with_the_chain_alone() {
     {
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden.clone()).noise(noise).learning_rate(TAU);
         let model = builder.weight_decay(0.5).batch_size(batch).build().unwrap();
-        let run =
-            |seed| after(ProjectedChain::builder(&model, 40).start(&start).seed(2_000_000 + seed).unwrap(), STEPS);
+        let run = |seed| {
+            after(ProjectedChain::builder(&model, 40).start(&start).build_seeded(2_000_000 + seed).unwrap(), STEPS)
+        };
         assert_equal(&format!("lanes, {name}"), &lanes_of(&model, 40, Some(&start), STEPS), &sample(run));
     }
 }

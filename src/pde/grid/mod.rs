@@ -41,16 +41,9 @@ pub enum GridError {
     /// The sphere constraint.
     #[error("the grid knows no sphere constraint: use particles")]
     Constrained,
-    /// The start does not fit the model.
-    #[error("the model has {features} features and one neuron, the start {start_features} and {start_neurons}")]
-    Shape {
-        /// Features of the model.
-        features: usize,
-        /// Features of the start.
-        start_features: usize,
-        /// Neurons of the start.
-        start_neurons: usize,
-    },
+    /// Densities were given beside another start.
+    #[error("a start is given twice, by `start` and by `densities`: leave one of them out")]
+    StartTwice,
     /// A setting is out of range.
     #[error("the {name} is out of range: {value}")]
     Setting {
@@ -181,7 +174,7 @@ enum StepSize {
 ///     .build()?;
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &start)?;
-/// let mut solver = GridSolver::builder(&model).tolerance(1e-5).start(&law)?;
+/// let mut solver = GridSolver::builder(&model).tolerance(1e-5).start(&law).build()?;
 /// let trajectory = solver.run(10.0, &Output::Times(vec![0.0, 5.0, 10.0]))?;
 /// assert_eq!(trajectory.times().len(), 3);
 /// assert!(solver.mass_defect() < 1e-12);
@@ -190,10 +183,11 @@ enum StepSize {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Setters of the builder, which [`GridSolverBuilder::start`] or [`GridSolverBuilder::densities`] ends:
+/// Setters of the builder, which [`GridSolverBuilder::build`] ends:
 ///
 /// | setter | meaning | default |
 /// |---|---|---|
+/// | [`start`](GridSolverBuilder::start), [`densities`](GridSolverBuilder::densities) | the law of (u, w) at t = 0 | Q = 0, R = 1, Gaussian |
 /// | [`width`](GridSolverBuilder::width) | h | a fortieth of the start's standard deviation given u |
 /// | [`feature_nodes`](GridSolverBuilder::feature_nodes) | nodes for each Gaussian feature | 16 |
 /// | [`tolerance`](GridSolverBuilder::tolerance), [`step_size`](GridSolverBuilder::step_size) | adaptive or fixed steps | adaptive, 1e-7 per step |

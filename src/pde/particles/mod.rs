@@ -58,18 +58,6 @@ pub enum ParticleError<T: Scalar = f64> {
     /// The start could not be drawn.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The start law does not fit the model.
-    #[error("the model has {features} features and {neurons} neurons, the start {start_features} and {start_neurons}")]
-    Shape {
-        /// Features of the model.
-        features: usize,
-        /// Neurons of the model.
-        neurons: usize,
-        /// Features of the start.
-        start_features: usize,
-        /// Neurons of the start.
-        start_neurons: usize,
-    },
     /// Too few particles.
     #[error("at least {least} particles are needed here, got {count}")]
     Count {
@@ -83,12 +71,6 @@ pub enum ParticleError<T: Scalar = f64> {
     Odd {
         /// The number given.
         count: usize,
-    },
-    /// A neuron without weights has no place on the sphere.
-    #[error("under the sphere constraint no neuron may start at zero, but neuron {neuron} does")]
-    OffSphere {
-        /// Which neuron.
-        neuron: usize,
     },
     /// The model's limit does not exist, or not at the start.
     #[error("the particles cannot start: {0}")]
@@ -132,7 +114,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Model, Tanh};
 /// use contrastive_dynamics::pde::observables::Marginal;
 /// use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
-/// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
+/// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Start};
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
@@ -144,7 +126,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &start)?;
 /// let mut particles =
-///     ParticleSystem::builder(&model, 2000).start(&law).exact_start(&start).scheme(Heun::new(0.05)?).seed(1)?;
+///     ParticleSystem::builder(&model, 2000).start(Start::law(&law).exactly(&start)).scheme(Heun::new(0.05)?).build_seeded(1)?;
 /// let trajectory = particles.run(10.0, &Output::Times(vec![0.0, 5.0, 10.0]))?;
 /// assert_eq!(trajectory.times().len(), 3);
 /// let weights = Marginal::sample(particles.weights(0).ok_or("no neuron")?)?;
@@ -156,9 +138,7 @@ pub enum ParticleError<T: Scalar = f64> {
 ///
 /// | setter | meaning | default |
 /// |---|---|---|
-/// | [`start`](ParticleSystemBuilder::start) | law of (u, w) at t = 0 | both standard normal and independent |
-/// | [`rows`](ParticleSystemBuilder::rows) | rows of your own instead | - |
-/// | [`exact_start`](ParticleSystemBuilder::exact_start), [`whitening`](ParticleSystemBuilder::whitening) | second moments the drawn rows are given exactly | ⟨u uᵀ⟩ = I |
+/// | [`start`](ParticleSystemBuilder::start) | (u, w) at t = 0: a law, rows, a state | both standard normal and independent |
 /// | [`noise`](ParticleSystemBuilder::noise) | how the normals are drawn | [`Noise::Matched`] |
 /// | [`scheme`](ParticleSystemBuilder::scheme) | the stepping in time | [`Heun::default`], adaptive |
 /// | [`coefficient_tolerance`](ParticleSystemBuilder::coefficient_tolerance), [`node_budget`](ParticleSystemBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::Limit) |

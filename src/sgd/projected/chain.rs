@@ -14,52 +14,24 @@ use crate::numerics::kernels::fill_normals;
 use crate::numerics::triangle::{factor_covariance, factor_rows};
 use crate::random::chi_squared;
 use crate::sgd::batch::span::Span;
-use crate::sgd::start::{Start, check_dimension, check_norm, check_shape};
+use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::state::{OrderParameters, OrderParametersError};
+use crate::state::OrderParameters;
 
-/// Builds a [`ProjectedChain`]; made by [`ProjectedChain::builder`].
-#[derive(Debug, Clone)]
-pub struct ProjectedChainBuilder<'a, M, T: Scalar = f64> {
-    pub(in crate::sgd) model: &'a M,
-    pub(in crate::sgd) dimension: usize,
-    start: Start<'a, T>,
-}
-
-impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> ProjectedChainBuilder<'a, M, T> {
-    /// Starts from this state. Default: the order parameters of weights with independent standard normal components,
-    /// as in [`OrderParameters::uninformative`].
-    #[must_use]
-    pub fn start(mut self, state: &OrderParameters<T>) -> Self {
-        self.start = Start::State(state.clone());
-        self
-    }
-
-    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
-    /// replicate of an ensemble has a start of its own.
-    #[must_use]
-    pub fn start_law(
-        mut self,
-        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
-    ) -> Self {
-        self.start = Start::drawn(law);
-        self
-    }
-
+impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> SimulatorBuilder<'a, M, Projected> {
     /// The chain, drawing everything from a xoshiro256++ generator with that seed.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<ProjectedChain<'a, M, Xoshiro256PlusPlus>, SgdError<T>> {
+    pub fn build_seeded(self, seed: u64) -> Result<ProjectedChain<'a, M, Xoshiro256PlusPlus>, SgdError<T>> {
         self.build(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     /// The chain, drawing everything (the start first, then samples) from `rng`.
     ///
     /// # Errors
-    /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Dimension`] unless N ≥ p + m;
-    /// [`SgdError::StateShape`] if the start does not fit the model; [`SgdError::Weights`] for a neuron that is zero
-    /// under the sphere constraint.
+    /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Start`] if the start does not fit the
+    /// model and the dimension, which must be N ≥ p + m.
     pub fn build<R: Rng>(self, mut rng: R) -> Result<ProjectedChain<'a, M, R>, SgdError<T>> {
         let (n, p, m) = (self.dimension, self.model.n_features(), self.model.n_neurons());
         let span = Span::new(self.model, SIMULATOR)?;
@@ -91,17 +63,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Proj
         if !self.model.noise().is_gaussian() {
             return Err(SgdError::NoiseNotGaussian { simulator: SIMULATOR });
         }
-        check_dimension(n, p, m)?;
-        let start = match self.start.state(rng)? {
-            Some(start) => start,
-            // The identity is a covariance and N ≥ p + m, which is all that can be wrong there.
-            None => OrderParameters::uninformative(p, &DMatrix::identity(m, m), n, rng)
-                .map_err(|_| SgdError::Dimension { dimension: n, least: p + m })?,
-        };
-        check_shape((p, m), (start.n_features(), start.n_neurons()))?;
-        for i in 0..m {
-            check_norm(start.r()[(i, i)], self.model.constraint(), i)?;
-        }
+        let start = self.start.order_parameters(n, (p, m), self.model.constraint(), rng)?;
         let q: Vec<f64> = start.q().transpose().iter().map(|x| x.as_f64()).collect();
         let mut background: Vec<f64> = start.r().iter().map(|x| x.as_f64()).collect();
         let scale = (0..m).fold(0.0_f64, |s, i| s.max(background[i * m + i]));
@@ -203,7 +165,7 @@ struct Rates {
 ///     .learning_rate(0.3)
 ///     .build()?;
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
-/// let mut chain = ProjectedChain::builder(&model, 1_000_000_000).start(&start).seed(1)?;
+/// let mut chain = ProjectedChain::builder(&model, 1_000_000_000).start(&start).build_seeded(1)?;
 /// let trajectory = chain.run(1e-6, &Output::EverySteps(500))?; // a thousand steps
 /// assert_eq!(trajectory.times(), [0.0, 5e-7, 1e-6]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -232,8 +194,8 @@ pub struct ProjectedChain<'a, M: Spec, R> {
 impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> ProjectedChain<'a, M, Xoshiro256PlusPlus> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(model: &'a M, dimension: usize) -> ProjectedChainBuilder<'a, M, T> {
-        ProjectedChainBuilder { model, dimension, start: Start::Random }
+    pub fn builder(model: &'a M, dimension: usize) -> SimulatorBuilder<'a, M, Projected> {
+        SimulatorBuilder::new(model, dimension)
     }
 }
 
@@ -330,7 +292,7 @@ mod tests {
     #[test]
     fn bartlett_factors_have_the_moments_of_wishart_matrices() {
         let three = model(Constraint::None, 0.3);
-        let mut chain = ProjectedChain::builder(&three, 30).seed(3).unwrap();
+        let mut chain = ProjectedChain::builder(&three, 30).build_seeded(3).unwrap();
         let runs = 40_000;
         for degrees in [0, 1, 2, 3, 4, 12] {
             let draw = |chain: &mut ProjectedChain<'_, Plain, _>| {

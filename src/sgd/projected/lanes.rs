@@ -14,7 +14,7 @@ use crate::numerics::lanes::dispatch;
 use crate::random::chi_squared;
 use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH};
 use crate::sgd::batch::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
-use crate::sgd::projected::chain::ProjectedChainBuilder;
+use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::projected::lane_batch::LaneBatch;
 use crate::sgd::start::Records;
 use crate::sgd::{Divergence, SgdError, time_of};
@@ -34,7 +34,7 @@ struct State {
 }
 
 /// Up to 32 replicates of the projected chain, stepped together with vector instructions; made by
-/// [`ProjectedChainBuilder::lanes`].
+/// [`SimulatorBuilder::lanes`].
 ///
 /// The law of every replicate is that of [`ProjectedChain`](crate::sgd::ProjectedChain), exactly; its random numbers are its
 /// own, derived from its seed alone, so that it takes the same path, to the last bit, in whatever company. (It is not
@@ -79,7 +79,7 @@ pub struct ProjectedLanes<'a, M: Spec> {
     rows: Rows<f64>,
 }
 
-impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> ProjectedChainBuilder<'a, M, T> {
+impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> SimulatorBuilder<'a, M, Projected> {
     /// One replicate for each seed, from 1 to 32 of them, stepped together.
     ///
     /// # Errors

@@ -5,5 +5,5 @@ mod lane_batch;
 mod lanes;
 mod single;
 
-pub use chain::{ProjectedChain, ProjectedChainBuilder};
+pub use chain::ProjectedChain;
 pub use lanes::ProjectedLanes;
