@@ -14,10 +14,12 @@ mod statistics;
 
 pub use statistics::Statistics;
 
+use std::ops::ControlFlow;
+
 use crate::Scalar;
 use crate::integrate::Output;
 use crate::model::{LinearRegularizer, Spec};
-use crate::parallel::records;
+use crate::parallel::{Executor, Local};
 use crate::sgd::{Projected, SgdError, SimulatorBuilder};
 use crate::state::OrderParameters;
 use crate::state::Trajectory;
@@ -94,17 +96,27 @@ pub struct Replicate {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ensemble {
+pub struct Ensemble<X = Local> {
     replicates: u64,
     seed: u64,
     keep: bool,
+    executor: X,
 }
 
 impl Ensemble {
     /// `replicates` runs, numbered from 0, of a master seed.
     #[must_use]
     pub fn new(replicates: u64, seed: u64) -> Self {
-        Self { replicates, seed, keep: false }
+        Self { replicates, seed, keep: false, executor: Local::default() }
+    }
+}
+
+impl<X: Executor> Ensemble<X> {
+    /// Runs the replicates by that executor. Default: the threads of this machine with the feature `parallel`, else one
+    /// replicate after the other. No bit of the statistics depends on it.
+    #[must_use]
+    pub fn executor<Y: Executor>(self, executor: Y) -> Ensemble<Y> {
+        Ensemble { replicates: self.replicates, seed: self.seed, keep: self.keep, executor }
     }
 
     /// Whether every observed value is kept beside the statistics, eight bytes each, for
@@ -155,7 +167,7 @@ impl Ensemble {
     /// assert!(ends.iter().all(Result::is_ok));
     /// ```
     pub fn map<R: Send>(&self, work: impl Fn(Replicate) -> R + Sync) -> Vec<R> {
-        records(0..self.replicates, &|index| work(self.replicate(index)))
+        self.executor.map(0..self.replicates, &|index| work(self.replicate(index)))
     }
 
     /// Runs every replicate by `simulate`, and summarises the values that `observe` reads off each recorded time and
@@ -226,34 +238,53 @@ impl Ensemble {
     {
         let groups = self.replicates.div_ceil(width);
         let mut summary = Summary { times: Vec::new(), width: 0, statistics: Vec::new(), count: 0 };
-        let mut first = 0;
-        while first < groups {
-            let last = (first + CHUNK).min(groups);
-            for (index, record) in (summary.count..).zip(records(first..last, record).into_iter().flatten()) {
-                let record = match record {
-                    Ok(record) => record,
-                    Err(source) => {
-                        let Replicate { index, seed } = self.replicate(index);
-                        return Err(EnsembleError::Run { index, seed, source, before: Box::new(summary) });
-                    }
-                };
-                if index == 0 {
-                    summary.times.clone_from(&record.times);
-                    summary.width = record.width;
-                    summary.statistics = vec![Statistics::new(self.keep); record.values.len()];
+        let mut failure = None;
+        self.executor.for_each(0..groups, record, &mut |_, records| {
+            for record in records {
+                if let Err(error) = summary.add(record, self.keep) {
+                    failure = Some(error);
+                    return ControlFlow::Break(());
                 }
-                if !record.regular || record.times != summary.times || record.values.len() != summary.statistics.len() {
-                    let (got, expected) = (record.values.len(), summary.statistics.len());
-                    return Err(EnsembleError::Shape { index, got, expected, before: Box::new(summary) });
-                }
-                for (statistics, value) in summary.statistics.iter_mut().zip(record.values) {
-                    statistics.push(value);
-                }
-                summary.count += 1;
             }
-            first = last;
+            ControlFlow::Continue(())
+        });
+        let index = summary.count;
+        match failure {
+            None => Ok(summary),
+            Some(Unusable::Run(source)) => {
+                let Replicate { index, seed } = self.replicate(index);
+                Err(EnsembleError::Run { index, seed, source, before: Box::new(summary) })
+            }
+            Some(Unusable::Shape { got, expected }) => {
+                Err(EnsembleError::Shape { index, got, expected, before: Box::new(summary) })
+            }
         }
-        Ok(summary)
+    }
+}
+
+/// Why a record cannot join a summary.
+enum Unusable<E> {
+    Run(E),
+    Shape { got: usize, expected: usize },
+}
+
+impl<T: Scalar> Summary<T> {
+    /// Adds the next replicate.
+    fn add<E>(&mut self, record: Result<Record<T>, E>, keep: bool) -> Result<(), Unusable<E>> {
+        let record = record.map_err(Unusable::Run)?;
+        if self.count == 0 {
+            self.times.clone_from(&record.times);
+            self.width = record.width;
+            self.statistics = vec![Statistics::new(keep); record.values.len()];
+        }
+        if !record.regular || record.times != self.times || record.values.len() != self.statistics.len() {
+            return Err(Unusable::Shape { got: record.values.len(), expected: self.statistics.len() });
+        }
+        for (statistics, value) in self.statistics.iter_mut().zip(record.values) {
+            statistics.push(value);
+        }
+        self.count += 1;
+        Ok(())
     }
 }
 
@@ -276,9 +307,6 @@ impl<T: Scalar> Record<T> {
         Self { times: run.times, width, regular, values: values.concat() }
     }
 }
-
-/// Runs, or groups of them, in flight at once: enough for any number of threads, few enough to forget them soon.
-const CHUNK: u64 = 1024;
 
 /// The golden ratio's fraction in 64 bits, odd.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -17,7 +17,8 @@ pub use feature_law::{FeatureLaw, FeatureNodes};
 pub use features::Features;
 pub use laws::{DiscreteStart, LinearGaussianStart, SampledStart};
 pub use start::Start;
-pub(crate) use start::{check_on_sphere, normalise};
+pub(crate) use start::check_on_sphere;
+pub(crate) use start::normalise;
 pub use whiten::Whitening;
 
 use crate::Scalar;

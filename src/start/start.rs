@@ -258,6 +258,7 @@ impl<'a, T: Scalar> Start<'a, T> {
                 check_shape((p, m), (rows.features.ncols(), rows.weights.ncols()))?;
                 let mut rows = rows.clone();
                 rows.whiten(&given(Whitening::Features))?;
+                check_sphere(constraint, &rows.weights)?;
                 Ok(rows)
             }
             Source::Law(law) => {

@@ -428,7 +428,7 @@ fn what_cannot_be_run_is_an_error_that_loses_nothing() {
         features: DMatrix::from_fn(100, 2, |n, l| if n / 50 == l { 1.0 } else { -1.0 + 0.1 * n as f64 }),
         weights: DMatrix::zeros(100, 1),
     });
-    assert!(matches!(zero.build_seeded(1), Err(ParticleError::Start(StartError::Weights { neuron: 0 }))));
+    assert!(matches!(zero.build_seeded(1), Err(ParticleError::Start(StartError::OffSphere { neuron: 0, .. }))));
     let tiny = system(100).node_budget(10).build_seeded(1);
     let Err(ParticleError::Coefficients(StepFailure::Limit(LimitError::ToleranceNotMet { .. }))) = tiny else {
         panic!()
