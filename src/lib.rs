@@ -47,8 +47,6 @@
 // What an input can reach must not panic.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-#[cfg(feature = "serde")]
-pub mod case_file;
 pub mod ensemble;
 pub mod integrate;
 pub mod limit;

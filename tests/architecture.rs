@@ -55,12 +55,16 @@ fn code(text: &str) -> String {
 /// The paths that a file imports or names, each from the root of the crate.
 fn imports(module: &str, code: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
-    let mut rest = code;
-    while let Some(at) = rest.find("use ") {
-        let boundary = rest[..at].chars().next_back().is_none_or(|c| c.is_whitespace());
-        rest = &rest[at + 4..];
-        if let (true, Some(end)) = (boundary, rest.find(';')) {
-            expand("", &rest[..end].replace(char::is_whitespace, ""), &mut paths);
+    let mut at = 0;
+    for line in code.lines() {
+        let start = at + (line.len() - line.trim_start().len());
+        at += line.len() + 1;
+        // `use`, also after `pub` or `pub(...)`; nothing else begins so.
+        let statement = code[start..].trim_start_matches("pub");
+        let statement = statement.strip_prefix('(').and_then(|s| s.split_once(')')).map_or(statement, |(_, s)| s);
+        let Some(tree) = statement.trim_start_matches(' ').strip_prefix("use ") else { continue };
+        if let Some(end) = tree.find(';') {
+            expand("", &tree[..end].replace(char::is_whitespace, ""), &mut paths);
         }
     }
     for (at, _) in code.match_indices("crate::") {

@@ -1,4 +1,5 @@
-//! Files of cases: models and states as data, to be checked against another program (feature `serde`).
+//! Files of cases: models and states as data, to be checked against another program; read by the example `limit_table` and by
+//! tests.
 //!
 //! A file is one JSON object {"cases": [{"name": ..., "parameters": {...}, ...}, ...]}. The parameters are those of
 //! a model whose parts are built in:
@@ -11,20 +12,21 @@
 //! | `tau`, `gamma`, `lambda`, `eta` | learning rate, weight decay, penalty strength, background standard deviation |
 //! | `batch` | batch size |
 //!
-//! In: reading such files with errors that name case and field. Out: what to compute for a case, which its caller
-//! says by the type of the rest of the case.
+//! Covers reading such files with errors that name case and field. Not here: what to compute for a case, which its caller says
+//! by the type of the rest of the case.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::hidden::{Independent, Law};
-use crate::model::{Erf, GaussianNoise, Identity, Model, ModelError, Nonlinearity, Tanh, ViewCovariance};
-use crate::state::{OrderParameters, OrderParametersError};
+use contrastive_dynamics::model::hidden::{Independent, Law};
+use contrastive_dynamics::model::{
+    Erf, GaussianNoise, Identity, Model, ModelError, Nonlinearity, Tanh, ViewCovariance,
+};
+use contrastive_dynamics::{OrderParameters, OrderParametersError};
 
 /// What is wrong with a case file.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CaseFileError {
+pub(crate) enum CaseFileError {
     /// The file is not JSON, or has no list of cases.
     #[error("not a case file: {message}")]
     Format {
@@ -66,7 +68,7 @@ pub enum CaseFileError {
 /// An activation by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sigma {
+pub(crate) enum Sigma {
     /// σ(h) = tanh h.
     Tanh,
     /// σ(h) = erf(h/√2).
@@ -78,7 +80,7 @@ pub enum Sigma {
 /// A kind of one-dimensional hidden law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum HiddenKind {
+pub(crate) enum HiddenKind {
     /// ±scale.
     Rademacher,
     /// 0 with probability 1 − q, ±scale/√q otherwise.
@@ -92,59 +94,59 @@ pub enum HiddenKind {
 /// The law of one hidden variable.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HiddenSpec {
+pub(crate) struct HiddenSpec {
     /// Its kind.
-    pub kind: HiddenKind,
+    pub(crate) kind: HiddenKind,
     /// Its standard deviation.
-    pub scale: f64,
+    pub(crate) scale: f64,
     /// Probability of being active, for "ternary" alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub q: Option<f64>,
+    pub(crate) q: Option<f64>,
 }
 
 /// The parameters of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     /// The nonlinearity.
-    pub sigma: Sigma,
+    pub(crate) sigma: Sigma,
     /// The hidden laws, one for each feature.
-    pub hidden: Vec<HiddenSpec>,
+    pub(crate) hidden: Vec<HiddenSpec>,
     /// K^f.
     #[serde(rename = "Kf")]
-    pub feature_covariance: [[f64; 2]; 2],
+    pub(crate) feature_covariance: [[f64; 2]; 2],
     /// K^b.
     #[serde(rename = "Kb")]
-    pub background_covariance: [[f64; 2]; 2],
+    pub(crate) background_covariance: [[f64; 2]; 2],
     /// τ.
     #[serde(rename = "tau")]
-    pub learning_rate: f64,
+    pub(crate) learning_rate: f64,
     /// γ.
     #[serde(rename = "gamma")]
-    pub weight_decay: f64,
+    pub(crate) weight_decay: f64,
     /// B.
     #[serde(rename = "batch")]
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// η.
     #[serde(rename = "eta")]
-    pub background_std: f64,
+    pub(crate) background_std: f64,
     /// λ.
     #[serde(rename = "lambda")]
-    pub penalty_strength: f64,
+    pub(crate) penalty_strength: f64,
 }
 
 /// A model whose nonlinearity was chosen at run time.
-pub type CaseModel = Model<f64, Box<dyn Nonlinearity>, Independent<Law>, GaussianNoise>;
+pub(crate) type CaseModel = Model<f64, Box<dyn Nonlinearity>, Independent<Law>, GaussianNoise>;
 
 /// One case: a name, a model, and the rest, which is of the type D.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Case<D> {
+pub(crate) struct Case<D> {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its model's parameters.
-    pub parameters: Parameters,
+    pub(crate) parameters: Parameters,
     /// What else the case says.
-    pub data: D,
+    pub(crate) data: D,
 }
 
 /// A case as it stands in the file, with the fields of D beside name and parameters.
@@ -161,19 +163,7 @@ struct RawCase<D> {
 /// # Errors
 /// [`CaseFileError::Format`] if the text is no JSON object with a list `cases`; [`CaseFileError::Field`] with case
 /// and field for the first field that is wrong.
-///
-/// ```
-/// use contrastive_dynamics::case_file::{StateData, read_cases};
-/// let text = r#"{"cases": [{"name": "mine", "parameters": {"sigma": "tanh",
-///     "hidden": [{"kind": "rademacher", "scale": 1.5}], "Kf": [[0, 0], [0, 0]], "Kb": [[0, 0], [0, 0]],
-///     "tau": 0.3, "gamma": 0.5, "batch": 1, "eta": 1, "lambda": 0}, "Q": [[0.4]], "R": [[0.8]]}]}"#;
-/// let cases = read_cases::<StateData>(text)?;
-/// assert_eq!(cases[0].state(&cases[0].data.q, &cases[0].data.r, "Q and R")?.n_neurons(), 1);
-/// let typo = text.replace("tau", "taw");
-/// assert!(read_cases::<StateData>(&typo).unwrap_err().to_string().contains("case mine, field parameters"));
-/// # Ok::<(), contrastive_dynamics::case_file::CaseFileError>(())
-/// ```
-pub fn read_cases<D: DeserializeOwned>(text: &str) -> Result<Vec<Case<D>>, CaseFileError> {
+pub(crate) fn read_cases<D: DeserializeOwned>(text: &str) -> Result<Vec<Case<D>>, CaseFileError> {
     let format = |message: String| CaseFileError::Format { message };
     let file: serde_json::Value = serde_json::from_str(text).map_err(|e| format(e.to_string()))?;
     let cases = file.get("cases").and_then(serde_json::Value::as_array);
@@ -207,7 +197,7 @@ impl<D> Case<D> {
     ///
     /// # Errors
     /// [`CaseFileError::Model`] with the field whose value is out of range.
-    pub fn model(&self, neurons: usize) -> Result<CaseModel, CaseFileError> {
+    pub(crate) fn model(&self, neurons: usize) -> Result<CaseModel, CaseFileError> {
         let fail = |field: &'static str| {
             move |source: ModelError| CaseFileError::Model { case: self.name.clone(), field, source }
         };
@@ -268,7 +258,7 @@ impl<D> Case<D> {
     ///
     /// # Errors
     /// [`CaseFileError::State`] if they are ragged, do not fit the model, or are no state.
-    pub fn state(&self, q: &[Vec<f64>], r: &[Vec<f64>], field: &'static str) -> Result<OrderParameters, CaseFileError> {
+    pub(crate) fn state(&self, q: &[Vec<f64>], r: &[Vec<f64>], field: &'static str) -> Result<OrderParameters, CaseFileError> {
         let fail = |source| CaseFileError::State { case: self.name.clone(), field, source };
         let (p, m) = (self.parameters.hidden.len(), r.len());
         let rectangular = q.len() == p && q.iter().chain(r).all(|row| row.len() == m);
@@ -282,18 +272,18 @@ impl<D> Case<D> {
 
 /// Data of a case that asks for coefficients at a state.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct StateData {
+pub(crate) struct StateData {
     /// Q, row by row.
     #[serde(rename = "Q")]
-    pub q: Vec<Vec<f64>>,
+    pub(crate) q: Vec<Vec<f64>>,
     /// R, row by row.
     #[serde(rename = "R")]
-    pub r: Vec<Vec<f64>>,
+    pub(crate) r: Vec<Vec<f64>>,
 }
 
 /// Data of a case that asks for a trajectory.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct TrajectoryData {
+pub(crate) struct TrajectoryData {
     /// Q at t = 0, row by row.
     #[serde(rename = "Q0")]
     pub q0: Vec<Vec<f64>>,
@@ -301,9 +291,9 @@ pub struct TrajectoryData {
     #[serde(rename = "R0")]
     pub r0: Vec<Vec<f64>>,
     /// Output times.
-    pub times: Vec<f64>,
+    pub(crate) times: Vec<f64>,
 }
 
 /// Data of a case that asks for nothing beyond the model.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct NoData {}
+pub(crate) struct NoData {}
