@@ -3,3 +3,4 @@
 mod chains;
 mod direct_vs_limit;
 mod equality_in_law;
+mod user_loss;

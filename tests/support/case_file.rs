@@ -258,7 +258,12 @@ impl<D> Case<D> {
     ///
     /// # Errors
     /// [`CaseFileError::State`] if they are ragged, do not fit the model, or are no state.
-    pub(crate) fn state(&self, q: &[Vec<f64>], r: &[Vec<f64>], field: &'static str) -> Result<OrderParameters, CaseFileError> {
+    pub(crate) fn state(
+        &self,
+        q: &[Vec<f64>],
+        r: &[Vec<f64>],
+        field: &'static str,
+    ) -> Result<OrderParameters, CaseFileError> {
         let fail = |source| CaseFileError::State { case: self.name.clone(), field, source };
         let (p, m) = (self.parameters.hidden.len(), r.len());
         let rectangular = q.len() == p && q.iter().chain(r).all(|row| row.len() == m);
