@@ -5,5 +5,6 @@ mod continuation;
 mod critical;
 mod findings;
 mod fixed_points;
+mod known_limits;
 mod selection;
 mod spectrum;
