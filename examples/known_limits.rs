@@ -11,7 +11,7 @@ use std::error::Error;
 
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{
-    Constraint, Identity, Independent, L2, Law, Model, ModelError, NoNoise, Nonlinearity, Polynomial, Quadratic,
+    Constraint, Identity, Independent, Law, Model, ModelError, NoNoise, Nonlinearity, Polynomial,
 };
 use contrastive_dynamics::stability::{Bifurcation, BifurcationKind, Continuation, OdeCurve, steady_state};
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
@@ -19,7 +19,7 @@ use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 const ICA: &str = "arXiv 1710.05384";
 const OJA: &str = "arXiv 1805.06834";
 
-type OneNeuron<S> = Model<f64, S, Independent, NoNoise, L2, Quadratic>;
+type OneNeuron<S> = Model<f64, S, Independent, NoNoise>;
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// One neuron on the sphere, one feature, no view noise; the background has variance 1, batches have one sample.

@@ -6,16 +6,14 @@
 //! must fail. Not here: schedules of the learning rate, and momentum.
 
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{
-    Constraint, Identity, Independent, L2, Law, Model, NoNoise, Nonlinearity, Polynomial, Quadratic,
-};
+use contrastive_dynamics::model::{Constraint, Identity, Independent, Law, Model, NoNoise, Nonlinearity, Polynomial};
 use contrastive_dynamics::stability::{
     BifurcationKind, Branch, BranchStop, Continuation, CurveError, FixedPointFinder, Kind, OdeCurve, Stability,
     steady_state,
 };
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
-type OneNeuron<S> = Model<f64, S, Independent, NoNoise, L2, Quadratic>;
+type OneNeuron<S> = Model<f64, S, Independent, NoNoise>;
 
 /// One neuron on the sphere, one feature, no view noise, no weight decay, background of variance 1, batches of one.
 fn noiseless_on_the_sphere<S: Nonlinearity<f64>>(sigma: S, law: Law, learning_rate: f64) -> OneNeuron<S> {
