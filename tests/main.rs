@@ -2,6 +2,7 @@
 //! code is compiled into every program that uses it.
 
 mod architecture;
+mod compile_errors;
 mod ensemble;
 mod limit;
 mod model;
