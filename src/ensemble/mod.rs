@@ -1,6 +1,6 @@
 //! Many runs at once, and statistics over them: replicates of one model, or one run of each of many models.
 //!
-//! In: seeds of replicates, the order in which results are combined, and the statistics. Out: the simulators, which are
+//! Covers seeds of replicates, the order in which results are combined, and the statistics. Not here: the simulators, which are
 //! yours to make from a [`Replicate`]. Runs are reduced to the numbers you ask for as soon as they end, and those to
 //! statistics in bounded memory.
 //!

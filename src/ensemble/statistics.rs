@@ -1,6 +1,6 @@
 //! Statistics of one observable over the replicates, in bounded memory.
 //!
-//! In: mean and variance by Welford's recurrence, quantiles by a sketch. Out: in which order values come (see
+//! Covers mean and variance by Welford's recurrence, quantiles by a sketch. Not here: in which order values come (see
 //! [`crate::ensemble::Ensemble`]).
 
 /// Values that a level of the sketch holds before it is halved; even.

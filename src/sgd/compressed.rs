@@ -1,7 +1,7 @@
 //! Compressed SGD (theory §8): the weights in full, but for Gaussian noise no views. A batch is drawn as the weights see
 //! it, and the rest of its gradient as one Gaussian matrix.
 //!
-//! In: the update, for any regulariser. Out: noise that is not Gaussian (see
+//! Covers the update, for any regulariser. Not here: noise that is not Gaussian (see
 //! [`DirectSgd`](crate::sgd::DirectSgd)).
 
 use nalgebra::DMatrix;

@@ -1,6 +1,6 @@
 //! Online SGD at finite dimension N (theory §1).
 //!
-//! In: the trait [`Simulator`], the features, and three simulators that agree in law. Out: the limit (see
+//! Covers the trait [`Simulator`], the features, and three simulators that agree in law. Not here: the limit (see
 //! [`crate::limit`]).
 //!
 //! | simulator | keeps | draws per step | noise | regulariser |

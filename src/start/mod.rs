@@ -1,6 +1,6 @@
 //! Start laws (theory §4): the joint law of one row (u, w) of features and weights at t = 0, with u in R^p, w in R^m.
 //!
-//! In: the trait [`StartLaw`], the laws themselves, and drawing many rows, for particles and for SGD alike. Out: how the
+//! Covers the trait [`StartLaw`], the laws themselves, and drawing many rows, for particles and for SGD alike. Not here: how the
 //! rows move.
 
 mod feature_law;

@@ -1,6 +1,6 @@
 //! Cubature of the standard normal law in whitened coordinates (theory §9): tables of nodes and weights.
 //!
-//! In: the trapezoidal lattice, cut at a ball, with the step of each coordinate set by the nearest pole of σ, and
+//! Covers the trapezoidal lattice, cut at a ball, with the step of each coordinate set by the nearest pole of σ, and
 //! Gauss-Hermite products for polynomial σ. A table does not depend on the state once it is made.
 
 use std::num::NonZeroUsize;

@@ -1,7 +1,7 @@
 //! The McKean-Vlasov equation of one neuron on a grid (theory §4): for each node of the law of u a Fokker-Planck
 //! equation in w, all coupled by Q and R.
 //!
-//! In: [`GridSolver`], finite volumes in w, implicit in time. Out: start laws (see [`crate::start`]), coefficients (see
+//! Covers [`GridSolver`], finite volumes in w, implicit in time. Not here: start laws (see [`crate::start`]), coefficients (see
 //! [`crate::limit`]), what is read off densities (see [`crate::pde::observables`]).
 
 mod builder;

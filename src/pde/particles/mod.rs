@@ -1,6 +1,6 @@
 //! Particles (theory §4): M rows (u, w), M whatever you like, that move in the field of their own order parameters.
 //!
-//! In: [`ParticleSystem`], its schemes in time and its noises. Out: start laws (see [`crate::start`]), coefficients
+//! Covers [`ParticleSystem`], its schemes in time and its noises. Not here: start laws (see [`crate::start`]), coefficients
 //! (see [`crate::limit`]), and what is read off the weights (see [`crate::pde::observables`]).
 
 mod builder;

@@ -1,8 +1,8 @@
 //! Arithmetic on rows, one number for each lane: loops that become vector instructions under
 //! [`dispatch`](crate::numerics::lanes::dispatch).
 //!
-//! In: products, sums of products and small triangular factors in every lane. Out: what they mean (see
-//! [`crate::sgd::projected::chain::lane_batch`] and [`crate::sgd::projected::chain::lanes`]).
+//! Covers products, sums of products and small triangular factors in every lane. Not here: what they mean (see
+//! [`crate::sgd::projected::lane_batch`] and [`crate::sgd::projected::chain::lanes`]).
 
 use crate::Scalar;
 use crate::random::{Row, WIDTH};

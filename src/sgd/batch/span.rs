@@ -1,8 +1,8 @@
 //! One batch as the weights see it (theory §8): its components in span(U, W), and what they leave of the rest.
 //!
-//! In: drawing c, z and ξ of every sample, the fields h = Qᵀx̃ + Vξ, the errors e, their sums against x̃ and ξ, and the
+//! Covers drawing c, z and ξ of every sample, the fields h = Qᵀx̃ + Vξ, the errors e, their sums against x̃ and ξ, and the
 //! factor L of the noise that the remaining N − p − k coordinates see. Everything the gradient of a batch of Gaussian
-//! views is made of, without a loop over N. Out: the weights themselves.
+//! views is made of, without a loop over N. Not here: the weights themselves.
 
 use rand::Rng;
 

@@ -1,7 +1,7 @@
 //! The projected chain (theory §8): under a linear regulariser and Gaussian noise the order parameters are themselves a
 //! Markov chain, simulated exactly in law at a cost that does not depend on N.
 //!
-//! In: the chain of (Q, V), R = QᵀQ + V Vᵀ, and its builder. Out: weights (there are none), other regularisers and
+//! Covers the chain of (Q, V), R = QᵀQ + V Vᵀ, and its builder. Not here: weights (there are none), other regularisers and
 //! other noise (see [`CompressedSgd`](crate::sgd::CompressedSgd) and [`DirectSgd`](crate::sgd::DirectSgd)).
 
 use nalgebra::DMatrix;

@@ -1,6 +1,6 @@
 //! One batch in every lane: what [`Span`](crate::sgd::batch::span::Span) is for one chain.
 //!
-//! In: drawing samples, their fields and errors, and the sums and the factor L that the next state is made of. Out: that
+//! Covers drawing samples, their fields and errors, and the sums and the factor L that the next state is made of. Not here: that
 //! state (see [`crate::sgd::projected::chain::lanes`]).
 
 use crate::Scalar;

@@ -1,6 +1,6 @@
 //! Replicates of the projected chain in lock-step: thirty-two lanes through the same instructions.
 //!
-//! In: the chain of (Q, V) of [`ProjectedChain`](crate::sgd::ProjectedChain) with a lane for each replicate, and its runs. Out:
+//! Covers the chain of (Q, V) of [`ProjectedChain`](crate::sgd::ProjectedChain) with a lane for each replicate, and its runs. Not here:
 //! the law itself, which is derived there; where seeds come from (see [`crate::ensemble`]).
 
 use std::f64::consts::SQRT_2;

@@ -6,7 +6,7 @@
 //! the errors is a normal of variance Σ e². Likewise for the noise along the features across Q. So a sample needs two
 //! normals instead of 2(p + 1), and a batch p + 2 more.
 //!
-//! In: the modes, r and the angles of a state, and what is drawn once. Out: the batch (see [`crate::sgd::projected::chain::lane_batch`]).
+//! Covers the modes, r and the angles of a state, and what is drawn once. Not here: the batch (see [`crate::sgd::projected::lane_batch`]).
 
 use crate::Scalar;
 use crate::model::ViewCovariance;
