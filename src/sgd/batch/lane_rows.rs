@@ -2,7 +2,7 @@
 //! [`dispatch`](crate::numerics::lanes::dispatch).
 //!
 //! Covers products, sums of products and small triangular factors in every lane. Not here: what they mean (see
-//! [`crate::sgd::projected::lane_batch`] and [`crate::sgd::projected::chain::lanes`]).
+//! [`crate::sgd::projected::lane_batch`] and [`crate::sgd::projected::lanes`]).
 
 use crate::Scalar;
 use crate::random::{Row, WIDTH};
