@@ -17,8 +17,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::hidden::{Independent, Law};
 use crate::model::{Erf, GaussianNoise, Identity, Model, ModelError, Nonlinearity, Tanh, ViewCovariance};
+use crate::model::{Independent, Law};
 use crate::state::{OrderParameters, OrderParametersError};
 
 /// What is wrong with a case file.

@@ -17,7 +17,7 @@ use crate::limit::fields::moments::{State, StateMoments};
 use crate::limit::parameters::Numbers;
 use crate::limit::signals::NoiseTerms;
 use crate::limit::{Limit, LimitError, Quadrature};
-use crate::model::hidden::HiddenQuadrature;
+use crate::model::HiddenQuadrature;
 use crate::model::{ClosedForm, GradientPath, Smoothness};
 use crate::numerics::dual::Number;
 use crate::state::OrderParameters;

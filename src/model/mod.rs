@@ -3,15 +3,24 @@
 //! In: [`Model`], its typed [`builder`](Model::builder), and the traits of its parts. Out: everything computed from it.
 
 mod builder;
-pub mod hidden;
+mod check;
+pub(crate) mod hidden;
 mod loss;
 mod noise;
 mod nonlinearity;
 mod regularizer;
 
 pub use builder::{ModelBuilder, Unset};
+pub use check::{
+    Disagreement, Estimate, HiddenAverage, Source, check_hidden, check_linear_regularizer, check_noise,
+    check_nonlinearity, check_regularizer, check_variable, quick_check,
+};
 pub(crate) use hidden::HiddenLaw;
-pub use hidden::{HiddenDistribution, HiddenVariable, Independent, Law};
+pub use hidden::{
+    Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian, HiddenDistribution, HiddenQuadrature,
+    HiddenVariable, Independent, Laplace, Law, Mixture, PointMasses, SharedVariable, ThreePoint, TwoPoint, Uniform,
+    VariableQuadrature,
+};
 pub use loss::{Penalty, PseudoHuber, Quadratic, Quartic};
 pub use noise::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 pub use nonlinearity::{
@@ -45,6 +54,26 @@ pub enum ModelError {
     PointMasses {
         /// What is wrong.
         reason: &'static str,
+    },
+    /// The components of a mixture are none.
+    #[error("not a mixture: {reason}")]
+    Mixture {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The nodes given with a distribution are no law.
+    #[error("not the nodes of a law: {reason}")]
+    Nodes {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The correlation, or a loading, of correlated signs is out of range.
+    #[error("the correlation of these signs must lie in [{lowest}, 1], got {value}")]
+    SignCorrelation {
+        /// The value given.
+        value: f64,
+        /// The lowest that is possible.
+        lowest: f64,
     },
     /// A law of no variables.
     #[error("the model needs at least one feature, hence a hidden law of dimension at least 1")]

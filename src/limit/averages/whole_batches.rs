@@ -11,11 +11,12 @@ use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::fields::factor::Factor;
 use crate::limit::parameters::Numbers;
-use crate::model::hidden::HiddenQuadrature;
+use crate::model::HiddenQuadrature;
 use crate::model::{GradientPath, Nonlinearity, Penalty};
 use crate::numerics::dual::Number;
 use crate::numerics::lanes::dispatch;
-use crate::numerics::sobol::{normal_quantile, uniform};
+use crate::numerics::normal::normal_quantile;
+use crate::numerics::sobol::uniform;
 
 /// Frozen batches.
 #[derive(Debug, Clone)]

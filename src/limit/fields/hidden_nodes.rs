@@ -5,8 +5,7 @@ use nalgebra::DMatrix;
 use crate::Scalar;
 use crate::limit::rule::Accuracy;
 use crate::limit::{Limit, LimitError};
-use crate::model::HiddenLaw;
-use crate::model::hidden::HiddenQuadrature;
+use crate::model::{HiddenLaw, HiddenQuadrature};
 use crate::numerics::sobol::uniform;
 
 /// The most nodes of a hidden law that are enumerated.
