@@ -5,8 +5,7 @@ use nalgebra::{DMatrix, DVector};
 use super::accuracy::Accuracy;
 use super::error::LimitError;
 use crate::Scalar;
-use crate::model::HiddenLaw;
-use crate::model::hidden::HiddenQuadrature;
+use crate::model::{HiddenLaw, HiddenQuadrature};
 use crate::numerics::sobol::uniform;
 
 /// The hidden law with what the averages ask of it.

@@ -18,8 +18,7 @@ use super::problem::{Limit, Quadrature};
 use super::signals::NoiseTerms;
 use super::work::{FieldPair, Frozen, Moving, PairAverages, PairNodes, Work};
 use crate::Scalar;
-use crate::model::hidden::HiddenQuadrature;
-use crate::model::{ClosedForm, Smoothness};
+use crate::model::{ClosedForm, HiddenQuadrature, Smoothness};
 use crate::state::OrderParameters;
 
 /// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is

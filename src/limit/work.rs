@@ -13,8 +13,7 @@ use super::numbers::Numbers;
 use super::problem::Limit;
 use super::signals::{NoiseTerms, Product};
 use crate::Scalar;
-use crate::model::ClosedForm;
-use crate::model::hidden::HiddenQuadrature;
+use crate::model::{ClosedForm, HiddenQuadrature};
 use crate::numerics::dual::Number;
 
 /// The pair of fields (h¹_i, h²_j) with its nodes.

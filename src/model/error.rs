@@ -24,6 +24,26 @@ pub enum ModelError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// The components of a mixture are none.
+    #[error("not a mixture: {reason}")]
+    Mixture {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The nodes given with a distribution are no law.
+    #[error("not the nodes of a law: {reason}")]
+    Nodes {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The correlation, or a loading, of correlated signs is out of range.
+    #[error("the correlation of these signs must lie in [{lowest}, 1], got {value}")]
+    SignCorrelation {
+        /// The value given.
+        value: f64,
+        /// The lowest that is possible.
+        lowest: f64,
+    },
     /// A law of no variables.
     #[error("the model needs at least one feature, hence a hidden law of dimension at least 1")]
     NoFeatures,

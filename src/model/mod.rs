@@ -4,8 +4,9 @@
 //! from it.
 
 mod builder;
+mod check;
 mod error;
-pub mod hidden;
+pub(crate) mod hidden;
 mod loss;
 mod noise;
 mod nonlinearity;
@@ -14,9 +15,17 @@ mod settings;
 mod spec;
 
 pub use builder::{MissingHidden, MissingLearningRate, MissingNoise, MissingNonlinearity, ModelBuilder};
+pub use check::{
+    Disagreement, Estimate, HiddenAverage, Source, check_hidden, check_linear_regularizer, check_noise,
+    check_nonlinearity, check_regularizer, check_variable, quick_check,
+};
 pub use error::ModelError;
 pub(crate) use hidden::HiddenLaw;
-pub use hidden::{HiddenDistribution, HiddenVariable, Independent, Law};
+pub use hidden::{
+    Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian, HiddenDistribution, HiddenQuadrature,
+    HiddenVariable, Independent, Laplace, Law, Mixture, PointMasses, SharedVariable, ThreePoint, TwoPoint, Uniform,
+    VariableQuadrature,
+};
 pub use loss::{
     CovarianceForm, CovarianceLoss, EntrySlope, Loss, OutputGradient, Outputs, Penalty, PseudoHuber, Quadratic, Quartic,
 };

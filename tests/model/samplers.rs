@@ -8,11 +8,10 @@
 //! errors of the control's own statistic: less than 1e-3.
 
 use contrastive_dynamics::Scalar;
-use contrastive_dynamics::model::hidden::{
-    Discrete, Gaussian, HiddenDistribution, HiddenVariable, Independent, Laplace, Law, PointMasses, ThreePoint,
-    TwoPoint, Uniform,
+use contrastive_dynamics::model::{
+    AugmentationNoise, Discrete, Gaussian, GaussianNoise, HiddenDistribution, HiddenVariable, Independent, Laplace,
+    Law, NoNoise, PointMasses, RademacherNoise, ThreePoint, TwoPoint, Uniform, ViewCovariance,
 };
-use contrastive_dynamics::model::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -3,8 +3,9 @@
 use approx::assert_abs_diff_eq;
 use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
 use contrastive_dynamics::limit::LimitError;
-use contrastive_dynamics::model::hidden::{HiddenDistribution, HiddenQuadrature};
-use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::model::{
+    Constraint, GaussianNoise, HiddenDistribution, HiddenQuadrature, Independent, Law, Model, Tanh,
+};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::OdeError;
 use contrastive_dynamics::rand::Rng;

@@ -18,9 +18,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use contrastive_dynamics::model::hidden::{Independent, Law};
 use contrastive_dynamics::model::{
-    Erf, GaussianNoise, Identity, Model, ModelError, Nonlinearity, Tanh, ViewCovariance,
+    Erf, GaussianNoise, Identity, Independent, Law, Model, ModelError, Nonlinearity, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::{OrderParameters, OrderParametersError};
 

@@ -10,7 +10,8 @@ use gauss_quad::hermite::GaussHermite;
 use crate::Scalar;
 use crate::model::Smoothness;
 use crate::numerics::lanes::LANES;
-use crate::numerics::sobol::{normal_quantile, uniform};
+use crate::numerics::normal::normal_quantile;
+use crate::numerics::sobol::uniform;
 
 /// Nodes z and weights w with Σ w f(z) ≈ E f(z), z standard normal of `dimensions` coordinates.
 #[derive(Debug, Clone)]

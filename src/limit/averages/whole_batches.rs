@@ -13,11 +13,11 @@ use crate::limit::averages::curvature::Curvature;
 use crate::limit::fields::factor::Factor;
 use crate::limit::loss_terms::LossTerms;
 use crate::limit::numbers::Numbers;
-use crate::model::hidden::HiddenQuadrature;
-use crate::model::{EntrySlope, GradientPath, Nonlinearity};
+use crate::model::{EntrySlope, GradientPath, HiddenQuadrature, Nonlinearity};
 use crate::numerics::dual::Number;
 use crate::numerics::lanes::{LANES, Lanes, dispatch};
-use crate::numerics::sobol::{normal_quantile, uniform};
+use crate::numerics::normal::normal_quantile;
+use crate::numerics::sobol::uniform;
 
 /// Frozen batches.
 #[derive(Debug, Clone)]

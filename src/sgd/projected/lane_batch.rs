@@ -62,7 +62,7 @@ impl<T: Scalar> LaneBatch<T> {
             modes: Modes::new(along, model.view_covariance()).filter(|_| m == 1 && 2 * p * size > p + 4),
             along: (!zero).then(|| along.factor()),
             across: model.view_covariance().factor(),
-            by_words: model.hidden().sample_words(&[], &mut []),
+            by_words: model.hidden().samples_from_words(&[], &mut []),
             words: Rows::new(0, p),
             hidden: rows(p),
             one: vec![T::zero(); p],
@@ -83,7 +83,7 @@ impl<T: Scalar> LaneBatch<T> {
     fn draw_hidden<H: HiddenDistribution<T>>(&mut self, law: &H, streams: &mut LaneStreams) {
         if self.by_words {
             self.words.iter_mut().for_each(|words| streams.round(words));
-            law.sample_words(self.words.as_flattened(), self.hidden.as_flattened_mut());
+            law.samples_from_words(self.words.as_flattened(), self.hidden.as_flattened_mut());
             return;
         }
         for lane in 0..WIDTH {
