@@ -223,7 +223,7 @@ impl<X: Executor> Ensemble<X> {
         F: Fn(u64) -> Vec<Result<Record<T>, E>> + Sync,
     {
         let groups = self.replicates.div_ceil(width);
-        let mut summary = Summary { times: Vec::new(), width: 0, statistics: Vec::new(), count: 0 };
+        let mut summary = Summary::empty();
         let mut failure = None;
         self.executor.for_each(0..groups, record, &mut |_, records| {
             for record in records {

@@ -30,6 +30,11 @@ pub(super) enum Unusable<E> {
 }
 
 impl<T: Scalar> Summary<T> {
+    /// Of no replicates yet.
+    pub(super) fn empty() -> Self {
+        Self { times: Vec::new(), width: 0, statistics: Vec::new(), count: 0 }
+    }
+
     /// Adds the next replicate.
     pub(super) fn add<E>(&mut self, record: Result<Record<T>, E>, keep: bool) -> Result<(), Unusable<E>> {
         let record = record.map_err(Unusable::Run)?;
