@@ -77,7 +77,7 @@ fn what_is_no_part_is_told_how_to_become_one() {
     assert_told(
         "bare_law",
         &program("Law::two_point(1.0)?", "Tanh"),
-        ("Law::two_point(1.0)?", "Independent::new([Law::two_point(1.0)?])?"),
+        (".hidden(Law::two_point(1.0)?)", ".hidden(Independent::new([Law::two_point(1.0)?])?)"),
         &["wrap it", "Independent::new([law])"],
     );
     assert_told(
