@@ -1,6 +1,7 @@
 //! The typed builder of [`Model`]: parts that have no default are type parameters that start as a placeholder named by
 //! what is missing.
 
+use super::check::quick_check;
 use super::{
     AugmentationNoise, Constraint, CovarianceLoss, GradientPath, HiddenDistribution, L2, Loss, Model, ModelError,
     Nonlinearity, Penalty, Quadratic, Regularizer, Settings,
@@ -278,8 +279,9 @@ impl<S, H, A, R, T: Scalar, G, L> ModelBuilder<S, H, A, R, T, G, L> {
     /// One variant of [`ModelError`] for each part that is out of range: [`ModelError::LearningRate`] (τ > 0),
     /// [`ModelError::WeightDecay`] (γ ≥ 0), [`ModelError::PenaltyStrength`] (λ ≥ 0), [`ModelError::BackgroundStd`]
     /// (η ≥ 0), [`ModelError::Neurons`] (m ≥ 1), [`ModelError::BatchSize`] (B ≥ 1), [`ModelError::NoFeatures`]
-    /// (p ≥ 1), [`ModelError::AnisotropicNoise`] for a non-Gaussian noise with K^f ≠ K^b, and whatever the loss's own
-    /// check finds. NaN and infinities are out of every range.
+    /// (p ≥ 1), [`ModelError::AnisotropicNoise`] for a non-Gaussian noise with K^f ≠ K^b, whatever the loss's own
+    /// check finds, and [`ModelError::Disagreement`] for a part that is seen, without samples, to disagree with itself
+    /// (a derivative, a parity, moments: [`check`](super::check) looks closer). NaN and infinities are out of every range.
     pub fn build(self) -> Result<Model<T, S, H, A, G, L>, ModelError>
     where
         S: Nonlinearity<T>,
@@ -305,14 +307,18 @@ impl<S, H, A, R, T: Scalar, G, L> ModelBuilder<S, H, A, R, T, G, L> {
         if !self.noise.is_gaussian() && self.noise.feature_covariance() != self.noise.background_covariance() {
             return Err(ModelError::AnisotropicNoise);
         }
-        Ok(Model {
+        let model = Model {
             nonlinearity: self.nonlinearity,
             hidden: self.hidden,
             noise: self.noise,
             regularizer: self.regularizer,
             loss: self.loss,
             settings,
-        })
+        };
+        match quick_check(&model) {
+            None => Ok(model),
+            Some(disagreement) => Err(ModelError::Disagreement(Box::new(disagreement))),
+        }
     }
 }
 

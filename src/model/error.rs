@@ -1,5 +1,7 @@
 //! What can be wrong with a model or one of its parts.
 
+use super::Disagreement;
+
 /// What is wrong with a model or one of its parts; each variant carries the value and says the bound.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -136,6 +138,9 @@ pub enum ModelError {
         /// The batch size B.
         batch_size: usize,
     },
+    /// A part of the model says something and does another.
+    #[error("a part of the model disagrees with itself: {0}")]
+    Disagreement(Box<Disagreement>),
     /// The background standard deviation is out of range.
     #[error("the background standard deviation eta must be finite and at least 0, got {value}")]
     BackgroundStd {

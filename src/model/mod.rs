@@ -16,8 +16,8 @@ mod spec;
 
 pub use builder::{MissingHidden, MissingLearningRate, MissingNoise, MissingNonlinearity, ModelBuilder};
 pub use check::{
-    Disagreement, Estimate, HiddenAverage, Source, check_hidden, check_linear_regularizer, check_noise,
-    check_nonlinearity, check_regularizer, check_variable, quick_check,
+    Disagreement, Estimate, HiddenAverage, Source, check, check_hidden, check_linear_regularizer, check_loss,
+    check_noise, check_nonlinearity, check_regularizer, check_variable,
 };
 pub use error::ModelError;
 pub(crate) use hidden::HiddenLaw;

@@ -2,18 +2,20 @@
 //! discrete ones, moments of all, and the first draws pinned to their values.
 //!
 //! Seeds are fixed, so a test that passes once passes always; the rates below are those at which a correct sampler
-//! would fail at a fresh seed. There are 3 KS tests and 5 chi-square tests at 1e-6 each, and about 50 z tests at 6
+//! would fail at a fresh seed. There are 4 KS tests and 9 chi-square tests at 1e-6 each, and about 60 z tests at 6
 //! standard errors (2e-9 each for a normal statistic; the fourth powers of the Laplace law are skewed, which makes it
-//! 2e-8 there): less than 1e-5 in total. With the controls, which a correct sampler misses by more than 3 standard
+//! 2e-8 there): less than 2e-5 in total. With the controls, which a correct sampler misses by more than 3 standard
 //! errors of the control's own statistic: less than 1e-3.
 
 use contrastive_dynamics::Scalar;
 use contrastive_dynamics::model::{
-    AugmentationNoise, Discrete, Gaussian, GaussianNoise, HiddenDistribution, HiddenVariable, Independent, Laplace,
-    Law, NoNoise, PointMasses, RademacherNoise, ThreePoint, TwoPoint, Uniform, ViewCovariance,
+    AugmentationNoise, CorrelatedSigns, Discrete, Gaussian, GaussianNoise, HiddenDistribution, HiddenVariable,
+    Independent, Laplace, Law, Mixture, NoNoise, PointMasses, RademacherNoise, ThreePoint, TwoPoint, Uniform,
+    ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::rand::SeedableRng;
+use contrastive_dynamics::rand::{Rng, SeedableRng};
+use rand_distr::Distribution;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 const S: f64 = 2.25;
@@ -46,6 +48,14 @@ fn uniform_cdf(x: f64) -> f64 {
     (0.5 + x / (2.0 * (3.0 * S).sqrt())).clamp(0.0, 1.0)
 }
 
+fn mixture_cdf(x: f64) -> f64 {
+    0.3 * uniform_cdf(x) + 0.7 * laplace_cdf(x)
+}
+
+fn mixture() -> Law {
+    Law::mixture([(0.3, Law::uniform(S).unwrap()), (0.7, Law::laplace(S).unwrap())]).unwrap()
+}
+
 fn laplace_cdf(x: f64) -> f64 {
     let tail = 0.5 * (-x.abs() / (0.5 * S).sqrt()).exp();
     if x < 0.0 { tail } else { 1.0 - tail }
@@ -65,6 +75,7 @@ fn continuous_laws_have_their_distribution_functions() {
         kolmogorov_smirnov(draws(&Gaussian::with_second_moment(S).unwrap(), n, 11), gaussian_cdf),
         kolmogorov_smirnov(draws(&Uniform::with_second_moment(S).unwrap(), n, 12), uniform_cdf),
         kolmogorov_smirnov(draws(&Laplace::with_second_moment(S).unwrap(), n, 13), laplace_cdf),
+        kolmogorov_smirnov(draws(&mixture(), n, 17), mixture_cdf),
     ];
     assert!(distances.iter().all(|&d| d < allowed), "{distances:?} against {allowed}");
 }
@@ -80,6 +91,7 @@ fn the_distribution_test_sees_a_wrong_law_and_a_scale_off_by_one_percent() {
     assert!(kolmogorov_smirnov(gaussian(few), laplace_cdf) > critical(few, 1e-6));
     assert!(kolmogorov_smirnov(laplace(few), uniform_cdf) > critical(few, 1e-6));
     assert!(kolmogorov_smirnov(uniform(few), gaussian_cdf) > critical(few, 1e-6));
+    assert!(kolmogorov_smirnov(draws(&mixture(), few, 17), laplace_cdf) > critical(few, 1e-6));
     let allowed = critical(many, 1e-6);
     assert!(kolmogorov_smirnov(gaussian(many), |x| gaussian_cdf(1.01 * x)) > allowed);
     assert!(kolmogorov_smirnov(uniform(many), |x| uniform_cdf(1.01 * x)) > allowed);
@@ -102,8 +114,12 @@ fn chi_square(x: &[f64], values: &[f64], probabilities: &[f64]) -> f64 {
     counts.iter().zip(expected).map(|(&count, e)| (f64::from(count) - e).powi(2) / e).sum()
 }
 
-/// The upper 1e-6 quantiles of chi-square for 1, 2 and 4 degrees of freedom.
-const QUANTILES: [(usize, f64); 3] = [(1, 23.93), (2, 27.63), (4, 33.38)];
+/// The upper 1e-6 quantiles of chi-square for 1, 2, 3, 4 and 7 degrees of freedom.
+const QUANTILES: [(usize, f64); 5] = [(1, 23.93), (2, 27.63), (3, 30.66), (4, 33.38), (7, 40.52)];
+
+fn quantile(degrees: usize) -> f64 {
+    QUANTILES.iter().find(|q| q.0 == degrees).unwrap().1
+}
 
 /// n = 10⁶, significance 1e-6 each; the controls have one probability off by 1 %.
 #[test]
@@ -124,13 +140,58 @@ fn discrete_laws_have_their_probabilities() {
     ];
     for (seed, (law, values, probabilities)) in cases.into_iter().enumerate() {
         let x = draws(&law, 1_000_000, 20 + seed as u64);
-        let allowed = QUANTILES.iter().find(|q| q.0 == values.len() - 1).unwrap().1;
+        let allowed = quantile(values.len() - 1);
         let statistic = chi_square(&x, &values, &probabilities);
         assert!(statistic < allowed, "{law:?}: {statistic}");
         let mut wrong = probabilities.clone();
         wrong[0] += 0.01;
         wrong[1] -= 0.01;
         assert!(chi_square(&x, &values, &wrong) > allowed, "the control {law:?}");
+    }
+}
+
+/// n = 10⁶ draws of two signs and of three, significance 1e-6 each: one by one, and from words. The control is a correlation
+/// off by 0.01.
+#[test]
+fn correlated_signs_have_the_probabilities_of_their_patterns() {
+    let patterns = |law: &CorrelatedSigns, words: bool, seed: u64| -> Vec<f64> {
+        let (p, n) = (law.dimension(), 1_000_000);
+        let mut rng = rng(seed);
+        let mut c = vec![0.0; n * p];
+        if words {
+            let words: Vec<u64> = (0..n * p).map(|_| rng.next_u64()).collect();
+            assert!(law.samples_from_words(&words, &mut c));
+        } else {
+            let mut one = vec![0.0; p];
+            for k in 0..n {
+                law.sample(&mut rng, &mut one);
+                for l in 0..p {
+                    c[l * n + k] = one[l];
+                }
+            }
+        }
+        (0..n).map(|k| (0..p).map(|l| if c[l * n + k] > 0.0 { f64::from(1 << l) } else { 0.0 }).sum()).collect()
+    };
+    let pair = |rho: f64| [1.0, -1.0, -1.0, 1.0].map(|same| 0.25 * (1.0 + same * rho));
+    // Three signs of correlation a²: half of the law is a common sign + with which each agrees with probability (1 + a)/2.
+    let triple = |rho: f64| -> Vec<f64> {
+        let agree = 0.5 * (1.0 + rho.sqrt());
+        let given = |up: i32| agree.powi(up) * (1.0 - agree).powi(3 - up);
+        let plus = [0, 1, 1, 2, 1, 2, 2, 3];
+        plus.iter().map(|&up| 0.5 * (given(up) + given(3 - up))).collect()
+    };
+    let codes = |p: u32| -> Vec<f64> { (0..1 << p).map(f64::from).collect() };
+    for (seed, words) in [(71, false), (72, true)] {
+        let law = CorrelatedSigns::new([1.0, 4.0], -0.4).unwrap();
+        let x = patterns(&law, words, seed);
+        assert!(
+            chi_square(&x, &codes(2), &pair(-0.4)) < quantile(3)
+                && chi_square(&x, &codes(2), &pair(-0.39)) > quantile(3)
+        );
+        let law = CorrelatedSigns::new([1.0; 3], 0.25).unwrap();
+        let x = patterns(&law, words, seed + 10);
+        assert!(chi_square(&x, &codes(3), &triple(0.25)) < quantile(7));
+        assert!(chi_square(&x, &codes(3), &triple(0.26)) > quantile(7), "the control");
     }
 }
 
@@ -215,6 +276,16 @@ fn joint_laws_have_their_joint_second_moments() {
     assert!((joined.second_moment() - &want).amax() < 1e-14 && worst_joint_z(&joined, &want, 43) < 6.0);
     let wrong = want.map(|x| if x == 0.45 { 0.48 } else { x });
     assert!(worst_joint_z(&joined, &wrong, 43) > 6.0, "the control");
+
+    // 0.4·diag(1, 2) + 0.6·[[1, −0.5√2], [−0.5√2, 2]].
+    let signs = |rho| CorrelatedSigns::new([1.0, 2.0], rho).unwrap();
+    let mixture = Mixture::joint([(0.4, signs(0.0)), (0.6, signs(-0.5))]).unwrap();
+    let corner = -0.3 * 2.0_f64.sqrt();
+    let want = DMatrix::from_row_slice(2, 2, &[1.0, corner, corner, 2.0]);
+    assert!((HiddenDistribution::second_moment(&mixture) - &want).amax() < 1e-14);
+    assert!(worst_joint_z(&mixture, &want, 44) < 6.0);
+    let wrong = want.map(|x| if x < 0.0 { x + 0.03 } else { x });
+    assert!(worst_joint_z(&mixture, &wrong, 44) > 6.0, "the control");
 }
 
 /// The largest |z| of means, variances and covariance of pairs.
@@ -303,10 +374,62 @@ fn the_first_draws_of_every_law_are_pinned() {
     for (law, want) in pinned {
         assert_eq!(draws(&law, 4, 1), want, "{law:?}");
     }
+    let exponential = rand_distr::Exp::new(1.0).unwrap();
+    assert_eq!(
+        draws(&Law::from_distribution(exponential, [1.0], [1.0]).unwrap(), 2, 1),
+        [rng(1)].iter_mut().flat_map(|rng| [0, 1].map(|_| exponential.sample(rng))).collect::<Vec<f64>>()
+    );
+    assert_eq!(
+        draws(&mixture(), 4, 1),
+        [1.198_520_112_362_818_4, -0.245_129_094_020_314_35, 1.981_295_518_274_292_2, 2.184_361_316_238_457]
+    );
+    let (mut signs, mut c) = (rng(1), [[0.0; 3]; 2]);
+    for c in &mut c {
+        CorrelatedSigns::new([1.0; 3], 0.25).unwrap().sample(&mut signs, c);
+    }
+    assert_eq!(c, [[-1.0, -1.0, -1.0], [1.0, -1.0, 1.0]]);
     let mut rng = rng(1);
     let noise = RademacherNoise::new(0.25, 0.5).unwrap();
     assert_eq!([noise.sample(&mut rng), noise.sample(&mut rng)], [[-0.5, -0.5], [0.5, 0.5]]);
     let covariance = ViewCovariance::new(0.2, 0.1, 0.7).unwrap();
     let want = [[-0.364_832_918_730_650_7, 0.106_474_501_988_458_62], [1.318_542_861_824_177, 0.749_167_868_009_606_1]];
     assert_eq!([covariance.sample(&mut rng), covariance.sample(&mut rng)], want);
+}
+
+/// The draws from the words that a generator of seed 1 gives, for each law that has such draws: simulations in lock-step
+/// are made of them.
+#[test]
+fn the_first_draws_from_words_are_pinned() {
+    let words: Vec<u64> = {
+        let mut rng = rng(1);
+        (0..6).map(|_| rng.next_u64()).collect()
+    };
+    let from_words = |law: &Law| {
+        let mut c = [0.0; 4];
+        assert!(law.samples_from_words(&words[..4], &mut c));
+        c
+    };
+    let point_masses = PointMasses::new([-2.0, -0.5, 0.1, 1.0, 3.0], [0.1, 0.3, 0.25, 0.2, 0.15]).unwrap();
+    let pinned: [(Law, [f64; 4]); 5] = [
+        (Law::two_point(S).unwrap(), [-1.5, -1.5, 1.5, -1.5]),
+        (Law::three_point(S, 0.3).unwrap(), [0.0, 0.0, 2.738_612_787_525_830_6, 0.0]),
+        (
+            Law::uniform(S).unwrap(),
+            [1.619_184_274_318_95, 1.283_993_769_527_763_5, -2.077_676_851_319_987, 1.279_380_388_766_785_4],
+        ),
+        (
+            Law::laplace(S).unwrap(),
+            [-0.221_394_450_587_768_52, -0.309_235_389_715_102, 2.440_660_933_039_626_7, 0.310_496_608_361_858_83],
+        ),
+        (point_masses.into(), [1.0, 1.0, -0.5, 1.0]),
+    ];
+    for (law, want) in pinned {
+        assert_eq!(from_words(&law), want, "{law:?}");
+    }
+    let mut c = [0.0; 6];
+    let law = CorrelatedSigns::new([1.0; 3], 0.25).unwrap();
+    assert!(law.samples_from_words(&words, &mut c));
+    assert_eq!(c, [1.0, -1.0, -1.0, -1.0, -1.0, -1.0]);
+    assert!(!Law::gaussian(S).unwrap().samples_from_words(&[], &mut []));
+    assert!(!mixture().samples_from_words(&[], &mut []));
 }

@@ -8,7 +8,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::Scalar;
 use crate::model::AugmentationNoise;
-use crate::model::check::statistics::Averages;
+use crate::model::check::averages::Averages;
 use crate::model::check::{Disagreement, ROUNDING, STANDARD_ERRORS};
 
 /// Pairs drawn: a kurtosis off by 0.16 is then five standard errors away, √(96/n) each.
@@ -16,7 +16,7 @@ const DRAWS: usize = 100_000;
 /// Pairs that the quick check compares with the default draw.
 const QUICK_DRAWS: usize = 16;
 /// Any seed will do; a fixed one makes the answer the same each time.
-const SEED: u64 = 0x6e6f_6973_65;
+const SEED: u64 = 0x006e_6f69_7365;
 
 /// Whether the draws of a noise have mean zero and covariance K^b, and are Gaussian if and only if it says so.
 ///
@@ -57,10 +57,10 @@ pub fn check_noise<T: Scalar, A: AugmentationNoise<T>>(noise: &A) -> Vec<Disagre
     for view in 0..2 {
         let (sampled, allowed) = (averages.mean(view), allowed(view, k[2 * view].sqrt()));
         if !(sampled.abs() <= allowed) {
-            found.push(Disagreement::NoiseMean { view: view + 1, sampled, allowed });
+            found.push(Disagreement::NoiseMean { view, sampled, allowed });
         }
     }
-    let views = [(1, 1), (1, 2), (2, 2)];
+    let views = [(0, 0), (0, 1), (1, 1)];
     for (n, views) in views.into_iter().enumerate() {
         let (stated, sampled, allowed) = (k[n], averages.mean(2 + n), allowed(2 + n, k[0].max(k[2])));
         if !((sampled - stated).abs() <= allowed) {
@@ -158,8 +158,8 @@ mod tests {
         }
         for rho in [-1.0, -0.5, 0.0, 0.3, 1.0] {
             assert_eq!(check_noise(&RademacherNoise::new(0.3, rho).unwrap()), []);
-            assert_eq!(check_noise(&RademacherNoise::new(0.3_f32, rho as f32).unwrap()), []);
-            assert_eq!(check_noise(&GaussianNoise::correlated(0.3_f32, rho as f32).unwrap()), []);
+            assert_eq!(check_noise(&RademacherNoise::new(0.3_f32, f32::lit(rho)).unwrap()), []);
+            assert_eq!(check_noise(&GaussianNoise::correlated(0.3_f32, f32::lit(rho)).unwrap()), []);
         }
     }
 
@@ -215,16 +215,16 @@ mod tests {
         for gaussian in [true, false] {
             let scaled = check(Draw::Scaled(1.02), gaussian);
             assert!(
-                scaled.iter().any(|d| matches!(d, Disagreement::NoiseCovariance { views: (2, 2), .. })),
+                scaled.iter().any(|d| matches!(d, Disagreement::NoiseCovariance { views: (1, 1), .. })),
                 "{scaled:?}"
             );
             let uncorrelated = check(Draw::Uncorrelated, gaussian);
             assert!(
-                matches!(uncorrelated[..], [Disagreement::NoiseCovariance { views: (1, 2), .. }]),
+                matches!(uncorrelated[..], [Disagreement::NoiseCovariance { views: (0, 1), .. }]),
                 "{uncorrelated:?}"
             );
             let shifted = check(Draw::Shifted(0.02), gaussian);
-            assert!(shifted.iter().any(|d| matches!(d, Disagreement::NoiseMean { view: 1, .. })), "{shifted:?}");
+            assert!(shifted.iter().any(|d| matches!(d, Disagreement::NoiseMean { view: 0, .. })), "{shifted:?}");
             assert!(matches!(check(Draw::NotFinite, gaussian)[..], [Disagreement::NoiseValue { .. }]));
         }
         let text = check(Draw::Signs, true)[0].to_string();

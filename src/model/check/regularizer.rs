@@ -84,7 +84,7 @@ mod tests {
         assert!(check_regularizer::<f64, _>(&L1).is_empty());
         for ratio in [0.0, 0.4, 1.0] {
             assert!(check_regularizer(&ElasticNet::new(ratio).unwrap()).is_empty());
-            assert!(check_regularizer(&ElasticNet::new(ratio as f32).unwrap()).is_empty());
+            assert!(check_regularizer(&ElasticNet::new(f32::lit(ratio)).unwrap()).is_empty());
         }
         assert!(check_regularizer(&SmoothedL1::new(0.1).unwrap()).is_empty());
         assert!(check_regularizer(&RegularizerFunction(|w: f64| w.powi(3))).is_empty());

@@ -170,7 +170,7 @@ impl<T: Scalar, L: HiddenVariable<T>> Mixture<L, T> {
     /// The Gaussian variance that every component has.
     fn common_variance(&self) -> T {
         let variances = self.laws.iter().map(|law| law.quadrature(1).gaussian);
-        variances.reduce(|a, b| a.min(b)).unwrap_or(T::zero())
+        variances.reduce(nalgebra::RealField::min).unwrap_or(T::zero())
     }
 }
 
@@ -189,7 +189,7 @@ impl<T: Scalar> GaussianParts<T> {
             parts[0].clone()
         } else if diagonal {
             DMatrix::from_fn(p, p, |k, l| {
-                parts.iter().map(|part| part[(k, l)]).reduce(|a, b| a.min(b)).unwrap_or_default()
+                parts.iter().map(|part| part[(k, l)]).reduce(nalgebra::RealField::min).unwrap_or_default()
             })
         } else {
             DMatrix::zeros(p, p)
