@@ -540,7 +540,7 @@ mod tests {
         let other = Features::random(8, 2, &mut rng).unwrap();
         assert!(matches!(
             builder(9).features(other).build_seeded(1),
-            Err(SgdError::Start(StartError::Dimension { .. }))
+            Err(SgdError::Start(StartError::FeaturesDimension { .. }))
         ));
         let mut sgd = builder(9).build_seeded(1).unwrap();
         assert!(matches!(sgd.run(-1.0, &Output::Stop), Err(SgdError::Output(_))));

@@ -183,7 +183,7 @@ fn what_does_not_fit_is_rejected_each_with_its_error() {
     let other = Features::random(8, 2, &mut Xoshiro256PlusPlus::seed_from_u64(1)).unwrap();
     assert!(matches!(
         compressed(9).features(other).build_seeded(1),
-        Err(SgdError::Start(StartError::Dimension { .. }))
+        Err(SgdError::Start(StartError::FeaturesDimension { .. }))
     ));
     let projected = |n| ProjectedChain::builder(&model, n);
     assert!(matches!(
