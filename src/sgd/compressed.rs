@@ -261,7 +261,7 @@ where
     }
 }
 
-impl<T, S, H, A, G, P, R> Simulator<T> for CompressedSgd<'_, T, S, H, A, G, P, R>
+impl<T, S, H, A, G, P, R> Simulator for CompressedSgd<'_, T, S, H, A, G, P, R>
 where
     T: Scalar,
     S: Nonlinearity<T>,
@@ -271,6 +271,8 @@ where
     P: Penalty<T>,
     R: Rng + FillNormal<T>,
 {
+    type Scalar = T;
+
     fn dimension(&self) -> usize {
         self.features.dimension()
     }

@@ -363,7 +363,7 @@ const CHUNK: usize = 1024;
 /// Numbers that fit into that cache.
 const CACHED: usize = 4096;
 
-impl<T, S, H, A, G, P, R> Simulator<T> for DirectSgd<'_, T, S, H, A, G, P, R>
+impl<T, S, H, A, G, P, R> Simulator for DirectSgd<'_, T, S, H, A, G, P, R>
 where
     T: Scalar,
     S: Nonlinearity<T>,
@@ -373,6 +373,8 @@ where
     P: Penalty<T>,
     R: Rng + FillNormal<T>,
 {
+    type Scalar = T;
+
     fn dimension(&self) -> usize {
         self.features.dimension()
     }
@@ -431,6 +433,7 @@ mod tests {
     use super::*;
     use crate::integrate::Output;
     use crate::model::{GradientPath, Identity, Independent, L1, Law, NoNoise, Quadratic, RademacherNoise, Tanh};
+    use crate::state::RunError;
 
     fn hidden() -> Independent {
         Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap()
@@ -580,10 +583,12 @@ mod tests {
         let builder = Model::builder().nonlinearity(Identity).hidden(hidden()).noise(NoNoise).learning_rate(50.0);
         let model = builder.build().unwrap();
         let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
-        let Err(SgdError::Diverged { step, trajectory, .. }) = sgd.run(1000.0, &Output::EverySteps(1)) else {
+        let Err(SgdError::Run(error)) = sgd.run(1000.0, &Output::EverySteps(1)) else {
             panic!("a learning rate of 50 diverges")
         };
-        assert_eq!(trajectory.times().len() as u64, step);
+        assert!(error.to_string().contains("training diverged: the update of step"), "{error}");
+        let RunError::Failed { time, source: Divergence { step }, trajectory } = error else { panic!("{error}") };
+        assert_eq!((trajectory.times().len() as u64, time), (step, sgd.time()));
         assert!(matches!(trajectory.stop_reason(), crate::state::StopReason::Failure { .. }));
     }
 
@@ -612,8 +617,8 @@ mod tests {
         let other = Features::random(8, 2, &mut rng).unwrap();
         assert!(matches!(builder(9).features(other).seed(1), Err(SgdError::Dimension { .. })));
         let mut sgd = builder(9).seed(1).unwrap();
-        assert!(matches!(sgd.run(-1.0, &Output::Stop), Err(SgdError::Output(_))));
-        assert!(matches!(sgd.run(f64::NAN, &Output::Stop), Err(SgdError::Output(_))));
-        assert!(matches!(sgd.run(1.0, &Output::Times(vec![2.0])), Err(SgdError::Output(_))));
+        assert!(matches!(sgd.run(-1.0, &Output::Stop), Err(SgdError::Run(RunError::Output(_)))));
+        assert!(matches!(sgd.run(f64::NAN, &Output::Stop), Err(SgdError::Run(RunError::Output(_)))));
+        assert!(matches!(sgd.run(1.0, &Output::Times(vec![2.0])), Err(SgdError::Run(RunError::Output(_)))));
     }
 }

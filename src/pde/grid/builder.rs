@@ -7,7 +7,7 @@ use crate::limit::{Coefficients, Limit};
 use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
 use crate::pde::grid::density::GridDensity;
 use crate::pde::grid::operator::{Cells, Flux, Work as Room};
-use crate::pde::grid::{GridError, GridSolver, StepSize};
+use crate::pde::grid::{GridError, GridFailure, GridSolver, StepSize};
 use crate::start::{FeatureNodes, LinearGaussianStart};
 use crate::state::OrderParameters;
 
@@ -127,8 +127,8 @@ where
     /// # Errors
     /// [`GridError::Neurons`] for more than one neuron, [`GridError::Constrained`] under the sphere constraint,
     /// [`GridError::Shape`] if the law does not fit the model, [`GridError::Setting`] for an unusable number,
-    /// [`GridError::Unresolved`] for a variance that is zero or too small for the width, [`GridError::Start`],
-    /// [`GridError::Cells`]; [`GridError::Limit`] if the coefficients cannot be computed.
+    /// [`GridError::Unfit`] for a variance that is zero or too small for the width, or a domain of too many cells,
+    /// [`GridError::Start`]; [`GridError::Limit`] if the coefficients cannot be computed.
     pub fn start(self, law: &LinearGaussianStart) -> Result<GridSolver<'a, G>, GridError> {
         let state = law.state();
         self.check_shape(state.n_features(), state.n_neurons())?;
@@ -141,7 +141,7 @@ where
         });
         let width = self.width.unwrap_or(deviation / 40.0);
         if !(deviation > 1.5 * width) || width == 0.0 {
-            return Err(GridError::Unresolved { time: 0.0, node: 0, deviation, width, trajectory: None });
+            return Err(GridError::Unfit(GridFailure::Unresolved { node: 0, deviation, width }));
         }
         let density = |k: usize, w: f64| (-0.5 * ((w - means[k]) / deviation).powi(2)).exp();
         self.build(nodes, width, ends, &density)
@@ -209,7 +209,7 @@ where
         let count = (high - low) / width + 1.0;
         if !(low < high && count * nodes.weights.len() as f64 <= self.most_cells as f64) {
             let cells = count * nodes.weights.len() as f64;
-            return Err(GridError::Cells { time: 0.0, cells, most: self.most_cells, trajectory: None });
+            return Err(GridError::Unfit(GridFailure::Cells { cells, most: self.most_cells }));
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below the limit of cells
         let (first, count) = ((low / width).round() as i64, count.ceil() as usize);
@@ -239,7 +239,7 @@ where
             limit = limit.node_budget(nodes);
         }
         let density = GridDensity { cells, nodes, masses };
-        density.check_resolved(0.0)?;
+        density.check_resolved().map_err(GridError::Unfit)?;
         let (q, r) = density.moments();
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
         let (p, regularizer) = (state.n_features(), self.model.regularizer());

@@ -12,8 +12,8 @@ use crate::pde::particles::rows::RowBuffers;
 use crate::pde::particles::scheme::{Heun, StochasticIntegrator};
 use crate::pde::particles::{ParticleError, ParticleSystem, StepFailure};
 use crate::random::LaneRng;
-use crate::start::{FeatureLaw, LinearGaussianStart, Rows, StartLaw, Whitening};
-use crate::state::OrderParameters;
+use crate::start::{FeatureLaw, LinearGaussianStart, Rows, StartError, StartLaw, Whitening};
+use crate::state::{OrderParameters, check_on_sphere};
 
 /// Builds a [`ParticleSystem`]; made by [`ParticleSystem::builder`], where the defaults are.
 pub struct ParticleSystemBuilder<'a, M, T: Scalar = f64, I = Heun<T>> {
@@ -149,8 +149,8 @@ where
     /// # Errors
     /// [`ParticleError::Shape`] if the start does not fit the model, [`ParticleError::Start`] if it cannot be drawn or
     /// whitened; [`ParticleError::Count`] for fewer than p + 2m + 2 particles under matched noise,
-    /// [`ParticleError::Odd`] under antithetic noise; [`ParticleError::OffSphere`];
-    /// [`ParticleError::Coefficients`] if the coefficients cannot be computed at the start.
+    /// [`ParticleError::Odd`] under antithetic noise; [`ParticleError::Start`] too under the sphere constraint for
+    /// rows or exact second moments off the sphere, and for a neuron that is zero; [`ParticleError::Coefficients`] if the coefficients cannot be computed at the start.
     pub fn build<R: Rng>(self, mut rng: R) -> Result<ParticleSystem<'a, T, G, I>, ParticleError<T>> {
         let model = self.model;
         let mut limit = Limit::new(model).map_err(coefficients)?;
@@ -162,7 +162,8 @@ where
         }
         let mut rows = self.draw_rows(&mut rng)?;
         if model.constraint() == Constraint::Sphere {
-            normalise(&mut rows)?;
+            let exact = matches!((&self.start, &self.whitening), (Start::Rows(_), _) | (_, Whitening::State(_)));
+            normalise(&mut rows, exact)?;
         }
         let rows = RowBuffers::new(rows, rng.next_u64());
         let update = (model.regularizer(), model.learning_rate() * model.weight_decay(), model.constraint());
@@ -240,15 +241,15 @@ fn twice<T: Compiled>(rows: &Rows<T>) -> Rows<T> {
     Rows { features: double(&rows.features), weights: double(&rows.weights) }
 }
 
-/// Scales every neuron to ⟨w_i²⟩ = 1.
-fn normalise<T: Compiled>(rows: &mut Rows<T>) -> Result<(), ParticleError<T>> {
+/// Scales every neuron to ⟨w_i²⟩ = 1. Rows of which that was known before are not, they must have it.
+fn normalise<T: Compiled>(rows: &mut Rows<T>, exact: bool) -> Result<(), ParticleError<T>> {
     let root = T::of_usize(rows.weights.nrows()).sqrt();
     for (neuron, mut w) in rows.weights.column_iter_mut().enumerate() {
-        let scale = root / w.norm();
-        if !scale.is_finite() {
-            return Err(ParticleError::OffSphere { neuron });
+        let norm = w.norm() / root;
+        if exact || !(norm > T::zero()) {
+            check_on_sphere(neuron, norm * norm).map_err(StartError::from)?;
         }
-        w *= scale;
+        w *= root / w.norm();
     }
     Ok(())
 }

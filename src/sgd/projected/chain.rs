@@ -302,7 +302,7 @@ where
     }
 }
 
-impl<T, S, H, A, G, P, R> Simulator<T> for ProjectedChain<'_, T, S, H, A, G, P, R>
+impl<T, S, H, A, G, P, R> Simulator for ProjectedChain<'_, T, S, H, A, G, P, R>
 where
     T: Scalar,
     S: Nonlinearity<T>,
@@ -312,6 +312,8 @@ where
     P: Penalty<T>,
     R: Rng,
 {
+    type Scalar = T;
+
     fn dimension(&self) -> usize {
         self.dimension
     }
