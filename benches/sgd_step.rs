@@ -38,7 +38,7 @@ fn model(neurons: usize, batch: usize) -> BenchModel {
 }
 
 /// Direct SGD from feature and weights of the baseline.
-fn direct<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator + use<'a> {
+fn direct<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator<Scalar = f64> + use<'a> {
     let (n, m) = (naive.feature().len(), naive.weights().len());
     DirectSgd::builder(model, n)
         .features(Features::from_matrix(DMatrix::from_column_slice(n, 1, naive.feature())).unwrap())
@@ -48,7 +48,7 @@ fn direct<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator
 }
 
 /// Compressed SGD from feature and weights of the baseline.
-fn compressed<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator + use<'a> {
+fn compressed<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator<Scalar = f64> + use<'a> {
     let (n, m) = (naive.feature().len(), naive.weights().len());
     CompressedSgd::builder(model, n)
         .features(Features::from_matrix(DMatrix::from_column_slice(n, 1, naive.feature())).unwrap())

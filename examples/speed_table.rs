@@ -104,7 +104,7 @@ fn model(neurons: usize, batch: usize) -> Outcome<TableModel> {
 }
 
 /// A step that does not diverge, as none does with these parameters.
-fn step(simulator: &mut impl Simulator) {
+fn step(simulator: &mut impl Simulator<Scalar = f64>) {
     assert!(simulator.step().is_ok(), "diverged");
 }
 

@@ -19,6 +19,7 @@ use contrastive_dynamics::random::LaneRng;
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
 use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
+use contrastive_dynamics::state::Run;
 use contrastive_dynamics::{Model, OrderParameters};
 use plotters::prelude::*;
 
@@ -69,10 +70,12 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
     let output = Output::Times(TIMES.to_vec());
     let mut laws = Vec::new();
     let mut solver = GridSolver::builder(&model).width(0.01).tolerance(1e-6).start(&law).build()?;
-    solver.run_observed(TIMES[2], &output, &mut |solver| {
-        laws.push(solver.density().clone());
-        ControlFlow::Continue(())
-    })?;
+    Run::of(&mut solver)
+        .observe(output, |seen| {
+            laws.push(seen.process().density().clone());
+            ControlFlow::Continue(())
+        })
+        .to(TIMES[2])?;
 
     let mut rng = LaneRng::seed_from_u64(1);
     let rows = Rows::draw(&law, N, &Whitening::State(law.state().clone()), &mut rng)?;

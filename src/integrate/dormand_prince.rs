@@ -1,5 +1,7 @@
 //! The Dormand-Prince pair 5(4) with error control and dense output of order 4.
 //!
+//! Covers the coefficients, one step, and the choice of its size. Not here: fixed steps (see
+//! [`RungeKutta4`](crate::integrate::RungeKutta4)). Sources:
 //! J. R. Dormand, P. J. Prince, J. Comput. Appl. Math. 6 (1980) 19, doi:10.1016/0771-050X(80)90013-3; dense output
 //! L. F. Shampine, Math. Comp. 46 (1986) 135, doi:10.1090/S0025-5718-1986-0815836-3.
 

@@ -1,4 +1,6 @@
 //! Methods of fixed step size: Euler and the classical Runge-Kutta method of order 4.
+//!
+//! Covers their steps and dense output. Not here: error control (see [`DormandPrince`](crate::integrate::DormandPrince)).
 
 use crate::Scalar;
 use crate::integrate::{Integrator, IntegratorError, Step, StepError, System, positive};

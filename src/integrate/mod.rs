@@ -1,16 +1,15 @@
-//! Solving initial value problems: the traits [`System`] and [`Integrator`], the loop that drives them to output
-//! times, events and steady states.
+//! Stepping of ordinary differential equations: the traits [`System`] and [`Integrator`], the explicit methods, output
+//! times and work counters.
 //!
-//! In: everything about time stepping. Out: what is integrated (see [`crate::ode`]).
+//! Covers single steps. Not here: the loop that records, observes and stops (see [`Run`](crate::state::Run)), and what is
+//! integrated (see [`crate::ode`]).
 
 mod dormand_prince;
-mod driver;
 mod fixed;
 mod output;
 mod work;
 
 pub use dormand_prince::DormandPrince;
-pub(crate) use driver::{Drive, EventFunction, Halt, drive};
 pub use fixed::{Euler, RungeKutta4};
 pub(crate) use output::Schedule;
 pub use output::{Output, OutputError};
@@ -41,14 +40,39 @@ pub trait System<T: Scalar = f64> {
         let _ = (t, y);
         Ok(false)
     }
+
+    /// Counters of the system's own, since it was made, such as the quadrature nodes of its evaluations. They are added to
+    /// those of the integrator. The default counts nothing.
+    fn work(&self) -> Work {
+        Work::default()
+    }
+}
+
+impl<T: Scalar, S: System<T> + ?Sized> System<T> for &mut S {
+    type Error = S::Error;
+
+    fn dimension(&self) -> usize {
+        (**self).dimension()
+    }
+    fn rates(&mut self, t: T, y: &[T], rates: &mut [T]) -> Result<(), Self::Error> {
+        (**self).rates(t, y, rates)
+    }
+    fn accepted(&mut self, t: T, y: &[T]) -> Result<bool, Self::Error> {
+        (**self).accepted(t, y)
+    }
+    fn work(&self) -> Work {
+        (**self).work()
+    }
 }
 
 /// Why a step could not be taken.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StepError<E> {
     /// The system could not be evaluated.
+    #[error(transparent)]
     System(E),
     /// The step needed to meet the tolerance is lost in the rounding of t.
+    #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
     StepTooSmall,
 }
 
@@ -127,12 +151,67 @@ impl<T: Scalar> Step<T> {
 
 /// A one-step method.
 ///
-/// [`Step`] holds everything a method keeps between steps, so an integrator itself is a plain set of parameters.
+/// [`Step`] holds everything a method keeps between steps, so an integrator itself is a plain set of parameters. A method
+/// of your own gets output times, events, steady states and work counters from [`Run`](crate::state::Run), and works
+/// wherever those of the crate do ([`Solver::integrator`](crate::ode::Solver::integrator)):
+///
+/// ```
+/// use contrastive_dynamics::integrate::{Integrator, Output, Step, StepError, System};
+/// use contrastive_dynamics::state::{Direction, Integration, Run, StopReason};
+///
+/// /// y'' = −y as a system: (y, y').
+/// struct Oscillator;
+/// impl System for Oscillator {
+///     type Error = std::convert::Infallible;
+///     fn dimension(&self) -> usize {
+///         2
+///     }
+///     fn rates(&mut self, _t: f64, y: &[f64], rates: &mut [f64]) -> Result<(), Self::Error> {
+///         (rates[0], rates[1]) = (y[1], -y[0]);
+///         Ok(())
+///     }
+/// }
+///
+/// /// Heun's method with a fixed step and cubic dense output.
+/// struct Heun(f64);
+/// impl Integrator for Heun {
+///     fn order(&self) -> usize {
+///         2
+///     }
+///     fn step<S: System>(&self, system: &mut S, step: &mut Step, end: f64) -> Result<(), StepError<S::Error>> {
+///         step.reserve(4, 1); // four coefficients of the dense output, one vector of scratch
+///         let (start, start_rates) = (step.y.clone(), step.rates.clone());
+///         let h = self.0.min(end - step.t);
+///         let guess: Vec<f64> = start.iter().zip(&start_rates).map(|(y, f)| y + h * f).collect();
+///         system.rates(step.t + h, &guess, &mut step.scratch[0])?;
+///         for n in 0..start.len() {
+///             step.y[n] = start[n] + 0.5 * h * (start_rates[n] + step.scratch[0][n]);
+///         }
+///         (step.previous_t, step.t) = (step.t, step.t + h);
+///         system.rates(step.t, &step.y, &mut step.rates)?;
+///         step.work.right_hand_sides += 2;
+///         step.work.accepted_steps += 1;
+///         step.set_cubic(&start, &start_rates, h);
+///         Ok(())
+///     }
+/// }
+///
+/// let mut solution = Integration::new(Oscillator, Heun(0.01), 0.0, vec![0.0, 1.0]);
+/// let trajectory = Run::of(&mut solution)
+///     .output(Output::Times(vec![0.5, 1.0, 1.5]))
+///     .event(Direction::Falling, |_, y| y[1])
+///     .to(10.0)?;
+/// assert!((trajectory.states()[1][0] - 1.0_f64.sin()).abs() < 1e-4);
+/// let StopReason::Event { index: 0, time, .. } = trajectory.stop_reason() else { panic!("the velocity turns") };
+/// assert!((time - std::f64::consts::FRAC_PI_2).abs() < 1e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Integrator<T: Scalar = f64> {
     /// The order: the global error falls as (step size)^order, or as the tolerance for an adaptive method.
     fn order(&self) -> usize;
 
-    /// Takes one step from `step.t` to at most `end`, and updates every field of `step`.
+    /// Takes one step from `step.t` to at most `end`, and updates every field of `step`. What it leaves there when it
+    /// fails does not matter: the loop goes back to the point before the step.
     ///
     /// # Errors
     /// [`StepError::System`] with the system's own error, [`StepError::StepTooSmall`] if no step of an adaptive
@@ -164,5 +243,19 @@ fn positive<T: Scalar>(name: &'static str, value: T) -> Result<T, IntegratorErro
         Ok(value)
     } else {
         Err(IntegratorError { name, value: value.as_f64() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_out_of_range_are_rejected() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Euler::new(bad).is_err() && RungeKutta4::new(bad).is_err());
+            assert!(DormandPrince::new(bad, 1e-8).is_err() && DormandPrince::new(1e-8, bad).is_err());
+            assert!(DormandPrince::<f64>::default().largest_step(bad).is_err());
+        }
     }
 }

@@ -1,4 +1,6 @@
 //! At which times a run reports.
+//!
+//! Covers the choices and their checks. Not here: the loop that follows them (see [`Run`](crate::state::Run)).
 
 use crate::Scalar;
 

@@ -199,7 +199,9 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> CompressedSgd<'_, M
     }
 }
 
-impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator<T> for CompressedSgd<'_, M, R> {
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for CompressedSgd<'_, M, R> {
+    type Scalar = T;
+
     fn dimension(&self) -> usize {
         self.features.dimension()
     }

@@ -298,7 +298,9 @@ const CHUNK: usize = 1024;
 /// Numbers that fit into that cache.
 const CACHED: usize = 4096;
 
-impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator<T> for DirectSgd<'_, M, R> {
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for DirectSgd<'_, M, R> {
+    type Scalar = T;
+
     fn dimension(&self) -> usize {
         self.features.dimension()
     }
@@ -357,6 +359,7 @@ mod tests {
     use super::*;
     use crate::integrate::Output;
     use crate::model::{GradientPath, Identity, Independent, L1, Law, Model, NoNoise, RademacherNoise, Tanh};
+    use crate::state::RunError;
 
     fn hidden() -> Independent {
         Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap()
@@ -502,10 +505,12 @@ mod tests {
         let builder = Model::builder().nonlinearity(Identity).hidden(hidden()).noise(NoNoise).learning_rate(50.0);
         let model = builder.build().unwrap();
         let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
-        let Err(SgdError::Diverged { step, trajectory, .. }) = sgd.run(1000.0, &Output::EverySteps(1)) else {
+        let Err(SgdError::Run(error)) = sgd.run(1000.0, &Output::EverySteps(1)) else {
             panic!("a learning rate of 50 diverges")
         };
-        assert_eq!(trajectory.times().len() as u64, step);
+        assert!(error.to_string().contains("training diverged: the update of step"), "{error}");
+        let RunError::Failed { time, source: Divergence { step }, trajectory } = error else { panic!("{error}") };
+        assert_eq!((trajectory.times().len() as u64, time), (step, sgd.time()));
         assert!(matches!(trajectory.stop_reason(), crate::state::StopReason::Failure { .. }));
     }
 
@@ -543,8 +548,8 @@ mod tests {
             Err(SgdError::Start(StartError::FeaturesDimension { .. }))
         ));
         let mut sgd = builder(9).build_seeded(1).unwrap();
-        assert!(matches!(sgd.run(-1.0, &Output::Stop), Err(SgdError::Output(_))));
-        assert!(matches!(sgd.run(f64::NAN, &Output::Stop), Err(SgdError::Output(_))));
-        assert!(matches!(sgd.run(1.0, &Output::Times(vec![2.0])), Err(SgdError::Output(_))));
+        assert!(matches!(sgd.run(-1.0, &Output::Stop), Err(SgdError::Run(RunError::Output(_)))));
+        assert!(matches!(sgd.run(f64::NAN, &Output::Stop), Err(SgdError::Run(RunError::Output(_)))));
+        assert!(matches!(sgd.run(1.0, &Output::Times(vec![2.0])), Err(SgdError::Run(RunError::Output(_)))));
     }
 }

@@ -1,7 +1,7 @@
 //! Online SGD at finite dimension N (theory §1).
 //!
-//! Covers the trait [`Simulator`], the features, and three simulators that agree in law. Not here: the limit (see
-//! [`crate::limit`]).
+//! Covers the trait [`Simulator`] and three simulators that agree in law. Not here: the loop that runs them (see
+//! [`Run`]), features and starts (see [`crate::start`]), the limit (see [`crate::limit`]).
 //!
 //! | simulator | keeps | draws per step | noise | regulariser |
 //! |---|---|---|---|---|
@@ -17,21 +17,16 @@ mod builder;
 mod compressed;
 mod direct;
 mod projected;
-mod start;
 
 pub use builder::{Compressed, Direct, Projected, SimulatorBuilder};
 pub use compressed::CompressedSgd;
 pub use direct::DirectSgd;
 pub use projected::{ProjectedChain, ProjectedLanes};
 
-use std::ops::ControlFlow;
-
 use crate::Scalar;
-use crate::integrate::{Output, OutputError};
+use crate::integrate::{Output, Work};
 use crate::start::StartError;
-use crate::state::OrderParameters;
-use crate::state::{StopReason, Trajectory};
-use start::Records;
+use crate::state::{OrderParameters, Process, Run, RunError, Trajectory};
 
 /// Why a simulation could not be set up or went wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -54,31 +49,24 @@ pub enum SgdError<T: Scalar = f64> {
         /// The number given.
         got: usize,
     },
-    /// The output times are unusable.
+    /// The run failed.
     #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The state is no longer finite: training diverged.
-    #[error("training diverged at step {step} (t = {time}): lower the learning rate or add weight decay")]
-    Diverged {
-        /// The step whose update was not finite.
-        step: u64,
-        /// The time of that step.
-        time: f64,
-        /// What came before.
-        trajectory: Box<Trajectory<T>>,
-    },
+    Run(#[from] RunError<Divergence, T>),
 }
 
 /// A step whose update was not finite; the state is the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the update of step {step} is not finite")]
+#[error("training diverged: the update of step {step} is not finite; lower the learning rate or add weight decay")]
 pub struct Divergence {
     /// The number of the step, counted from 1.
     pub step: u64,
 }
 
 /// A simulator of online SGD at finite N: it can be stepped by hand or run to a time.
-pub trait Simulator<T: Scalar = f64> {
+pub trait Simulator {
+    /// The model's precision: `f64` or `f32`.
+    type Scalar: Scalar;
+
     /// The dimension N.
     fn dimension(&self) -> usize;
 
@@ -95,62 +83,70 @@ pub trait Simulator<T: Scalar = f64> {
     fn step(&mut self) -> Result<(), Divergence>;
 
     /// The order parameters of the present state.
-    fn order_parameters(&self) -> OrderParameters<T>;
+    fn order_parameters(&self) -> OrderParameters<Self::Scalar>;
 
     /// The present time t = steps/N.
-    fn time(&self) -> T {
+    fn time(&self) -> Self::Scalar {
         time_of(self.steps(), self.dimension())
     }
 
-    /// Runs to the step nearest to time `end`, and records (Q, R) as `output` says.
+    /// Runs to the step nearest to time `end`, and records (Q, R) as `output` says. For events, observers and steady states
+    /// see [`Run`], of which this is the shortest.
     ///
     /// # Errors
-    /// [`SgdError::Output`] for times that are unusable (before the present time or after `end`);
-    /// [`SgdError::Diverged`] with the trajectory so far.
-    fn run(&mut self, end: T, output: &Output<T>) -> Result<Trajectory<T>, SgdError<T>> {
-        self.run_observed(end, output, &mut |_, _| ControlFlow::Continue(()))
+    /// [`SgdError::Run`] with [`RunError::Output`] for times that are unusable (before the present time or after `end`), or
+    /// with [`RunError::Failed`] and the trajectory so far for a [`Divergence`].
+    fn run(
+        &mut self,
+        end: Self::Scalar,
+        output: &Output<Self::Scalar>,
+    ) -> Result<Trajectory<Self::Scalar>, SgdError<Self::Scalar>> {
+        Ok(Run::of(self).output(output.clone()).to(end)?)
+    }
+}
+
+/// A simulator steps by 1/N in time.
+impl<S: Simulator + ?Sized> Process for S {
+    type Scalar = S::Scalar;
+    type State = OrderParameters<S::Scalar>;
+    type Error = Divergence;
+
+    fn now(&self) -> S::Scalar {
+        self.time()
     }
 
-    /// As [`run`](Self::run), and shows every recorded time and state to `observer`, to print, to draw a progress bar,
-    /// or to stop: [`ControlFlow::Break`] ends the run there, with [`StopReason::Observer`]. Between records nothing is
-    /// called.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    fn run_observed(
-        &mut self,
-        end: T,
-        output: &Output<T>,
-        observer: &mut dyn FnMut(T, &OrderParameters<T>) -> ControlFlow<()>,
-    ) -> Result<Trajectory<T>, SgdError<T>> {
-        let start = self.steps();
-        let mut records = Records::new(output, self.time(), start, end, self.dimension())?;
-        let mut trajectory = Trajectory::new();
-        loop {
-            let step = self.steps();
-            trajectory.work.accepted_steps = step - start;
-            trajectory.work.samples = (step - start) * self.batch_size() as u64;
-            if records.due(step) {
-                let (time, state) = (self.time(), self.order_parameters());
-                let flow = observer(time, &state);
-                trajectory.push(time, state);
-                if flow.is_break() && step < records.last() {
-                    trajectory.stop = StopReason::Observer { time };
-                    return Ok(trajectory);
-                }
-            }
-            if step == records.last() {
-                trajectory.stop = StopReason::EndTime;
-                return Ok(trajectory);
-            }
-            if let Err(Divergence { step }) = self.step() {
-                let time = self.time();
-                trajectory.push(time, self.order_parameters());
-                trajectory.stop = StopReason::Failure { time };
-                return Err(SgdError::Diverged { step, time: time.as_f64(), trajectory: Box::new(trajectory) });
-            }
-        }
+    fn state(&self) -> OrderParameters<S::Scalar> {
+        self.order_parameters()
     }
+
+    fn work(&self) -> Work {
+        work_of(self.steps(), self.batch_size())
+    }
+
+    #[inline]
+    fn advance(&mut self, _until: S::Scalar) -> Result<(), Divergence> {
+        self.step()
+    }
+
+    fn steps_until(&self, t: S::Scalar) -> Option<i64> {
+        Some(steps_between(self.steps(), t, self.dimension()))
+    }
+
+    fn numbers(&self, state: &OrderParameters<S::Scalar>) -> Vec<S::Scalar> {
+        state.to_packed().data.into()
+    }
+}
+
+/// The work of so many steps.
+fn work_of(steps: u64, batch_size: usize) -> Work {
+    Work { accepted_steps: steps, samples: steps * batch_size as u64, ..Work::default() }
+}
+
+/// From step `steps` to the step nearest to time t.
+fn steps_between<T: Scalar>(steps: u64, t: T, dimension: usize) -> i64 {
+    #[allow(clippy::cast_possible_truncation)] // beyond any number of steps that can be taken
+    let nearest = (t.as_f64() * dimension as f64).round() as i64;
+    nearest.saturating_sub_unsigned(steps)
 }
 
 /// t = steps/N.

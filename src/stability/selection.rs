@@ -200,7 +200,7 @@ impl<T: Compiled> AttractionRegions<'_, T> {
         simulate: F,
     ) -> Result<FiniteSizeSelection, SelectionError<E, T>>
     where
-        S: Simulator<T>,
+        S: Simulator<Scalar = T>,
         E: Send,
         F: Fn(Replicate) -> Result<S, E> + Sync,
     {

@@ -24,7 +24,7 @@ impl<T: Scalar> LinearGaussianStart<T> {
     /// [`StartError::Infeasible`] if R₀ − Q₀ᵀQ₀ is not positive semidefinite, which a state reported by a simulation or
     /// a solver can miss by its error.
     pub fn new(features: FeatureLaw<T>, state: &OrderParameters<T>) -> Result<Self, StartError> {
-        state.check_feasible(state.feasibility_tolerance())?;
+        state.check_given()?;
         Ok(Self { features, root: square_root(&state.background()), state: state.clone() })
     }
 

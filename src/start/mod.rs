@@ -17,7 +17,6 @@ pub use feature_law::{FeatureLaw, FeatureNodes};
 pub use features::Features;
 pub use laws::{DiscreteStart, LinearGaussianStart, SampledStart};
 pub use start::Start;
-pub(crate) use start::check_on_sphere;
 pub(crate) use start::normalise;
 pub use whiten::Whitening;
 
@@ -130,16 +129,6 @@ pub enum StartError {
     Weights {
         /// Which neuron.
         neuron: usize,
-    },
-    /// A start that is given does not satisfy the constraint.
-    #[error(
-        "under the sphere constraint a given start must have R_ii = 1, got R_{neuron}{neuron} = {value}: scale it by `OrderParameters::normalised`"
-    )]
-    OffSphere {
-        /// Which neuron.
-        neuron: usize,
-        /// Its R_ii.
-        value: f64,
     },
     /// This kind of start has no meaning there.
     #[error("{what} cannot start from {start}: give {instead}")]

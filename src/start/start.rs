@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Scalar;
 use crate::model::Constraint;
-use crate::state::{OrderParameters, OrderParametersError};
+use crate::state::{OrderParameters, OrderParametersError, check_on_sphere};
 
 /// A law of order parameters, drawn from a generator.
 type StateLaw<'a, T> = dyn Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a;
@@ -165,7 +165,7 @@ impl<'a, T: Scalar> Start<'a, T> {
             Source::Rows(mut rows) => {
                 check_shape((p, m), (rows.features.ncols(), rows.weights.ncols()))?;
                 rows.whiten(&whitening)?;
-                check_sphere(constraint, &rows.weights)?;
+                check_weights(constraint, &rows.weights)?;
                 (Features::from_matrix(rows.features)?, rows.weights)
             }
             Source::Law(law) => {
@@ -182,7 +182,7 @@ impl<'a, T: Scalar> Start<'a, T> {
                 let weights = match source {
                     Source::State(state) => {
                         check_shape((p, m), (state.n_features(), state.n_neurons()))?;
-                        check_on_sphere(constraint, &state)?;
+                        check_state(constraint, &state)?;
                         features.weights(&state, rng)?
                     }
                     Source::Drawn(law) => {
@@ -192,7 +192,7 @@ impl<'a, T: Scalar> Start<'a, T> {
                     }
                     Source::Weights(weights) => {
                         if weights.shape() == (dimension, m) {
-                            check_sphere(constraint, &weights)?;
+                            check_weights(constraint, &weights)?;
                         }
                         weights
                     }
@@ -229,7 +229,7 @@ impl<'a, T: Scalar> Start<'a, T> {
         let state = match &self.source {
             Source::State(state) => {
                 check_shape((p, m), (state.n_features(), state.n_neurons()))?;
-                check_on_sphere(constraint, state)?;
+                check_state(constraint, state)?;
                 state.clone()
             }
             Source::Drawn(law) => law(rng)?,
@@ -258,7 +258,7 @@ impl<'a, T: Scalar> Start<'a, T> {
                 check_shape((p, m), (rows.features.ncols(), rows.weights.ncols()))?;
                 let mut rows = rows.clone();
                 rows.whiten(&given(Whitening::Features))?;
-                check_sphere(constraint, &rows.weights)?;
+                check_weights(constraint, &rows.weights)?;
                 Ok(rows)
             }
             Source::Law(law) => {
@@ -267,7 +267,7 @@ impl<'a, T: Scalar> Start<'a, T> {
             }
             Source::State(state) => {
                 check_shape((p, m), (state.n_features(), state.n_neurons()))?;
-                check_on_sphere(constraint, state)?;
+                check_state(constraint, state)?;
                 Rows::draw(&gaussian(state)?, count, &given(Whitening::State(state.clone())), rng)
             }
             Source::Drawn(law) => {
@@ -362,26 +362,22 @@ fn check_norm<T: Scalar>(norm: T, constraint: Constraint, neuron: usize) -> Resu
     Err(StartError::Weights { neuron })
 }
 
-/// R_ii of a given state may differ from 1 by so many roundings under the sphere constraint.
-const SPHERE_ROUNDINGS: f64 = 1e4;
-
 /// A start that is given under the sphere constraint must have R_ii = 1.
-pub(crate) fn check_on_sphere<T: Scalar>(constraint: Constraint, state: &OrderParameters<T>) -> Result<(), StartError> {
-    let value = |i: usize| state.r()[(i, i)];
-    let off = |i: &usize| !((value(*i) - T::one()).abs() <= T::lit(SPHERE_ROUNDINGS) * T::EPSILON);
-    match (0..state.n_neurons()).find(off).filter(|_| constraint == Constraint::Sphere) {
-        Some(neuron) => Err(StartError::OffSphere { neuron, value: value(neuron).as_f64() }),
-        None => Ok(()),
+fn check_state<T: Scalar>(constraint: Constraint, state: &OrderParameters<T>) -> Result<(), StartError> {
+    if constraint == Constraint::Sphere {
+        for neuron in 0..state.n_neurons() {
+            check_on_sphere(neuron, state.r()[(neuron, neuron)])?;
+        }
     }
+    Ok(())
 }
 
 /// The same of weights, N x m.
-fn check_sphere<T: Scalar>(constraint: Constraint, weights: &DMatrix<T>) -> Result<(), StartError> {
-    let n = T::of_usize(weights.nrows().max(1));
-    for (neuron, w) in weights.column_iter().enumerate() {
-        let value = w.norm_squared() / n;
-        if constraint == Constraint::Sphere && !((value - T::one()).abs() <= T::lit(SPHERE_ROUNDINGS) * T::EPSILON) {
-            return Err(StartError::OffSphere { neuron, value: value.as_f64() });
+fn check_weights<T: Scalar>(constraint: Constraint, weights: &DMatrix<T>) -> Result<(), StartError> {
+    if constraint == Constraint::Sphere {
+        let n = T::of_usize(weights.nrows().max(1));
+        for (neuron, w) in weights.column_iter().enumerate() {
+            check_on_sphere(neuron, w.norm_squared() / n)?;
         }
     }
     Ok(())

@@ -1,11 +1,16 @@
-//! The state of training, (Q, R), and what a run reports of it.
+//! The state of training, (Q, R), the loop that records it, and what that reports.
 //!
-//! Covers the order parameters and the trajectory. Not here: what moves them (see [`crate::sgd`], [`crate::ode`] and
-//! [`crate::pde`]).
+//! Covers the order parameters, the run and the trajectory. Not here: what moves them (see [`crate::sgd`], [`crate::ode`]
+//! and [`crate::pde`]).
 
+mod feasibility;
 mod order_parameters;
+mod packed;
+mod run;
 mod trajectory;
 
+pub(crate) use feasibility::check_on_sphere;
 pub use order_parameters::{OrderParameters, OrderParametersError};
-pub(crate) use order_parameters::{packed_len, unpack, unpack_into};
+pub(crate) use packed::{packed_len, unpack, unpack_into};
+pub use run::{Direction, Integration, IntegrationError, Lockstep, Outcome, Process, Run, RunError, Snapshot};
 pub use trajectory::{StopReason, Trajectory};

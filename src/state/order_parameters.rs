@@ -1,6 +1,9 @@
 //! The order parameters (theory §2): overlaps Q = UᵀW/N and covariance of the weights R = WᵀW/N.
 //!
-//! In: the one state type that every simulator and solver starts from and reports. Out: how it moves.
+//! Covers the one state type that every simulator and solver starts from and reports, how it is made and read. Not here:
+//! which pairs are states (see `feasibility`), and how they move.
+
+use std::fmt;
 
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
@@ -8,6 +11,8 @@ use rand::Rng;
 use crate::Scalar;
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::random::bartlett_factor;
+use crate::state::feasibility::check_symmetric;
+use crate::state::packed::{pack, packed_len, unpack};
 
 /// Why a pair (Q, R) is no state of the model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -24,15 +29,19 @@ pub enum OrderParametersError {
         /// Rows and columns of R.
         r: (usize, usize),
     },
+    /// A slice has too few or too many numbers.
+    #[error("{name} must have {expected} numbers here, got {got}")]
+    Length {
+        /// What the slice holds.
+        name: &'static str,
+        /// How many there must be.
+        expected: usize,
+        /// How many were given.
+        got: usize,
+    },
     /// An entry is NaN or infinite.
     #[error("order parameters must be finite")]
     NotFinite,
-    /// A neuron has norm zero, and cannot be scaled.
-    #[error("neuron {neuron} has norm zero: it cannot be scaled to R_ii = 1")]
-    ZeroNeuron {
-        /// Which neuron.
-        neuron: usize,
-    },
     /// R is not symmetric.
     #[error("R must be symmetric: R[({row}, {column})] and its mirror image differ by {difference}")]
     NotSymmetric {
@@ -48,32 +57,73 @@ pub enum OrderParametersError {
         "R - Q^T Q must be positive semidefinite, but its smallest eigenvalue is {eigenvalue} (tolerance {tolerance})"
     )]
     Infeasible {
-        /// The smallest eigenvalue of R − QᵀQ.
+        /// The smallest eigenvalue of R − QᵀQ; of a state that was given, with each neuron in units of its norm.
         eigenvalue: f64,
         /// How negative it may be.
         tolerance: f64,
     },
     /// Features and weights have different dimensions, or none.
-    #[error("features and weights must have the same number N >= 1 of rows, got {features} and {weights}")]
+    #[error(
+        "features and weights must have the same number N >= 1 of rows, got {} x {} and {} x {}{}",
+        .features.0, .features.1, .weights.0, .weights.1, transposed(*.features, *.weights)
+    )]
     Dimension {
-        /// Rows of U.
-        features: usize,
-        /// Rows of W.
-        weights: usize,
+        /// Rows and columns of U.
+        features: (usize, usize),
+        /// Rows and columns of W.
+        weights: (usize, usize),
     },
+    /// The dimension is too small for so many features and neurons.
+    #[error("N must be at least p + m = {least}, got {dimension}")]
+    TooFewDimensions {
+        /// The dimension given.
+        dimension: usize,
+        /// p + m.
+        least: usize,
+    },
+    /// A state off the sphere under the sphere constraint.
+    #[error(
+        "under the sphere constraint every neuron must start with R_ii = 1, got R_{neuron}{neuron} = {value}: use \
+         `OrderParameters::normalised`"
+    )]
+    OffSphere {
+        /// Which neuron.
+        neuron: usize,
+        /// Its R_ii.
+        value: f64,
+    },
+    /// A neuron of norm zero has no direction.
+    #[error("neuron {neuron} is zero and cannot be scaled to R_ii = 1")]
+    ZeroNeuron {
+        /// Which neuron.
+        neuron: usize,
+    },
+}
+
+/// Which of two matrices looks transposed, for those of different numbers of rows.
+fn transposed(features: (usize, usize), weights: (usize, usize)) -> &'static str {
+    if features.1 == weights.0 {
+        ": the features are transposed, they must be N x p, a column for each"
+    } else if features.0 == weights.1 {
+        ": the weights are transposed, they must be N x m, a column for each neuron"
+    } else {
+        ""
+    }
 }
 
 /// The order parameters (Q, R) of p features and m neurons.
 ///
 /// Q_li = u_l·w_i/N is the overlap of neuron i with feature l (p x m), R_ij = w_i·w_j/N the covariance of the weights
 /// (m x m, symmetric). Some weights have these order parameters iff R − QᵀQ is positive semidefinite, which the
-/// constructor checks to [`FEASIBILITY_TOLERANCE`](Self::feasibility_tolerance).
+/// constructor checks to rounding: to 10⁴ ulp with each neuron in units of its norm √R_ii, but of no less than 1 (or than
+/// the largest norm, if that is less).
 ///
 /// ```
 /// use contrastive_dynamics::OrderParameters;
 /// let state = OrderParameters::from_rows(2, 1, &[0.3, 0.4], &[1.0])?;
 /// assert_eq!(state.cosine_similarity(1, 0), Some(0.4));
 /// assert!(OrderParameters::from_rows(2, 1, &[0.8, 0.8], &[1.0]).is_err());
+/// println!("{state}"); // Q and R as matrices, to five digits
 /// # Ok::<(), contrastive_dynamics::OrderParametersError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -86,8 +136,8 @@ impl<T: Scalar> OrderParameters<T> {
     /// The state with overlaps `q` (p x m) and weight covariance `r` (m x m).
     ///
     /// # Errors
-    /// See [`OrderParametersError`]: shapes, finiteness, symmetry of R (to 64 ulp of its largest diagonal entry) and
-    /// feasibility (see [`feasibility_tolerance`](Self::feasibility_tolerance)).
+    /// [`OrderParametersError::Shape`], [`OrderParametersError::NotFinite`], [`OrderParametersError::NotSymmetric`] (to
+    /// 64 ulp, in units as for feasibility) and [`OrderParametersError::Infeasible`].
     pub fn new(q: DMatrix<T>, mut r: DMatrix<T>) -> Result<Self, OrderParametersError> {
         let (p, m) = q.shape();
         if p == 0 || m == 0 || r.shape() != (m, m) {
@@ -96,8 +146,7 @@ impl<T: Scalar> OrderParameters<T> {
         if !q.iter().chain(r.iter()).all(nalgebra::ComplexField::is_finite) {
             return Err(OrderParametersError::NotFinite);
         }
-        let scale = (0..m).fold(T::zero(), |s, i| s.max(r[(i, i)].abs()));
-        check_symmetric(&r, scale)?;
+        check_symmetric(&r)?;
         for i in 0..m {
             for j in 0..i {
                 let mean = T::lit(0.5) * (r[(i, j)] + r[(j, i)]);
@@ -106,29 +155,28 @@ impl<T: Scalar> OrderParameters<T> {
             }
         }
         let state = Self { q, r };
-        state.check_feasible(state.feasibility_tolerance())?;
+        state.check_given()?;
         Ok(state)
     }
 
     /// The state from slices: Q row by row (p·m entries), R row by row (m·m entries).
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// [`OrderParametersError::Length`] for another number of entries; then as [`new`](Self::new).
     pub fn from_rows(features: usize, neurons: usize, q: &[T], r: &[T]) -> Result<Self, OrderParametersError> {
-        if q.len() != features * neurons || r.len() != neurons * neurons {
-            return Err(OrderParametersError::Shape { q: (features, neurons), r: (r.len(), 1) });
-        }
+        check_length("Q", features.saturating_mul(neurons), q)?;
+        check_length("R", neurons.saturating_mul(neurons), r)?;
         Self::new(DMatrix::from_row_slice(features, neurons, q), DMatrix::from_row_slice(neurons, neurons, r))
     }
 
     /// The state of given features U (N x p, columns of squared norm N) and weights W (N x m).
     ///
     /// # Errors
-    /// [`OrderParametersError::Dimension`] if the numbers of rows differ or are 0; then as [`new`](Self::new). Features
-    /// that are not orthogonal can give an infeasible state.
+    /// [`OrderParametersError::Dimension`] if the numbers of rows differ or are 0, as of a matrix that is transposed; then as
+    /// [`new`](Self::new). Features that are not orthogonal can give an infeasible state.
     pub fn from_weights(features: &DMatrix<T>, weights: &DMatrix<T>) -> Result<Self, OrderParametersError> {
         if features.nrows() != weights.nrows() || features.nrows() == 0 {
-            return Err(OrderParametersError::Dimension { features: features.nrows(), weights: weights.nrows() });
+            return Err(OrderParametersError::Dimension { features: features.shape(), weights: weights.shape() });
         }
         let scale = T::one() / T::of_usize(features.nrows());
         Self::new(features.tr_mul(weights) * scale, weights.tr_mul(weights) * scale)
@@ -138,7 +186,7 @@ impl<T: Scalar> OrderParameters<T> {
     /// vectors of covariance `r` (m x m), so Q is of order 1/√N and R is `r` up to fluctuations of that order.
     ///
     /// # Errors
-    /// [`OrderParametersError::Shape`] if `r` is not square, or p = 0; [`OrderParametersError::Dimension`] if
+    /// [`OrderParametersError::Shape`] if `r` is not square, or p = 0; [`OrderParametersError::TooFewDimensions`] if
     /// N < p + m; [`OrderParametersError::NotSymmetric`] and [`OrderParametersError::Infeasible`] if `r` is not symmetric
     /// and positive definite.
     pub fn uninformative<G: Rng + ?Sized>(
@@ -152,12 +200,12 @@ impl<T: Scalar> OrderParameters<T> {
             return Err(OrderParametersError::Shape { q: (features, m), r: r.shape() });
         }
         if dimension < features + m {
-            return Err(OrderParametersError::Dimension { features: dimension, weights: features + m });
+            return Err(OrderParametersError::TooFewDimensions { dimension, least: features + m });
         }
         if !r.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(OrderParametersError::NotFinite);
         }
-        check_symmetric(r, r.amax())?;
+        check_symmetric(r)?;
         let Some(factor) = r.clone().cholesky().map(|c| c.l()) else {
             return Err(OrderParametersError::Infeasible {
                 eigenvalue: smallest_eigenvalue(r).as_f64(),
@@ -177,39 +225,31 @@ impl<T: Scalar> OrderParameters<T> {
         Self { q, r }
     }
 
-    /// How negative the smallest eigenvalue of R − QᵀQ may be: 10⁴ ulp of the largest diagonal entry of R
-    /// (2e-12 for R = 1 in `f64`).
-    #[must_use]
-    pub fn feasibility_tolerance(&self) -> T {
-        let scale = (0..self.n_neurons()).fold(T::zero(), |s, i| s.max(self.r[(i, i)].abs()));
-        T::lit(1e4) * T::EPSILON * scale
-    }
-
-    /// Checks that R − QᵀQ ≥ −`tolerance`.
-    pub(crate) fn check_feasible(&self, tolerance: T) -> Result<(), OrderParametersError> {
-        let eigenvalue = smallest_eigenvalue(&self.background());
-        if !(eigenvalue >= -tolerance) {
-            return Err(OrderParametersError::Infeasible {
-                eigenvalue: eigenvalue.as_f64(),
-                tolerance: tolerance.as_f64(),
-            });
-        }
-        Ok(())
-    }
-
-    /// The same state with every neuron scaled to R_ii = 1, as the sphere constraint wants it: Q_li/√R_ii and
-    /// R_ij/√(R_ii R_jj).
+    /// The state of the same directions on the sphere: every weight vector scaled to R_ii = 1, so Q_li/√R_ii and
+    /// R_ij/√(R_ii R_jj). What is on the sphere to rounding stays as it is.
+    ///
+    /// ```
+    /// use contrastive_dynamics::OrderParameters;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.64])?;
+    /// assert_eq!(state.normalised()?, OrderParameters::from_rows(1, 1, &[0.5], &[1.0])?);
+    /// # Ok::<(), contrastive_dynamics::OrderParametersError>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrderParametersError::ZeroNeuron`] for a neuron of norm zero.
     pub fn normalised(&self) -> Result<Self, OrderParametersError> {
-        let norms: Vec<T> = (0..self.n_neurons()).map(|i| self.r[(i, i)].sqrt()).collect();
+        if self.check_on_sphere().is_ok() {
+            return Ok(self.clone());
+        }
+        let norms: Vec<T> = self.r.diagonal().iter().map(|r| r.sqrt()).collect();
         if let Some(neuron) = norms.iter().position(|norm| !(*norm > T::zero())) {
             return Err(OrderParametersError::ZeroNeuron { neuron });
         }
         let q = DMatrix::from_fn(self.n_features(), self.n_neurons(), |l, i| self.q[(l, i)] / norms[i]);
-        let entry = |i: usize, j: usize| if i == j { T::one() } else { self.r[(i, j)] / (norms[i] * norms[j]) };
-        Ok(Self { q, r: DMatrix::from_fn(self.n_neurons(), self.n_neurons(), entry) })
+        let r = DMatrix::from_fn(self.n_neurons(), self.n_neurons(), |i, j| {
+            if i == j { T::one() } else { self.r[(i, j)] / (norms[i] * norms[j]) }
+        });
+        Ok(Self { q, r })
     }
 
     /// The overlaps Q, p x m.
@@ -267,67 +307,41 @@ impl<T: Scalar> OrderParameters<T> {
     /// The state from its packed form (see [`to_packed`](Self::to_packed)).
     ///
     /// # Errors
-    /// [`OrderParametersError::Shape`] if the length is not p·m + m(m+1)/2; then as [`new`](Self::new).
+    /// [`OrderParametersError::Length`] if the length is not p·m + m(m+1)/2; then as [`new`](Self::new).
     pub fn from_packed(features: usize, neurons: usize, packed: &[T]) -> Result<Self, OrderParametersError> {
-        if packed.len() != packed_len(features, neurons) {
-            return Err(OrderParametersError::Shape { q: (features, neurons), r: (packed.len(), 1) });
-        }
+        check_length("a packed state", packed_len(features, neurons), packed)?;
         let (q, r) = unpack(features, neurons, packed);
         Self::new(q, r)
     }
 }
 
-/// Checks that mirror-image entries differ by at most 64 ulp of `scale`.
-fn check_symmetric<T: Scalar>(r: &DMatrix<T>, scale: T) -> Result<(), OrderParametersError> {
-    for i in 0..r.nrows() {
-        for j in 0..i {
-            let difference = (r[(i, j)] - r[(j, i)]).abs();
-            if difference > T::lit(64.0) * T::EPSILON * scale {
-                let difference = difference.as_f64();
-                return Err(OrderParametersError::NotSymmetric { row: i, column: j, difference });
+fn check_length<T>(name: &'static str, expected: usize, slice: &[T]) -> Result<(), OrderParametersError> {
+    if slice.len() == expected {
+        return Ok(());
+    }
+    Err(OrderParametersError::Length { name, expected, got: slice.len() })
+}
+
+/// Q and R as matrices with aligned columns, to the precision asked for (`{:.3}`), or to five digits.
+impl<T: Scalar> fmt::Display for OrderParameters<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let precision = f.precision().unwrap_or(5);
+        let rows = |matrix: &DMatrix<T>| -> Vec<Vec<String>> {
+            let row = |row: DVector<T>| row.iter().map(|x| format!("{:.precision$}", x.as_f64())).collect();
+            matrix.row_iter().map(|entries| row(entries.transpose())).collect()
+        };
+        let (q, r) = (rows(&self.q), rows(&self.r));
+        let width = q.iter().chain(&r).flatten().map(String::len).max().unwrap_or(0);
+        for (name, rows) in [("Q", &q), ("R", &r)] {
+            for (k, row) in rows.iter().enumerate() {
+                let last = name == "R" && k + 1 == rows.len();
+                write!(f, "{} [", if k == 0 { name } else { " " })?;
+                row.iter().try_for_each(|x| write!(f, " {x:>width$}"))?;
+                write!(f, " ]{}", if last { "" } else { "\n" })?;
             }
         }
+        Ok(())
     }
-    Ok(())
-}
-
-/// The number of independent entries of (Q, R).
-pub(crate) fn packed_len(features: usize, neurons: usize) -> usize {
-    features * neurons + neurons * (neurons + 1) / 2
-}
-
-/// Writes Q row by row and the upper triangle of R row by row into `packed`.
-pub(crate) fn pack<T: Scalar>(q: &DMatrix<T>, r: &DMatrix<T>, packed: &mut [T]) {
-    let (p, m) = q.shape();
-    let rows = (0..p).flat_map(|l| (0..m).map(move |i| (l, i))).map(|at| q[at]);
-    let triangle = (0..m).flat_map(|i| (i..m).map(move |j| (i, j))).map(|at| r[at]);
-    for (slot, x) in packed.iter_mut().zip(rows.chain(triangle)) {
-        *slot = x;
-    }
-}
-
-/// The inverse of [`pack`], into existing matrices.
-pub(crate) fn unpack_into<T: Scalar>(packed: &[T], q: &mut DMatrix<T>, r: &mut DMatrix<T>) {
-    let (p, m) = q.shape();
-    let mut entries = packed.iter();
-    for l in 0..p {
-        for (i, &x) in (0..m).zip(entries.by_ref()) {
-            q[(l, i)] = x;
-        }
-    }
-    for i in 0..m {
-        for (j, &x) in (i..m).zip(entries.by_ref()) {
-            r[(i, j)] = x;
-            r[(j, i)] = x;
-        }
-    }
-}
-
-/// The inverse of [`pack`].
-pub(crate) fn unpack<T: Scalar>(features: usize, neurons: usize, packed: &[T]) -> (DMatrix<T>, DMatrix<T>) {
-    let (mut q, mut r) = (DMatrix::zeros(features, neurons), DMatrix::zeros(neurons, neurons));
-    unpack_into(packed, &mut q, &mut r);
-    (q, r)
 }
 
 #[cfg(test)]
@@ -339,8 +353,14 @@ mod tests {
     fn bad_states_are_rejected_each_with_its_error() {
         type E = OrderParametersError;
         let state = OrderParameters::<f64>::from_rows;
-        assert!(matches!(state(1, 1, &[0.1, 0.2], &[1.0]), Err(E::Shape { .. })));
-        assert!(matches!(state(1, 2, &[0.1, 0.2], &[1.0]), Err(E::Shape { .. })));
+        let long = state(1, 1, &[0.1, 0.2], &[1.0]).unwrap_err();
+        assert_eq!(long, E::Length { name: "Q", expected: 1, got: 2 });
+        let short = state(2, 2, &[0.1, 0.2, 0.1, 0.2], &[1.0]).unwrap_err();
+        assert_eq!(short.to_string(), "R must have 4 numbers here, got 1");
+        assert!(matches!(
+            OrderParameters::new(DMatrix::<f64>::zeros(1, 2), DMatrix::zeros(1, 1)),
+            Err(E::Shape { .. })
+        ));
         assert!(matches!(state(1, 1, &[f64::NAN], &[1.0]), Err(E::NotFinite)));
         assert!(matches!(state(1, 1, &[0.0], &[f64::INFINITY]), Err(E::NotFinite)));
         assert!(matches!(state(1, 2, &[0.0, 0.0], &[1.0, 0.1, 0.2, 1.0]), Err(E::NotSymmetric { .. })));
@@ -349,6 +369,35 @@ mod tests {
         assert!(OrderParameters::from_packed(1, 1, &[0.1, 1.0, 0.0]).is_err());
         let (u, w) = (DMatrix::<f64>::zeros(3, 1), DMatrix::<f64>::zeros(4, 1));
         assert!(matches!(OrderParameters::from_weights(&u, &w), Err(E::Dimension { .. })));
+    }
+
+    #[test]
+    fn a_transposed_matrix_is_told_so() {
+        let (u, w) = (DMatrix::<f64>::zeros(2, 9), DMatrix::<f64>::zeros(9, 3));
+        let error = OrderParameters::from_weights(&u, &w).unwrap_err().to_string();
+        assert!(error.contains("got 2 x 9 and 9 x 3: the features are transposed"), "{error}");
+        let error = OrderParameters::from_weights(&u.transpose(), &w.transpose()).unwrap_err().to_string();
+        assert!(error.contains("the weights are transposed"), "{error}");
+    }
+
+    #[test]
+    fn a_state_is_scaled_to_the_sphere_and_one_off_it_is_told_how() {
+        let state = OrderParameters::from_rows(1, 2, &[0.4, 0.1], &[0.64, 0.4, 0.4, 4.0]).unwrap();
+        let on = state.normalised().unwrap();
+        assert_eq!(on, OrderParameters::from_rows(1, 2, &[0.5, 0.05], &[1.0, 0.25, 0.25, 1.0]).unwrap());
+        assert_eq!((on.check_on_sphere(), on.normalised().unwrap()), (Ok(()), on));
+        let off = state.check_on_sphere().unwrap_err();
+        assert!(off.to_string().contains("got R_00 = 0.64: use `OrderParameters::normalised`"), "{off}");
+        let zero = OrderParameters::from_rows(1, 2, &[0.4, 0.0], &[0.64, 0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(zero.normalised(), Err(OrderParametersError::ZeroNeuron { neuron: 1 }));
+    }
+
+    #[test]
+    fn states_print_as_matrices() {
+        let state = OrderParameters::from_rows(2, 2, &[0.2, -0.25, 0.1, 0.3], &[1.0, 0.2, 0.2, 11.1]).unwrap();
+        let expected = "Q [  0.20 -0.25 ]\n  [  0.10  0.30 ]\nR [  1.00  0.20 ]\n  [  0.20 11.10 ]";
+        assert_eq!(format!("{state:.2}"), expected);
+        assert!(state.to_string().starts_with("Q [  0.20000 -0.25000 ]"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::StartError;
-use contrastive_dynamics::state::StopReason;
+use contrastive_dynamics::state::{Run, RunError, StopReason};
 use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
 
 fn model() -> Model<f64, Tanh, Independent, GaussianNoise> {
@@ -89,7 +89,7 @@ fn an_ensemble_in_lanes_that_fails_leaves_what_came_before() {
     let ensemble = Ensemble::new(500, 5);
     // Some runs diverge before this time and some do not.
     let failed = ensemble.run_projected(&chain, 40.0, &Output::Stop, observe);
-    let Err(EnsembleError::Run { index, seed, source: SgdError::Diverged { .. }, before }) = failed else {
+    let Err(EnsembleError::Run { index, seed, source: SgdError::Run(RunError::Failed { .. }), before }) = failed else {
         panic!("{failed:?}")
     };
     assert_eq!((seed, before.count()), (ensemble.replicate(index).seed, index));
@@ -173,12 +173,17 @@ fn an_observer_sees_every_record_and_can_stop_the_run() {
     let model = model();
     let mut sgd = DirectSgd::builder(&model, 50).start(&start()).build_seeded(1).unwrap();
     let mut seen = Vec::new();
-    let trajectory = sgd
-        .run_observed(2.0, &Output::EverySteps(10), &mut |t, state| {
-            seen.push((t, state.clone()));
-            if t >= 0.6 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let mut norms = Vec::new();
+    let trajectory = Run::of(&mut sgd)
+        .output(Output::EverySteps(10))
+        .observe(Output::EverySteps(10), |at| {
+            seen.push((at.time(), at.state()));
+            norms.push(at.process().weights().norm_squared() / 50.0);
+            if at.time() >= 0.6 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
+        .to(2.0)
         .unwrap();
+    assert!(norms.iter().zip(&seen).all(|(norm, (_, state))| (norm - state.r()[(0, 0)]).abs() < 1e-12));
     assert_eq!(trajectory.stop_reason(), StopReason::Observer { time: 0.6 });
     assert_eq!(trajectory.times(), [0.0, 0.2, 0.4, 0.6]);
     assert!(seen.iter().map(|(t, state)| (*t, state)).eq(trajectory.iter()));

@@ -1,16 +1,19 @@
 //! Solving the reduced ODE: why a run stops, what it carries, and what is rejected.
 
+use std::ops::ControlFlow;
+
 use approx::assert_abs_diff_eq;
 use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
 use contrastive_dynamics::limit::LimitError;
 use contrastive_dynamics::model::{
-    Constraint, GaussianNoise, HiddenDistribution, HiddenQuadrature, Independent, Law, Model, Tanh,
+    Constraint, GaussianNoise, HiddenDistribution, HiddenQuadrature, Identity, Independent, Law, Model, NoNoise,
+    Nonlinearity, Polynomial, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::ode::OdeError;
+use contrastive_dynamics::ode::{OdeError, OdeFailure};
 use contrastive_dynamics::rand::Rng;
-use contrastive_dynamics::state::StopReason;
-use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
+use contrastive_dynamics::state::{Direction, RunError, StopReason};
+use contrastive_dynamics::{Limit, OrderParameters, OrderParametersError, ReducedOde};
 
 type Plain<H = Independent> = Model<f64, Tanh, H, GaussianNoise>;
 
@@ -45,8 +48,10 @@ fn a_run_ends_at_its_end_a_steady_state_or_an_event_and_says_so() {
 
     let cosine = |_: f64, state: &OrderParameters| state.cosine_similarity(0, 0).unwrap() - 0.8;
     let solver = ode.solver().integrator(DormandPrince::new(1e-10, 1e-12).unwrap());
-    let event = solver.event(|_, state| state.q()[(0, 0)] - 5.0).event(cosine).solve(&start(), 100.0).unwrap();
-    let StopReason::Event { index: 1, time } = event.stop_reason() else { panic!() };
+    let solver = solver.event(Direction::Either, |_, state| state.q()[(0, 0)] - 5.0);
+    let event = solver.event(Direction::Rising, cosine).solve(&start(), 100.0).unwrap();
+    let StopReason::Event { index: 1, time, step } = event.stop_reason() else { panic!() };
+    assert_eq!(step, event.work().accepted_steps);
     let (t, state) = event.last().unwrap();
     assert_eq!(t, time);
     assert_abs_diff_eq!(state.cosine_similarity(0, 0).unwrap(), 0.8, epsilon = 1e-9);
@@ -83,7 +88,9 @@ fn the_sphere_constraint_keeps_the_norm_and_rejects_a_start_off_the_sphere() {
     assert!(run.states().iter().all(|s| s.r()[(0, 0)] == 1.0));
     assert!(run.last().unwrap().1.q()[(0, 0)] > 0.9);
     let off = ode.solver().solve(&start(), 1.0);
-    assert!(matches!(off, Err(OdeError::OffSphere { neuron: 0, value }) if value == 0.8));
+    let Err(OdeError::Start(error @ OrderParametersError::OffSphere { neuron: 0, value: 0.8 })) = off else { panic!() };
+    assert!(error.to_string().contains("OrderParameters::normalised"));
+    assert!(ode.solver().solve(&start().normalised().unwrap(), 1.0).is_ok());
 }
 
 #[test]
@@ -91,26 +98,40 @@ fn what_cannot_be_solved_is_an_error_that_loses_nothing() {
     let model = model();
     let ode = ReducedOde::new(&model).unwrap();
     let limited = ode.solver().integrator(Euler::new(0.1).unwrap()).step_limit(7).output(Output::EverySteps(1));
-    let Err(OdeError::StepLimit { steps: 7, time, trajectory }) = limited.solve(&start(), 5.0) else { panic!() };
+    let Err(OdeError::Run(RunError::StepLimit { steps: 7, time, trajectory })) = limited.solve(&start(), 5.0) else {
+        panic!()
+    };
     assert!((time - 0.7).abs() < 1e-12 && trajectory.times().len() == 8);
     assert!(matches!(trajectory.stop_reason(), StopReason::Failure { .. }));
 
-    // A step far too large leaves the feasible set.
+    // A step far too large leaves the feasible set; time and state are those before it.
     let wild = ode.solver().integrator(Euler::new(40.0).unwrap()).output(Output::EverySteps(1));
-    let Err(OdeError::Infeasible { trajectory, .. }) = wild.solve(&start(), 400.0) else { panic!() };
-    assert!(trajectory.times().len() >= 2);
+    let error = wild.solve(&start(), 400.0).unwrap_err();
+    let Some((last, state)) = error.trajectory().unwrap().last() else { panic!() };
+    let OdeError::Run(RunError::Failed { time, source: OdeFailure::Infeasible(_), .. }) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(last, time);
+    assert!(OrderParameters::new(state.q().clone(), state.r().clone()).is_ok(), "{state}");
 
     let tiny = ReducedOde::new(&model).unwrap().node_budget(50);
-    let Err(OdeError::Limit { source: LimitError::ToleranceNotMet { .. }, trajectory }) =
-        tiny.solver().solve(&start(), 1.0)
+    let Err(OdeError::Run(RunError::Failed {
+        time: 0.0,
+        source: OdeFailure::Limit(LimitError::ToleranceNotMet { .. }),
+        trajectory,
+    })) = tiny.solver().solve(&start(), 1.0)
     else {
         panic!()
     };
     assert_eq!(trajectory.states(), [start()]);
-    assert!(matches!(ode.solver().steady_rate(f64::NAN).solve(&start(), 1.0), Err(OdeError::SteadyRate { .. })));
+    let steady = ode.solver().steady_rate(f64::NAN).solve(&start(), 1.0);
+    assert!(matches!(steady, Err(OdeError::Run(RunError::Setting { name: "steady rate", .. }))));
+    let growth = ode.solver().growth_limit(f64::NAN).solve(&start(), 1.0);
+    assert!(matches!(growth, Err(OdeError::GrowthLimit { .. })));
     let outside = ode.solver().output(Output::Times(vec![2.0])).solve(&start(), 1.0);
-    assert!(matches!(outside, Err(OdeError::Output(OutputError::OutsideRun { .. }))));
-    assert!(matches!(ode.solver().solve(&start(), f64::NAN), Err(OdeError::Output(OutputError::EmptyRun { .. }))));
+    assert!(matches!(outside, Err(OdeError::Run(RunError::Output(OutputError::OutsideRun { .. })))));
+    let nowhere = ode.solver().solve(&start(), f64::NAN);
+    assert!(matches!(nowhere, Err(OdeError::Run(RunError::Output(OutputError::EmptyRun { .. })))));
 }
 
 #[test]
@@ -140,6 +161,88 @@ fn what_does_not_fit_is_rejected_each_with_its_error() {
     let builder = Model::builder().nonlinearity(blowing_up).hidden(hidden).noise(noise).learning_rate(0.3);
     let model = builder.build().unwrap();
     assert!(matches!(Limit::new(&model).unwrap().coefficients(&start()), Err(LimitError::NotFinite)));
+}
+
+/// Steps far too large for a field that grows as its cube: whatever else may be asked of the run, it fails.
+#[test]
+fn a_run_that_would_stop_at_an_event_is_still_checked() {
+    let cubic = Polynomial::new([0.0, -3.0, 0.0, 1.0]).unwrap();
+    let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+    let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+    let builder = Model::builder().nonlinearity(cubic).hidden(hidden).noise(noise).learning_rate(3.0);
+    let model = builder.build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let event = |t: f64, _: &OrderParameters| t - 5.0;
+    let classic = ode.solver().integrator(RungeKutta4::new(50.0).unwrap()).event(Direction::Rising, event);
+    let simple = ode.solver().integrator(Euler::new(50.0).unwrap()).event(Direction::Rising, event);
+    for error in
+        [classic.output(Output::Stop).solve(&start(), 100.0), simple.output(Output::Stop).solve(&start(), 100.0)]
+    {
+        let Err(OdeError::Run(RunError::Failed { time: 0.0, trajectory, source })) = error else { panic!("{error:?}") };
+        println!("{source}");
+        assert_eq!((trajectory.times(), trajectory.states()), (&[0.0][..], &[start()][..]));
+    }
+}
+
+/// σ = h³ − 3h as a closure, of which the library knows no more than values: as it diverges its averages need ever more
+/// nodes, in proportion to R, so this test asks for a hundredfold growth. The polynomial is the same function, and ends at
+/// the same time.
+#[test]
+fn divergence_is_told_as_what_it_is_whatever_the_rule() {
+    fn diverges(sigma: impl Nonlinearity, limit: f64) -> f64 {
+        let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+        let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+        let builder = Model::builder().nonlinearity(sigma).hidden(hidden).noise(noise).learning_rate(0.001);
+        let model = builder.build().unwrap();
+        let ode = ReducedOde::new(&model).unwrap();
+        let solver = if limit == 1e3 { ode.solver() } else { ode.solver().growth_limit(limit) };
+        let error = solver.solve(&start(), 1e4).unwrap_err();
+        assert!(error.to_string().contains("the solution diverges: the largest R_ii has grown"), "{error}");
+        let OdeError::Run(RunError::Failed { time, source: OdeFailure::Diverged { growth }, trajectory }) = error
+        else {
+            panic!()
+        };
+        let (last, state) = trajectory.last().unwrap();
+        assert!(last == time && state.r()[(0, 0)] <= limit && growth > limit);
+        time
+    }
+    let closure = diverges((|h: f64| h * h * h - 3.0 * h, |h: f64| 3.0 * h * h - 3.0), 100.0);
+    let polynomial = || Polynomial::new([0.0, -3.0, 0.0, 1.0]).unwrap();
+    assert!((closure - diverges(polynomial(), 100.0)).abs() < 1e-6 * closure);
+    assert!(diverges(polynomial(), 1e3) > closure, "a thousandfold is the default");
+}
+
+/// The growth that counts is a setting: identity without decay grows past a thousand and is no failure if that is wanted.
+#[test]
+fn growth_is_allowed_if_asked_for() {
+    let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+    let builder = Model::builder().nonlinearity(Identity).hidden(hidden).noise(NoNoise).learning_rate(0.3);
+    let model = builder.build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let failed = ode.solver().solve(&start(), 5.0).unwrap_err();
+    assert!(matches!(failed, OdeError::Run(RunError::Failed { source: OdeFailure::Diverged { .. }, .. })), "{failed}");
+    let end = ode.solver().growth_limit(f64::INFINITY).solve(&start(), 5.0).unwrap();
+    assert!(end.states()[0].r()[(0, 0)] > 2e3);
+}
+
+#[test]
+fn observers_of_a_solution_see_time_and_state_without_anything_recorded() {
+    let model = model();
+    let ode = ReducedOde::new(&model).unwrap();
+    let mut seen = Vec::new();
+    let solver = ode.solver().observe(Output::Times(vec![0.5, 1.0]), |t, state: &OrderParameters| {
+        seen.push((t, state.clone()));
+        ControlFlow::Continue(())
+    });
+    let trajectory = solver.solve(&start(), 2.0).unwrap();
+    drop(solver);
+    assert_eq!((trajectory.times(), seen.len()), (&[2.0][..], 3));
+    let recorded = ode.solver().output(Output::Times(vec![0.5, 1.0])).solve(&start(), 2.0).unwrap();
+    assert!(recorded.iter().eq(seen.iter().map(|(t, state)| (*t, state))));
+    let stopping = ode.solver().observe(Output::EverySteps(1), |t, _: &OrderParameters| {
+        if t > 0.1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(stopping.solve(&start(), 2.0).unwrap().stop_reason(), StopReason::Observer { .. }));
 }
 
 /// A user's law with a faulty cubature: `size` nodes, of weights that sum to `total`.

@@ -5,9 +5,9 @@ use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
     Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, Model, NoNoise, Regularizer, SmoothedL1, Tanh,
 };
-use contrastive_dynamics::pde::grid::{Flux, GridError, GridSolver};
+use contrastive_dynamics::pde::grid::{Flux, GridError, GridFailure, GridSolver};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, StartError};
-use contrastive_dynamics::state::StopReason;
+use contrastive_dynamics::state::{RunError, StopReason};
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
@@ -211,15 +211,15 @@ fn what_cannot_be_solved_is_an_error_that_says_so() {
         Err(GridError::Start(StartError::Model { start_features: 2, .. }))
     ));
     let sharp = start(FeatureLaw::rademacher(), &[0.5], 0.25);
-    assert!(matches!(builder().start(&sharp).build(), Err(GridError::Unresolved { .. })));
-    assert!(matches!(builder().width(1.0).start(&law).build(), Err(GridError::Unresolved { .. })));
+    assert!(matches!(builder().start(&sharp).build(), Err(GridError::Unfit(GridFailure::Unresolved { .. }))));
+    assert!(matches!(builder().width(1.0).start(&law).build(), Err(GridError::Unfit(GridFailure::Unresolved { .. }))));
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(builder().width(bad).start(&law).build().is_err(), "{bad}");
         assert!(matches!(builder().tolerance(bad).start(&law).build(), Err(GridError::Setting { .. })));
         assert!(matches!(builder().step_size(bad).start(&law).build(), Err(GridError::Setting { .. })));
     }
     assert!(matches!(builder().order(5).start(&law).build(), Err(GridError::Setting { name: "order", .. })));
-    assert!(matches!(builder().cell_limit(10).start(&law).build(), Err(GridError::Cells { .. })));
+    assert!(matches!(builder().cell_limit(10).start(&law).build(), Err(GridError::Unfit(GridFailure::Cells { .. }))));
     let nodes = || FeatureLaw::rademacher().nodes(1, 1, 10).unwrap();
     let missing = builder().densities(nodes(), (-1.0, 1.0), |_, _| 1.0).build();
     assert!(matches!(missing, Err(GridError::Setting { name: "width", .. })));
@@ -238,18 +238,22 @@ fn what_cannot_be_solved_is_an_error_that_says_so() {
     assert!(matches!(GridSolver::builder(&sphere).start(&law).build(), Err(GridError::Constrained)));
 
     let mut solver = builder().tolerance(1e-4).step_limit(3).start(&law).build().unwrap();
-    let Err(GridError::StepLimit { steps: 3, trajectory, .. }) = solver.run(50.0, &Output::EverySteps(1)) else {
+    let limited = solver.run(50.0, &Output::EverySteps(1));
+    let Err(GridError::Run(RunError::StepLimit { steps: 3, trajectory, .. })) = limited else {
         panic!("three steps are too few")
     };
     assert_eq!(trajectory.times().len(), 4);
-    assert!(matches!(solver.run(0.0, &Output::Stop), Err(GridError::Output(_))));
+    assert!(matches!(solver.run(0.0, &Output::Stop), Err(GridError::Run(RunError::Output(_)))));
     // Strong decay makes the weights narrower than the cells: an error with all that came before, not a wrong number.
     let strong = model(1, L1, 40.0);
     let mut solver = GridSolver::builder(&strong).tolerance(1e-4).width(0.05).start(&law).build().unwrap();
-    let Err(GridError::Unresolved { time, trajectory: Some(trajectory), .. }) =
-        solver.run(20.0, &Output::EverySteps(1))
+    let failed = solver.run(20.0, &Output::EverySteps(1));
+    let Err(GridError::Run(RunError::Failed { time, source: GridFailure::Unresolved { .. }, trajectory })) = failed
     else {
         panic!("the weights collapse")
     };
-    assert!(trajectory.times().len() > 2 && trajectory.last().unwrap().0 <= time);
+    assert!(trajectory.times().len() > 2);
+    // Time and state are those before the failed step, in the error, the trajectory and the solver.
+    assert_eq!(trajectory.last(), Some((time, solver.order_parameters())));
+    assert_eq!((solver.time(), trajectory.stop_reason()), (time, StopReason::Failure { time }));
 }

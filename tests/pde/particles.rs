@@ -18,8 +18,8 @@ use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
 use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{DiscreteStart, FeatureLaw, LinearGaussianStart, Rows, Start, StartError, Whitening};
-use contrastive_dynamics::state::StopReason;
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::{Run, RunError, StopReason};
+use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
@@ -394,20 +394,20 @@ fn runs_record_observe_and_stop() {
     assert_eq!((trajectory.work().accepted_steps, trajectory.stop_reason()), (4, StopReason::EndTime));
     let mut seen = Vec::new();
     let times = Output::Times(vec![0.5, 0.77, 1.0]);
-    let stopped = system.run_observed(2.0, &times, &mut |particles| {
-        seen.push(Marginal::sample(particles.weights(0).unwrap()).unwrap().fraction_within(0.1).unwrap());
-        if particles.time() > 0.7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let run = Run::of(&mut system).output(times.clone()).observe(times, |at| {
+        let weights = at.process().weights(0).unwrap();
+        seen.push(Marginal::sample(weights).unwrap().fraction_within(0.1).unwrap());
+        if at.time() > 0.7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    let stopped = stopped.unwrap();
+    let stopped = run.to(2.0).unwrap();
     assert_eq!((stopped.times(), seen.len()), (&[0.5, 0.77][..], 2));
     assert_eq!(stopped.stop_reason(), StopReason::Observer { time: 0.77 });
     let early = system.run(0.5, &Output::Stop);
-    assert!(matches!(early, Err(ParticleError::Output(OutputError::EmptyRun { .. }))));
+    assert!(matches!(early, Err(ParticleError::Run(RunError::Output(OutputError::EmptyRun { .. })))));
     let mut limited =
         ParticleSystem::builder(&model, 500).step_limit(5).scheme(Heun::new(0.1).unwrap()).build_seeded(1).unwrap();
-    let Err(ParticleError::StepLimit { steps: 5, trajectory, .. }) = limited.run(2.0, &Output::EverySteps(1)) else {
-        panic!()
-    };
+    let limited = limited.run(2.0, &Output::EverySteps(1));
+    let Err(ParticleError::Run(RunError::StepLimit { steps: 5, trajectory, .. })) = limited else { panic!() };
     assert_eq!(trajectory.times().len(), 6);
 }
 
@@ -428,7 +428,16 @@ fn what_cannot_be_run_is_an_error_that_loses_nothing() {
         features: DMatrix::from_fn(100, 2, |n, l| if n / 50 == l { 1.0 } else { -1.0 + 0.1 * n as f64 }),
         weights: DMatrix::zeros(100, 1),
     });
-    assert!(matches!(zero.build_seeded(1), Err(ParticleError::Start(StartError::OffSphere { neuron: 0, .. }))));
+    let off = StartError::Infeasible(OrderParametersError::OffSphere { neuron: 0, value: 0.0 });
+    assert_eq!(zero.build_seeded(1).err(), Some(ParticleError::Start(off)));
+    // R = 0.8 is refused, as the ODE refuses it; drawn rows are scaled.
+    let state = OrderParameters::from_rows(2, 1, &[0.4, 0.2], &[0.8]).unwrap();
+    let near = law(&state);
+    let exact = ParticleSystem::builder(&sphere, 100).start(Start::law(&near).exactly(&state)).build_seeded(1);
+    let Err(ParticleError::Start(StartError::Infeasible(OrderParametersError::OffSphere { value, .. }))) = exact else {
+        panic!()
+    };
+    assert!((value - 0.8).abs() < 1e-12 && ParticleSystem::builder(&sphere, 100).build_seeded(1).is_ok());
     let tiny = system(100).node_budget(10).build_seeded(1);
     let Err(ParticleError::Coefficients(StepFailure::Limit(LimitError::ToleranceNotMet { .. }))) = tiny else {
         panic!()
@@ -445,7 +454,8 @@ fn what_cannot_be_run_is_an_error_that_loses_nothing() {
     let mut wild =
         ParticleSystem::builder(&wild, 100).scheme(EulerMaruyama::new(1e10).unwrap()).build_seeded(1).unwrap();
     let before = wild.weights(0).unwrap().to_vec();
-    let Err(ParticleError::Step { source: StepFailure::Diverged, trajectory, .. }) = wild.run(1e11, &Output::Stop)
+    let Err(ParticleError::Run(RunError::Failed { time: 0.0, source: StepFailure::Diverged, trajectory })) =
+        wild.run(1e11, &Output::Stop)
     else {
         panic!()
     };

@@ -9,6 +9,7 @@ use contrastive_dynamics::model::{
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::sgd::{CompressedSgd, Divergence, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::{Features, Start, StartError};
+use contrastive_dynamics::state::RunError;
 use contrastive_dynamics::{OrderParameters, ReducedOde, Scalar};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -228,7 +229,11 @@ fn a_chain_that_overflows_diverges_and_keeps_its_state() {
             let before = chain.order_parameters();
             assert_eq!(chain.step(), Err(Divergence { step: 1 }));
             assert_eq!((chain.order_parameters(), chain.steps()), (before, 0));
-            let Err(SgdError::Diverged { step: 1, trajectory, .. }) = chain.run(1.0, &Output::Stop) else { panic!() };
+            let Err(SgdError::Run(RunError::Failed { source: Divergence { step: 1 }, trajectory, .. })) =
+                chain.run(1.0, &Output::Stop)
+            else {
+                panic!()
+            };
             assert_eq!(trajectory.times(), [0.0]);
         }
     }
@@ -280,7 +285,10 @@ fn a_lane_that_diverges_stops_alone_and_keeps_its_trajectory() {
     let results = lanes.run(100.0, &Output::EverySteps(1)).unwrap();
     let mut steps = Vec::new();
     for result in &results {
-        let Err(SgdError::Diverged { step, trajectory, .. }) = result else { panic!("{result:?}") };
+        let Err(SgdError::Run(RunError::Failed { time, source: Divergence { step }, trajectory })) = result else {
+            panic!("{result:?}")
+        };
+        assert_eq!((trajectory.last().unwrap().0, *time), (*time, (*step as f64 - 1.0) / 10.0));
         assert_eq!(trajectory.times().len() as u64, *step);
         assert!(trajectory.states().iter().all(|state| state.r()[(0, 0)].is_finite()));
         steps.push(*step);
@@ -289,7 +297,7 @@ fn a_lane_that_diverges_stops_alone_and_keeps_its_trajectory() {
     steps.dedup();
     assert!(steps.len() > 3, "lanes diverge each at its own step: {steps:?}");
     let again = lanes.run(200.0, &Output::EverySteps(1)).unwrap();
-    assert!(again.iter().all(|result| matches!(result, Err(SgdError::Diverged { .. }))));
+    assert!(again.iter().all(|result| matches!(result, Err(SgdError::Run(RunError::Failed { .. })))));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn sample(mut run: impl FnMut(u64) -> OrderParameters) -> Sample {
     sample
 }
 
-fn after(mut simulator: impl Simulator, steps: usize) -> OrderParameters {
+fn after(mut simulator: impl Simulator<Scalar = f64>, steps: usize) -> OrderParameters {
     for _ in 0..steps {
         simulator.step().unwrap();
     }

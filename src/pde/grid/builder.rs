@@ -7,7 +7,7 @@ use crate::limit::{Coefficients, Limit};
 use crate::model::{Constraint, Spec};
 use crate::pde::grid::density::GridDensity;
 use crate::pde::grid::operator::{Cells, Flux, Work as Room};
-use crate::pde::grid::{GridError, GridSolver, StepSize};
+use crate::pde::grid::{GridError, GridFailure, GridSolver, StepSize};
 use crate::start::{FeatureNodes, Start, StartError};
 use crate::state::OrderParameters;
 
@@ -166,9 +166,9 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
     /// # Errors
     /// [`GridError::Neurons`] for more than one neuron, [`GridError::Constrained`] under the sphere constraint,
     /// [`GridError::Start`] if the start does not fit the model or is not linear and Gaussian, [`GridError::StartTwice`] for
-    /// densities beside another start, [`GridError::Setting`] for an unusable number, [`GridError::Unresolved`] for a
-    /// variance that is zero or too small for the width, [`GridError::Features`] unless the nodes have E[u uᵀ] = I,
-    /// [`GridError::Density`] for a density that is negative, not finite, or zero on all cells, [`GridError::Cells`];
+    /// densities beside another start, [`GridError::Setting`] for an unusable number, [`GridError::Unfit`] for a
+    /// variance that is zero or too small for the width, or a domain of too many cells, [`GridError::Features`] unless the
+    /// nodes have E[u uᵀ] = I, [`GridError::Density`] for a density that is negative, not finite, or zero on all cells;
     /// [`GridError::Limit`] if the coefficients cannot be computed.
     pub fn build(mut self) -> Result<GridSolver<'a, M>, GridError> {
         let shape = (self.model.n_features(), self.model.n_neurons());
@@ -199,7 +199,7 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
         });
         let width = self.width.unwrap_or(deviation / 40.0);
         if !(deviation > 1.5 * width) || width == 0.0 {
-            return Err(GridError::Unresolved { time: 0.0, node: 0, deviation, width, trajectory: None });
+            return Err(GridError::Unfit(GridFailure::Unresolved { node: 0, deviation, width }));
         }
         let density = |k: usize, w: f64| (-0.5 * ((w - means[k]) / deviation).powi(2)).exp();
         self.on_cells(nodes, width, ends, &density)
@@ -244,7 +244,7 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
         let count = (high - low) / width + 1.0;
         if !(low < high && count * nodes.weights.len() as f64 <= self.most_cells as f64) {
             let cells = count * nodes.weights.len() as f64;
-            return Err(GridError::Cells { time: 0.0, cells, most: self.most_cells, trajectory: None });
+            return Err(GridError::Unfit(GridFailure::Cells { cells, most: self.most_cells }));
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below the limit of cells
         let (first, count) = ((low / width).round() as i64, count.ceil() as usize);
@@ -274,7 +274,7 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
             limit = limit.node_budget(nodes);
         }
         let density = GridDensity { cells, nodes, masses };
-        density.check_resolved(0.0)?;
+        density.check_resolved().map_err(GridError::Unfit)?;
         let (q, r) = density.moments();
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
         let (p, regularizer) = (state.n_features(), self.model.regularizer());

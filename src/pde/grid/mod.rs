@@ -1,14 +1,12 @@
 //! The McKean-Vlasov equation of one neuron on a grid (theory §4): for each node of the law of u a Fokker-Planck
 //! equation in w, all coupled by Q and R.
 //!
-//! Covers [`GridSolver`], finite volumes in w, implicit in time. Not here: start laws (see [`crate::start`]), coefficients (see
-//! [`crate::limit`]), what is read off densities (see [`crate::pde::observables`]).
+//! Covers [`GridSolver`], finite volumes in w, implicit in time. Not here: start laws (see [`crate::start`]), coefficients
+//! (see [`crate::limit`]), the loop (see [`Run`]), what is read off densities (see [`crate::pde::observables`]).
 
 mod builder;
 mod density;
 mod operator;
-
-use std::ops::ControlFlow;
 
 use nalgebra::DMatrix;
 
@@ -17,13 +15,12 @@ pub use density::GridDensity;
 pub use operator::Flux;
 use operator::{Generator, Work as Room, extrapolate, extrapolation};
 
-use crate::integrate::Work;
-use crate::integrate::{Output, OutputError, Schedule};
+use crate::integrate::{Output, Work};
 use crate::limit::{Coefficients, Limit, LimitError, Rule};
 use crate::model::{Regularizer, Spec};
 use crate::start::StartError;
 use crate::state::OrderParameters;
-use crate::state::{StopReason, Trajectory};
+use crate::state::{Process, Run, RunError, Trajectory};
 
 /// Mass given any node that may lie within the outermost thirty-second of the cells; with more there, cells are added.
 const MASS_AT_EDGE: f64 = 1e-14;
@@ -71,70 +68,45 @@ pub enum GridError {
     /// The start law is unusable.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The grid cannot stand for the start.
+    #[error("the grid cannot start: {0}")]
+    Unfit(GridFailure),
+    /// The coefficients could not be computed at the start.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The run failed.
+    #[error(transparent)]
+    Run(#[from] RunError<GridFailure>),
+}
+
+/// Why a step of a grid failed; the densities are those before it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GridFailure {
+    /// The coefficients could not be computed.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// A density is too narrow for the cells.
-    #[error(
-        "at t = {time} the density given node {node} has standard deviation {deviation}, too narrow for cells of {width}"
-    )]
+    #[error("the density given node {node} has standard deviation {deviation}, too narrow for cells of {width}")]
     Unresolved {
-        /// When.
-        time: f64,
         /// Which node.
         node: usize,
         /// Its standard deviation.
         deviation: f64,
         /// The width of the cells.
         width: f64,
-        /// What came before, of a run.
-        trajectory: Option<Box<Trajectory>>,
     },
     /// The domain would need more cells.
-    #[error("at t = {time} the domain needs {cells} cells over all nodes, at most {most} are allowed")]
+    #[error("the domain needs {cells} cells over all nodes, at most {most} are allowed: allow more with `cell_limit`")]
     Cells {
-        /// When.
-        time: f64,
         /// How many.
         cells: f64,
         /// The limit.
         most: usize,
-        /// What came before, of a run.
-        trajectory: Option<Box<Trajectory>>,
-    },
-    /// The output times are unusable.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The coefficients could not be computed at the start.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
-    /// The coefficients could not be computed on the way.
-    #[error("at t = {time}: {source}")]
-    Coefficients {
-        /// When.
-        time: f64,
-        /// Why.
-        source: LimitError,
-        /// What came before.
-        trajectory: Box<Trajectory>,
     },
     /// No step is small enough, or the solution is no longer finite.
-    #[error(
-        "no step from t = {time} meets the tolerance: the solution diverges there, or the tolerance is below rounding"
-    )]
-    StepTooSmall {
-        /// When.
-        time: f64,
-        /// What came before.
-        trajectory: Box<Trajectory>,
-    },
-    /// The step limit was reached.
-    #[error("the limit of {steps} steps was reached at t = {time}: allow more with `step_limit`")]
-    StepLimit {
-        /// The limit.
-        steps: u64,
-        /// The time reached.
-        time: f64,
-        /// What came before.
-        trajectory: Box<Trajectory>,
-    },
+    #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
+    StepTooSmall,
 }
 
 /// How far a step goes.
@@ -220,22 +192,11 @@ pub struct GridSolver<'a, M: Spec<Scalar = f64>> {
     work: Work,
 }
 
-/// Why a step failed; the densities are those before it.
-enum Failure {
-    Limit(LimitError),
-    Unresolved { node: usize, deviation: f64 },
-    Cells { cells: f64 },
-    StepTooSmall,
-}
-
 impl GridDensity {
     /// Whether every density is wider than one and a half cells.
-    fn check_resolved(&self, time: f64) -> Result<(), GridError> {
+    fn check_resolved(&self) -> Result<(), GridFailure> {
         let ((node, deviation), width) = (self.narrowest(), self.width());
-        if deviation > 1.5 * width {
-            return Ok(());
-        }
-        Err(GridError::Unresolved { time, node, deviation, width, trajectory: None })
+        if deviation > 1.5 * width { Ok(()) } else { Err(GridFailure::Unresolved { node, deviation, width }) }
     }
 }
 
@@ -355,13 +316,13 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
     /// Takes one step, of the size that was set or that the tolerance allows.
     ///
     /// # Errors
-    /// As [`run`](Self::run), but for the limit of steps; without a trajectory.
-    pub fn step(&mut self) -> Result<(), GridError> {
-        self.advance(None).map_err(|failure| self.error_of(failure, None))
+    /// [`GridFailure`]; the densities then stay as they are.
+    pub fn step(&mut self) -> Result<(), GridFailure> {
+        self.step_until(None)
     }
 
     /// Takes one step, to the time `until` at most.
-    fn advance(&mut self, until: Option<f64>) -> Result<(), Failure> {
+    fn step_until(&mut self, until: Option<f64>) -> Result<(), GridFailure> {
         let mut size = match self.size {
             StepSize::Fixed { size } => size,
             StepSize::Adaptive { .. } if self.next_size > 0.0 => self.next_size,
@@ -373,7 +334,7 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
             let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * (1.0 + 1e-6));
             size = rest.unwrap_or(size);
             if !(self.time + size > self.time) {
-                return Err(Failure::StepTooSmall);
+                return Err(GridFailure::StepTooSmall);
             }
             let (density, error) = self.attempt(size);
             let mut factor = 1.0;
@@ -386,7 +347,7 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
                     continue;
                 }
             } else if !error.is_finite() {
-                return Err(Failure::StepTooSmall);
+                return Err(GridFailure::StepTooSmall);
             }
             let margin = (self.density.cells.count / 32).max(2);
             let near = density.mass_near_ends(margin);
@@ -395,6 +356,7 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
                 size = proposed;
                 continue;
             }
+            self.accept(density)?;
             // A step cut short says little about what the next one may be.
             self.next_size = if rest.is_some() { proposed.max(size * factor) } else { size * factor };
             self.error += error;
@@ -402,116 +364,75 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
                 (Some(_), Some(until)) => until,
                 _ => self.time + size,
             };
-            return self.accept(density);
+            return Ok(());
         }
     }
 
     /// Adds a quarter of the cells at each end near which there is mass.
-    fn grow(&mut self, near: [f64; 2]) -> Result<(), Failure> {
+    fn grow(&mut self, near: [f64; 2]) -> Result<(), GridFailure> {
         let (count, nodes) = (self.density.cells.count, self.density.cells.nodes);
         let added = near.map(|mass| if mass > MASS_AT_EDGE { count / 4 + 4 } else { 0 });
         let cells = (count + added[0] + added[1]).saturating_mul(nodes);
         if cells > self.most_cells {
-            return Err(Failure::Cells { cells: cells as f64 });
+            return Err(GridFailure::Cells { cells: cells as f64, most: self.most_cells });
         }
         self.density.grow(added);
         self.resize();
         Ok(())
     }
 
-    fn accept(&mut self, density: GridDensity) -> Result<(), Failure> {
-        self.density = density;
-        self.work.accepted_steps += 1;
-        let (q, r) = self.density.moments();
-        self.state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
-        if !self.rule.resolves(&self.limit, self.state.q(), self.state.r()) {
-            self.rule = self.limit.rule(&self.state).map_err(Failure::Limit)?;
+    /// Takes the densities over, unless they are not acceptable.
+    fn accept(&mut self, density: GridDensity) -> Result<(), GridFailure> {
+        let (q, r) = density.moments();
+        let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
+        density.check_resolved()?;
+        if !self.rule.resolves(&self.limit, state.q(), state.r()) {
+            self.rule = self.limit.rule(&state)?;
             self.work.rule_refinements += 1;
         }
-        let (node, deviation) = self.density.narrowest();
-        if deviation > 1.5 * self.density.width() { Ok(()) } else { Err(Failure::Unresolved { node, deviation }) }
+        self.density = density;
+        self.state = state;
+        self.work.accepted_steps += 1;
+        Ok(())
     }
 
-    fn error_of(&self, failure: Failure, trajectory: Option<Box<Trajectory>>) -> GridError {
-        let time = self.time;
-        match failure {
-            Failure::Limit(source) => GridError::Coefficients {
-                time,
-                source,
-                trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())),
-            },
-            Failure::Unresolved { node, deviation } => {
-                GridError::Unresolved { time, node, deviation, width: self.density.width(), trajectory }
-            }
-            Failure::Cells { cells } => GridError::Cells { time, cells, most: self.most_cells, trajectory },
-            Failure::StepTooSmall => {
-                GridError::StepTooSmall { time, trajectory: trajectory.unwrap_or_else(|| Box::new(Trajectory::new())) }
-            }
-        }
-    }
-
-    /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time.
+    /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time. For events, observers and
+    /// steady states see [`Run`], of which this is the shortest.
     ///
     /// # Errors
-    /// [`GridError::Output`] for times that are unusable (before the present time or after `end`);
-    /// [`GridError::Unresolved`], [`GridError::Cells`], [`GridError::Coefficients`], [`GridError::StepTooSmall`] and
-    /// [`GridError::StepLimit`] with the trajectory so far.
+    /// [`GridError::Run`] with [`RunError::Output`] for times that are unusable (before the present time or after `end`), or
+    /// with [`RunError::Failed`] or [`RunError::StepLimit`] and the trajectory so far.
     pub fn run(&mut self, end: f64, output: &Output) -> Result<Trajectory, GridError> {
-        self.run_observed(end, output, &mut |_| ControlFlow::Continue(()))
+        Ok(Run::of(self).output(output.clone()).to(end)?)
+    }
+}
+
+impl<M: Spec<Scalar = f64>> Process for GridSolver<'_, M> {
+    type Scalar = f64;
+    type State = OrderParameters;
+    type Error = GridFailure;
+
+    fn now(&self) -> f64 {
+        self.time
     }
 
-    /// As [`run`](Self::run), and shows the solver at every recorded time to `observer`, to keep densities, to draw, or to
-    /// stop: [`ControlFlow::Break`] ends the run there, with [`StopReason::Observer`].
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub fn run_observed(
-        &mut self,
-        end: f64,
-        output: &Output,
-        observer: &mut dyn FnMut(&Self) -> ControlFlow<()>,
-    ) -> Result<Trajectory, GridError> {
-        let schedule = output.schedule(self.time, end)?;
-        let before = self.work;
-        let mut trajectory = Trajectory::new();
-        let mut next = 0;
-        loop {
-            let steps = self.work.accepted_steps - before.accepted_steps;
-            let (due, until) = match &schedule {
-                Schedule::EverySteps(stride) => (steps.is_multiple_of(*stride as u64), end),
-                Schedule::Times(times) => {
-                    let first = next;
-                    while next < times.len() && times[next] <= self.time {
-                        next += 1;
-                    }
-                    (next > first, times.get(next).copied().unwrap_or(end))
-                }
-            };
-            let finished = self.time >= end;
-            trajectory.work = self.work.since(before);
-            if due || finished {
-                trajectory.push(self.time, self.state.clone());
-                if observer(self).is_break() && !finished {
-                    trajectory.stop = StopReason::Observer { time: self.time };
-                    return Ok(trajectory);
-                }
-            }
-            if finished {
-                trajectory.stop = StopReason::EndTime;
-                return Ok(trajectory);
-            }
-            let outcome = if steps >= self.most_steps { None } else { Some(self.advance(Some(until))) };
-            if let Some(Ok(())) = outcome {
-                continue;
-            }
-            trajectory.push(self.time, self.state.clone());
-            trajectory.work = self.work.since(before);
-            trajectory.stop = StopReason::Failure { time: self.time };
-            let trajectory = Box::new(trajectory);
-            return Err(match outcome {
-                Some(Err(failure)) => self.error_of(failure, Some(trajectory)),
-                _ => GridError::StepLimit { steps, time: self.time, trajectory },
-            });
-        }
+    fn state(&self) -> OrderParameters {
+        self.state.clone()
+    }
+
+    fn work(&self) -> Work {
+        self.work
+    }
+
+    fn advance(&mut self, until: f64) -> Result<(), GridFailure> {
+        self.step_until(Some(until))
+    }
+
+    fn numbers(&self, state: &OrderParameters) -> Vec<f64> {
+        state.to_packed().data.into()
+    }
+
+    fn step_limit(&self) -> Option<u64> {
+        Some(self.most_steps)
     }
 }

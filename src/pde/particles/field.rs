@@ -1,4 +1,6 @@
 //! What moves the particles: coefficients from their own law, and new weights from old ones (theory §4).
+//!
+//! Covers the coefficients, the normals of a step, and when a step is accepted. Not here: the schemes (see `scheme`).
 
 use nalgebra::DMatrix;
 
@@ -13,9 +15,6 @@ use crate::pde::particles::noise::{Matching, Noise};
 use crate::pde::particles::rows::{Blend, RowBuffers};
 use crate::pde::particles::scheme::{Change, Flow, MeanField, Stage};
 use crate::state::{OrderParameters, packed_len, unpack};
-
-/// R − QᵀQ may fall below zero by that much, in units of the largest R_ii, before it counts as an error.
-const FEASIBILITY: f64 = 1e-6;
 
 /// Particles with everything that a step needs.
 #[derive(Debug, Clone)]
@@ -54,7 +53,7 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         rows.moments(Stage::Start, &mut moments);
         let (q, r) = unpack(p, m, &moments);
         let state = OrderParameters::from_parts(q, r);
-        check_feasible(&state)?;
+        state.check_reached()?;
         Ok(Self {
             rule: limit.rule(&state)?,
             coefficients: Coefficients::zeros(p, m),
@@ -90,19 +89,19 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         OrderParameters::from_parts(q, r)
     }
 
-    /// Makes the end of a step the start of the next one.
+    /// Makes the end of a step the start of the next one. If that is not acceptable, nothing has changed.
     pub(super) fn accept(&mut self) -> Result<(), StepFailure<T>> {
+        let state = self.state(Stage::End);
+        state.check_reached()?;
+        if !self.rule.resolves(&self.limit, state.q(), state.r()) {
+            self.rule = self.limit.rule(&state)?;
+            self.work.rule_refinements += 1;
+        }
         self.rows.accept();
         self.moments.swap(Stage::Start as usize, Stage::End as usize);
         self.flow = None;
         self.drawn = false;
         self.work.accepted_steps += 1;
-        let state = self.state(Stage::Start);
-        check_feasible(&state)?;
-        if !self.rule.resolves(&self.limit, state.q(), state.r()) {
-            self.rule = self.limit.rule(&state)?;
-            self.work.rule_refinements += 1;
-        }
         Ok(())
     }
 
@@ -184,12 +183,6 @@ fn symmetric<T: Compiled>(size: usize, upper: &[T]) -> DMatrix<T> {
         matrix[(j, i)] = x;
     }
     matrix
-}
-
-fn check_feasible<T: Compiled>(state: &OrderParameters<T>) -> Result<(), StepFailure<T>> {
-    let scale = (0..state.n_neurons()).fold(T::EPSILON, |s, i| s.max(state.r()[(i, i)].abs()));
-    state.check_feasible(T::lit(FEASIBILITY).max(T::lit(1e3) * T::EPSILON) * scale)?;
-    Ok(())
 }
 
 impl<T: Compiled, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {

@@ -1,7 +1,7 @@
 //! Particles (theory §4): M rows (u, w), M whatever you like, that move in the field of their own order parameters.
 //!
 //! Covers [`ParticleSystem`], its schemes in time and its noises. Not here: start laws (see [`crate::start`]), coefficients
-//! (see [`crate::limit`]), and what is read off the weights (see [`crate::pde::observables`]).
+//! (see [`crate::limit`]), the loop (see [`Run`]), and what is read off the weights (see [`crate::pde::observables`]).
 
 mod builder;
 mod exponential;
@@ -10,8 +10,6 @@ mod noise;
 mod rows;
 mod scheme;
 
-use std::ops::ControlFlow;
-
 pub use builder::ParticleSystemBuilder;
 pub use exponential::Exponential;
 use field::Field;
@@ -19,14 +17,13 @@ pub use noise::Noise;
 pub use scheme::{Change, EulerMaruyama, Flow, Heun, MeanField, Stage, StepSize, StochasticIntegrator};
 
 use crate::Scalar;
-use crate::integrate::Work;
-use crate::integrate::{Output, OutputError, Schedule};
+use crate::integrate::{Output, Work};
 use crate::limit::Compiled;
 use crate::limit::LimitError;
 use crate::model::Spec;
 use crate::start::StartError;
 use crate::state::{OrderParameters, OrderParametersError};
-use crate::state::{StopReason, Trajectory};
+use crate::state::{Process, Run, RunError, Trajectory};
 
 /// Why a step of particles failed; they stay where they were before it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -75,29 +72,9 @@ pub enum ParticleError<T: Scalar = f64> {
     /// The model's limit does not exist, or not at the start.
     #[error("the particles cannot start: {0}")]
     Coefficients(StepFailure<T>),
-    /// The output times are unusable.
+    /// The run failed.
     #[error(transparent)]
-    Output(#[from] OutputError),
-    /// A step failed.
-    #[error("the step from t = {time} failed: {source}")]
-    Step {
-        /// The time before the step.
-        time: f64,
-        /// Why.
-        source: StepFailure<T>,
-        /// What came before.
-        trajectory: Box<Trajectory<T>>,
-    },
-    /// The step limit was reached.
-    #[error("the limit of {steps} steps was reached at t = {time}: allow more with `step_limit`")]
-    StepLimit {
-        /// The limit.
-        steps: u64,
-        /// The time reached.
-        time: f64,
-        /// What came before.
-        trajectory: Box<Trajectory<T>>,
-    },
+    Run(#[from] RunError<StepFailure<T>, T>),
 }
 
 /// The McKean-Vlasov equation by particles: M rows (u, w), each moved by
@@ -213,14 +190,13 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
     /// Takes one step, of the size of the scheme.
     ///
     /// # Errors
-    /// [`StepFailure`]; the particles then stay where they are, but for [`StepFailure::Infeasible`] and
-    /// [`StepFailure::Limit`], which tell of the new state.
+    /// [`StepFailure`]; the particles then stay where they are.
     pub fn step(&mut self) -> Result<(), StepFailure<T>> {
-        self.advance(None)
+        self.step_until(None)
     }
 
     /// Takes one step, to the time `until` at most.
-    fn advance(&mut self, until: Option<T>) -> Result<(), StepFailure<T>> {
+    fn step_until(&mut self, until: Option<T>) -> Result<(), StepFailure<T>> {
         let control = self.scheme.step_size();
         let mut size = match control {
             StepSize::Fixed(size) => size,
@@ -238,6 +214,7 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
                 return Err(StepFailure::StepTooSmall);
             }
             let outcome = self.scheme.step(&mut self.field, size);
+            let (mut next_size, mut error) = (self.next_size, T::zero());
             if let StepSize::Adaptive { relative, absolute } = control {
                 let ratio = match outcome {
                     Ok(()) => self.error_ratio(relative, absolute),
@@ -252,16 +229,19 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
                     continue;
                 }
                 // A step cut short says little about what the next one may be.
-                self.next_size = if last { proposed.max(size * factor) } else { size * factor };
-                self.error += self.largest_change();
+                next_size = if last { proposed.max(size * factor) } else { size * factor };
+                error = self.largest_change();
             } else {
                 outcome?;
             }
+            self.field.accept()?;
+            self.next_size = next_size;
+            self.error += error;
             self.time = match until {
                 Some(until) if last => until,
                 _ => self.time + size,
             };
-            return self.field.accept();
+            return Ok(());
         }
     }
 
@@ -280,7 +260,7 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
         for ((&start, &predictor), &end) in stages[0].iter().zip(stages[1]).zip(stages[2]) {
             let ratio = (end - predictor).abs() / (absolute + relative * start.abs().max(end.abs()));
             // A NaN must not get lost in a maximum.
-            worst = if ratio <= worst { worst } else { ratio };
+            worst = if ratio <= worst || worst.partial_cmp(&worst).is_none() { worst } else { ratio };
         }
         worst
     }
@@ -290,68 +270,43 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
         pairs.fold(T::zero(), |worst, (&x, &y)| worst.max((x - y).abs()))
     }
 
-    /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time.
+    /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time. For events, observers and
+    /// steady states see [`Run`], of which this is the shortest.
     ///
     /// # Errors
-    /// [`ParticleError::Output`] for times that are unusable (before the present time or after `end`);
-    /// [`ParticleError::Step`] and [`ParticleError::StepLimit`] with the trajectory so far.
+    /// [`ParticleError::Run`] with [`RunError::Output`] for times that are unusable (before the present time or after
+    /// `end`), or with [`RunError::Failed`] or [`RunError::StepLimit`] and the trajectory so far.
     pub fn run(&mut self, end: T, output: &Output<T>) -> Result<Trajectory<T>, ParticleError<T>> {
-        self.run_observed(end, output, &mut |_| ControlFlow::Continue(()))
+        Ok(Run::of(self).output(output.clone()).to(end)?)
+    }
+}
+
+impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> Process for ParticleSystem<'_, M, I> {
+    type Scalar = T;
+    type State = OrderParameters<T>;
+    type Error = StepFailure<T>;
+
+    fn now(&self) -> T {
+        self.time
     }
 
-    /// As [`run`](Self::run), and shows the particles at every recorded time to `observer`, to keep what is read off them,
-    /// to draw, or to stop: [`ControlFlow::Break`] ends the run there, with [`StopReason::Observer`].
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub fn run_observed(
-        &mut self,
-        end: T,
-        output: &Output<T>,
-        observer: &mut dyn FnMut(&Self) -> ControlFlow<()>,
-    ) -> Result<Trajectory<T>, ParticleError<T>> {
-        let schedule = output.schedule(self.time, end)?;
-        let before = self.field.work;
-        let mut trajectory = Trajectory::new();
-        let mut next = 0;
-        loop {
-            let steps = self.field.work.accepted_steps - before.accepted_steps;
-            let (due, until) = match &schedule {
-                Schedule::EverySteps(stride) => (steps.is_multiple_of(*stride as u64), end),
-                Schedule::Times(times) => {
-                    let first = next;
-                    while next < times.len() && times[next] <= self.time {
-                        next += 1;
-                    }
-                    (next > first, times.get(next).copied().unwrap_or(end))
-                }
-            };
-            let finished = self.time >= end;
-            trajectory.work = self.field.work.since(before);
-            if due || finished {
-                trajectory.push(self.time, self.order_parameters());
-                if observer(self).is_break() && !finished {
-                    trajectory.stop = StopReason::Observer { time: self.time };
-                    return Ok(trajectory);
-                }
-            }
-            if finished {
-                trajectory.stop = StopReason::EndTime;
-                return Ok(trajectory);
-            }
-            let time = self.time;
-            let outcome = if steps >= self.most_steps { None } else { Some(self.advance(Some(until))) };
-            if let Some(Ok(())) = outcome {
-                continue;
-            }
-            trajectory.push(self.time, self.order_parameters());
-            trajectory.work = self.field.work.since(before);
-            trajectory.stop = StopReason::Failure { time: self.time };
-            let (time, trajectory) = (time.as_f64(), Box::new(trajectory));
-            return Err(match outcome {
-                Some(Err(source)) => ParticleError::Step { time, source, trajectory },
-                _ => ParticleError::StepLimit { steps, time, trajectory },
-            });
-        }
+    fn state(&self) -> OrderParameters<T> {
+        self.order_parameters()
+    }
+
+    fn work(&self) -> Work {
+        self.field.work
+    }
+
+    fn advance(&mut self, until: T) -> Result<(), StepFailure<T>> {
+        self.step_until(Some(until))
+    }
+
+    fn numbers(&self, state: &OrderParameters<T>) -> Vec<T> {
+        state.to_packed().data.into()
+    }
+
+    fn step_limit(&self) -> Option<u64> {
+        Some(self.most_steps)
     }
 }

@@ -239,9 +239,9 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> 
     }
 }
 
-impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> Simulator<T>
-    for ProjectedChain<'_, M, R>
-{
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> Simulator for ProjectedChain<'_, M, R> {
+    type Scalar = T;
+
     fn dimension(&self) -> usize {
         self.dimension
     }

@@ -1,14 +1,14 @@
 //! Replicates of the projected chain in lock-step: thirty-two lanes through the same instructions.
 //!
-//! Covers the chain of (Q, V) of [`ProjectedChain`](crate::sgd::ProjectedChain) with a lane for each replicate, and its runs. Not here:
-//! the law itself, which is derived there; where seeds come from (see [`crate::ensemble`]).
+//! Covers the chain of (Q, V) of [`ProjectedChain`](crate::sgd::ProjectedChain) with a lane for each replicate. Not here: the
+//! law itself, which is derived there; where seeds come from (see [`crate::ensemble`]).
 
 use std::f64::consts::SQRT_2;
 
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::integrate::Output;
+use crate::integrate::{Output, Work};
 use crate::model::{Constraint, LinearRegularizer, Spec};
 use crate::numerics::lanes::dispatch;
 use crate::random::chi_squared;
@@ -16,10 +16,9 @@ use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH};
 use crate::sgd::batch::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
 use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::projected::lane_batch::LaneBatch;
-use crate::sgd::start::Records;
-use crate::sgd::{Divergence, SgdError, time_of};
+use crate::sgd::{Divergence, SgdError, steps_between, time_of, work_of};
 use crate::state::OrderParameters;
-use crate::state::{StopReason, Trajectory};
+use crate::state::{Lockstep, Run, Trajectory};
 
 /// From so many degrees of freedom on a chi-square variable is drawn for all lanes at once.
 const MANY_DEGREES: usize = 16;
@@ -207,21 +206,33 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
     /// the last finite ones.
     #[must_use]
     pub fn order_parameters(&self, replicate: usize) -> Option<OrderParameters<T>> {
-        if replicate >= self.replicates {
-            return None;
-        }
+        (replicate < self.replicates).then(|| self.state_in(replicate))
+    }
+
+    /// The steps that a replicate has taken; one that diverged stays at the last before.
+    fn steps_of(&self, replicate: usize) -> u64 {
+        self.diverged[replicate].map_or(self.steps, |Divergence { step }| step - 1)
+    }
+
+    /// The order parameters of a lane.
+    fn state_in(&self, lane: usize) -> OrderParameters<T> {
         let (p, m) = (self.model.n_features(), self.model.n_neurons());
-        let q = DMatrix::from_fn(p, m, |l, i| T::lit(self.state.q[l * m + i][replicate]));
+        let q = DMatrix::from_fn(p, m, |l, i| T::lit(self.state.q[l * m + i][lane]));
         let r = DMatrix::from_fn(m, m, |i, j| {
-            let overlaps = self.state.q.chunks_exact(m).map(|q| q[i][replicate] * q[j][replicate]);
-            let background = (0..m).map(|a| self.state.v[i * m + a][replicate] * self.state.v[j * m + a][replicate]);
+            let overlaps = self.state.q.chunks_exact(m).map(|q| q[i][lane] * q[j][lane]);
+            let background = (0..m).map(|a| self.state.v[i * m + a][lane] * self.state.v[j * m + a][lane]);
             T::lit(overlaps.chain(background).sum())
         });
-        Some(OrderParameters::from_parts(q, r))
+        OrderParameters::from_parts(q, r)
     }
 
     /// Takes one step in every replicate that has not diverged.
     pub fn step(&mut self) {
+        self.step_all(&mut |_, _| ());
+    }
+
+    /// Takes one step, and tells which replicates diverge in it.
+    fn step_all(&mut self, failed: &mut impl FnMut(usize, Divergence)) {
         dispatch(
             #[inline(always)]
             || self.advance(),
@@ -232,7 +243,11 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
         if old || flaws.iter().any(|flaw| flaw.is_nan()) {
             for lane in 0..WIDTH {
                 if self.diverged[lane].is_none() && flaws[lane].is_nan() {
-                    self.diverged[lane] = Some(Divergence { step: self.steps });
+                    let divergence = Divergence { step: self.steps };
+                    self.diverged[lane] = Some(divergence);
+                    if lane < self.replicates {
+                        failed(lane, divergence);
+                    }
                 }
                 if self.diverged[lane].is_some() {
                     self.next.copy_lane(&self.state, lane);
@@ -243,56 +258,14 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
     }
 
     /// Runs to the step nearest to time `end` and records every replicate as `output` says; one result for each, in the
-    /// order of the seeds.
+    /// order of the seeds. For events and observers see [`Run::each_to`].
     ///
     /// # Errors
-    /// [`SgdError::Output`] for times that are unusable. Within a result: [`SgdError::Diverged`] with the trajectory so
-    /// far.
+    /// [`SgdError::Run`]: as a whole for times that are unusable; within a result for a [`Divergence`], with the trajectory
+    /// so far.
     pub fn run(&mut self, end: T, output: &Output<T>) -> Result<Vec<Result<Trajectory<T>, SgdError<T>>>, SgdError<T>> {
-        let start = self.steps;
-        let mut records = Records::new(output, self.time(), start, end, self.dimension)?;
-        let mut trajectories = vec![Trajectory::new(); self.replicates];
-        loop {
-            if records.due(self.steps) {
-                let time = self.time();
-                for (replicate, trajectory) in trajectories.iter_mut().enumerate() {
-                    if let (Some(state), None) = (self.order_parameters(replicate), self.divergence(replicate)) {
-                        trajectory.push(time, state);
-                    }
-                }
-            }
-            if self.steps == records.last() || self.diverged.iter().all(Option::is_some) {
-                break;
-            }
-            self.step();
-        }
-        Ok(trajectories.into_iter().enumerate().map(|(k, trajectory)| self.finish(k, trajectory, start)).collect())
-    }
-
-    /// Why that replicate's run ended.
-    fn finish(
-        &self,
-        replicate: usize,
-        mut trajectory: Trajectory<T>,
-        start: u64,
-    ) -> Result<Trajectory<T>, SgdError<T>> {
-        let divergence = self.divergence(replicate);
-        // A replicate that had diverged before this run has taken no step in it.
-        let steps = divergence.map_or(self.steps, |Divergence { step }| step - 1).max(start);
-        trajectory.work.accepted_steps = steps - start;
-        trajectory.work.samples = trajectory.work.accepted_steps * self.model.batch_size() as u64;
-        let Some(Divergence { step }) = divergence else {
-            trajectory.stop = StopReason::EndTime;
-            return Ok(trajectory);
-        };
-        let time = time_of(step - 1, self.dimension);
-        if let Some(state) = self.order_parameters(replicate)
-            && trajectory.last().is_none_or(|(last, _)| last < time)
-        {
-            trajectory.push(time, state);
-        }
-        trajectory.stop = StopReason::Failure { time };
-        Err(SgdError::Diverged { step, time: time.as_f64(), trajectory: Box::new(trajectory) })
+        let outcomes = Run::of(self).output(output.clone()).each_to(end)?;
+        Ok(outcomes.into_iter().map(|outcome| outcome.map_err(SgdError::from)).collect())
     }
 
     /// The next state of every lane.
@@ -392,6 +365,49 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
             }
         }
         out
+    }
+}
+
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Lockstep for ProjectedLanes<'_, M> {
+    type Scalar = T;
+    type State = OrderParameters<T>;
+    type Error = Divergence;
+
+    fn replicates(&self) -> usize {
+        self.replicates
+    }
+
+    fn time_of(&self, replicate: usize) -> T {
+        time_of(self.steps_of(replicate), self.dimension)
+    }
+
+    fn state_of(&self, replicate: usize) -> OrderParameters<T> {
+        self.state_in(replicate)
+    }
+
+    fn work_of(&self, replicate: usize) -> Work {
+        work_of(self.steps_of(replicate), self.model.batch_size())
+    }
+
+    #[inline]
+    fn advance_all(&mut self, _until: T, failed: &mut impl FnMut(usize, Divergence)) {
+        self.step_all(failed);
+    }
+
+    fn prepare_all(&mut self, failed: &mut impl FnMut(usize, Divergence)) {
+        for replicate in 0..self.replicates {
+            if let Some(divergence) = self.diverged[replicate] {
+                failed(replicate, divergence);
+            }
+        }
+    }
+
+    fn steps_to(&self, t: T) -> Option<i64> {
+        Some(steps_between(self.steps, t, self.dimension))
+    }
+
+    fn numbers_of(&self, state: &OrderParameters<T>) -> Vec<T> {
+        state.to_packed().data.into()
     }
 }
 

@@ -1,0 +1,225 @@
+//! The right-hand side (theory §5): dQ/dt = A − τγQ, dR/dt = B + Bᵀ + Λ − 2τγR, with or without the sphere constraint.
+//!
+//! Covers [`ReducedOde`] and how coefficients become rates. Not here: the averages (see [`crate::limit`]), evaluation with
+//! a frozen rule (see `system`), derivatives (see `sensitivities`).
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::limit::Compiled;
+use crate::limit::{Assembled, Limit, LimitError, Moving, Parameter, Rule};
+use crate::model::{Constraint, LinearRegularizer, Spec};
+use crate::numerics::dual::Number;
+use crate::ode::{OdeSystem, Solver};
+use crate::state::OrderParameters;
+
+/// The reduced ODE of a model: the closed equations of the order parameters as N → ∞ (theory §5).
+///
+/// It exists for linear regularisers alone, which the compiler checks:
+///
+/// ```compile_fail
+/// use contrastive_dynamics::model::{Independent, L1, Law, Model, NoNoise, Tanh};
+/// use contrastive_dynamics::ReducedOde;
+/// let hidden = Independent::new([Law::two_point(1.0).unwrap()]).unwrap();
+/// let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.1);
+/// let model = model.regularizer(L1).weight_decay(0.1).build().unwrap();
+/// let ode = ReducedOde::new(&model); // L1 is not linear.
+/// ```
+///
+/// ```
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+/// use contrastive_dynamics::{OrderParameters, ReducedOde};
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .weight_decay(0.5)
+///     .build()?;
+/// let ode = ReducedOde::new(&model)?;
+/// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+/// let trajectory = ode.solver().solve(&start, 8.0)?;
+/// let (_, end) = trajectory.last().ok_or("empty")?;
+/// assert!((end.q()[(0, 0)] - 0.924_075_529).abs() < 1e-7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ReducedOde<'a, T: Scalar = f64> {
+    pub(super) limit: Limit<'a, T>,
+    pub(super) weight_decay: T,
+    /// The slope of φ.
+    pub(super) decay_slope: T,
+    pub(super) constraint: Constraint,
+}
+
+impl<'a, T: Compiled> ReducedOde<'a, T> {
+    /// The reduced ODE of that model, with the model's constraint.
+    ///
+    /// # Errors
+    /// As [`Limit::new`].
+    pub fn new<M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>>(model: &'a M) -> Result<Self, LimitError<T>> {
+        Ok(Self {
+            limit: Limit::new(model)?,
+            weight_decay: model.weight_decay(),
+            decay_slope: model.regularizer().slope(),
+            constraint: model.constraint(),
+        })
+    }
+
+    /// Replaces the limit coefficients' tolerance: errors below `tolerance` times max(τ, largest entry).
+    ///
+    /// # Errors
+    /// As [`Limit::tolerance`].
+    pub fn coefficient_tolerance(mut self, tolerance: T) -> Result<Self, LimitError<T>> {
+        self.limit = self.limit.tolerance(tolerance)?;
+        Ok(self)
+    }
+
+    /// Replaces the limit coefficients' node budget; see [`Limit::node_budget`].
+    #[must_use]
+    pub fn node_budget(mut self, nodes: usize) -> Self {
+        self.limit = self.limit.node_budget(nodes);
+        self
+    }
+
+    /// The limit coefficients on which it is built.
+    #[must_use]
+    pub fn limit(&self) -> &Limit<'a, T> {
+        &self.limit
+    }
+
+    /// τγ times the slope of φ: the rate at which weights decay.
+    #[must_use]
+    pub fn decay(&self) -> T {
+        self.limit.learning_rate() * self.weight_decay * self.decay_slope
+    }
+
+    /// The constraint on the weights.
+    #[must_use]
+    pub fn constraint(&self) -> Constraint {
+        self.constraint
+    }
+
+    /// The reduced ODE of the same model at another value of one parameter; see [`Limit::with_parameter`].
+    ///
+    /// ```
+    /// use contrastive_dynamics::limit::Parameter;
+    /// use contrastive_dynamics::model::{Independent, Law, Model, NoNoise, Tanh};
+    /// use contrastive_dynamics::{OrderParameters, ReducedOde};
+    /// let model = Model::builder()
+    ///     .nonlinearity(Tanh)
+    ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+    ///     .noise(NoNoise)
+    ///     .learning_rate(0.3)
+    ///     .weight_decay(0.5)
+    ///     .build()?;
+    /// let ode = ReducedOde::new(&model)?;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+    /// let more = ode.with_parameter(Parameter::WeightDecay, 0.6)?;
+    /// let change = more.rates(&state)?.q - ode.rates(&state)?.q;
+    /// assert!((change[(0, 0)] + 0.3 * 0.1 * 0.4).abs() < 1e-14);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Limit::with_parameter`].
+    pub fn with_parameter(&self, parameter: Parameter, value: T) -> Result<Self, LimitError<T>> {
+        let weight_decay = if parameter == Parameter::WeightDecay { value } else { self.weight_decay };
+        let limit = self.limit.with_parameter(parameter, value)?;
+        Ok(Self { limit, weight_decay, decay_slope: self.decay_slope, constraint: self.constraint })
+    }
+
+    /// The value of a parameter, as [`with_parameter`](Self::with_parameter) takes it; `None` if the model does not have
+    /// it.
+    #[must_use]
+    pub fn parameter(&self, parameter: Parameter) -> Option<T> {
+        if parameter == Parameter::WeightDecay { Some(self.weight_decay) } else { self.limit.parameter(parameter) }
+    }
+
+    /// The same ODE with coefficients of that much smaller a tolerance.
+    pub(crate) fn with_finer_coefficients(&self, factor: T) -> Result<Self, LimitError<T>> {
+        let limit = self.limit.clone();
+        let tolerance = limit.accuracy() * factor;
+        Ok(Self { limit: limit.tolerance(tolerance)?, ..*self })
+    }
+
+    /// The right-hand side (dQ/dt, dR/dt), p x m and m x m, at `state`.
+    ///
+    /// # Errors
+    /// As [`Limit::coefficients`].
+    pub fn rates(&self, state: &OrderParameters<T>) -> Result<Rates<T>, LimitError<T>> {
+        let coefficients = Assembled::from(&self.limit.coefficients(state)?.coefficients);
+        let (p, m) = (state.n_features(), state.n_neurons());
+        let (q, r) = (state.q().transpose(), state.r().transpose());
+        let (mut rates_q, mut rates_r) = (vec![T::zero(); p * m], vec![T::zero(); m * m]);
+        let at = Moving { coefficients: &coefficients, q: q.as_slice(), r: r.as_slice() };
+        self.assemble(&at, self.decay(), &mut rates_q, &mut rates_r);
+        Ok(Rates { q: DMatrix::from_row_slice(p, m, &rates_q), r: DMatrix::from_row_slice(m, m, &rates_r) })
+    }
+
+    /// A right-hand side to be called often: its quadrature rule is chosen at `state`, frozen, and exact to the
+    /// tolerance near it. It is a [`System`] over the packed state (see [`OrderParameters::to_packed`]).
+    ///
+    /// # Errors
+    /// As [`Limit::rule`].
+    pub fn system(&self, state: &OrderParameters<T>) -> Result<OdeSystem<'_, 'a, T>, LimitError<T>> {
+        OdeSystem::new(self, state)
+    }
+
+    /// A solver with the defaults of [`Solver`].
+    #[must_use]
+    pub fn solver(&self) -> Solver<'_, 'a, T> {
+        Solver::new(self)
+    }
+
+    /// The packed rates by a rule.
+    pub(crate) fn packed_rates(&self, rule: &mut Rule<T>, state: &OrderParameters<T>) -> Vec<T> {
+        let (p, m) = (self.limit.n_features(), self.limit.n_neurons());
+        let packed = state.to_packed();
+        rule.evaluate(&self.limit, &packed.as_slice()[..p * m], &packed.as_slice()[p * m..]);
+        let (mut q, mut r) = (vec![T::zero(); p * m], vec![T::zero(); m * m]);
+        self.assemble(&rule.moving(), self.decay(), &mut q, &mut r);
+        q.extend((0..m).flat_map(|i| (i..m).map(move |j| i * m + j)).map(|at| r[at]));
+        q
+    }
+
+    /// The right-hand side from coefficients at their state (theory §5); Q row by row, and R.
+    pub(super) fn assemble<N: Number<T>>(&self, at: &Moving<'_, N>, decay: N, rates_q: &mut [N], rates_r: &mut [N]) {
+        let (p, m) = (self.limit.n_features(), self.limit.n_neurons());
+        let Moving { coefficients: Assembled { a, b, lambda, .. }, q, r } = at;
+        for (at, rate) in rates_q.iter_mut().enumerate() {
+            *rate = a[at] - decay * q[at];
+        }
+        for i in 0..m {
+            for j in 0..m {
+                rates_r[i * m + j] =
+                    b[i * m + j] + b[j * m + i] + lambda[i * m + j] - (decay * r[i * m + j]).times(T::lit(2.0));
+            }
+        }
+        if self.constraint == Constraint::Sphere {
+            // Projection back to the sphere: ν_i = −(dR_ii/dt)/(2 R_ii). Entry (i, i) is read before it is written.
+            for i in 0..m {
+                let pull = -(rates_r[i * m + i] / r[i * m + i].times(T::lit(2.0)));
+                for l in 0..p {
+                    rates_q[l * m + i] += pull * q[l * m + i];
+                }
+                for j in (0..m).filter(|&j| j != i) {
+                    rates_r[i * m + j] += pull * r[i * m + j];
+                    rates_r[j * m + i] += pull * r[j * m + i];
+                }
+            }
+            for i in 0..m {
+                rates_r[i * m + i] = N::zero();
+            }
+        }
+    }
+}
+
+/// Rates of change of the order parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rates<T: Scalar = f64> {
+    /// dQ/dt, p x m.
+    pub q: DMatrix<T>,
+    /// dR/dt, m x m, symmetric.
+    pub r: DMatrix<T>,
+}

@@ -1,0 +1,122 @@
+//! Exact derivatives of the right-hand side by the state and by parameters of the model.
+//!
+//! Covers the assembly of derivatives into matrices. Not here: the averages' derivatives (see [`crate::limit`]).
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::limit::Compiled;
+use crate::limit::{Direction, Limit, LimitError, Parameter, Rule};
+use crate::numerics::dual::{Dual, Number};
+use crate::ode::{Rates, ReducedOde};
+use crate::state::{OrderParameters, packed_len};
+
+/// The right-hand side with its derivatives; made by [`ReducedOde::sensitivities`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensitivities<T: Scalar = f64> {
+    /// The right-hand side itself.
+    pub rates: Rates<T>,
+    /// The Jacobian, n x n with n = pm + m(m + 1)/2: rows are entries of the packed rates, columns of the packed state (see
+    /// [`OrderParameters::to_packed`]). A column of R_ij, i < j, moves R_ji with it.
+    pub by_state: DMatrix<T>,
+    /// Derivatives by the parameters, n x k, in the order in which they were asked for.
+    pub by_parameter: DMatrix<T>,
+}
+
+impl<T: Compiled> ReducedOde<'_, T> {
+    /// The right-hand side with its derivatives by the state and by parameters of the model, at `state`.
+    ///
+    /// The derivatives are those of the frozen quadrature rule that meets the tolerance at `state`, exact to rounding;
+    /// so they agree with differences of a [`system`](Self::system). With a σ that has a kink they come by parts and
+    /// are as accurate as the averages. Under the sphere constraint they are those of the projected flow.
+    ///
+    /// ```
+    /// use contrastive_dynamics::limit::Parameter;
+    /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+    /// use contrastive_dynamics::{OrderParameters, ReducedOde};
+    /// let model = Model::builder()
+    ///     .nonlinearity(Tanh)
+    ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+    ///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+    ///     .learning_rate(0.3)
+    ///     .weight_decay(0.5)
+    ///     .build()?;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+    /// let answer = ReducedOde::new(&model)?.sensitivities(&state, &[Parameter::WeightDecay])?;
+    /// // d(dQ/dt)/dγ = −τQ and d(dR/dt)/dγ = −2τR.
+    /// assert!((answer.by_parameter[(0, 0)] + 0.3 * 0.4).abs() < 1e-14);
+    /// assert!((answer.by_parameter[(1, 0)] + 2.0 * 0.3 * 0.8).abs() < 1e-14);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Limit::coefficients`]; [`LimitError::Parameter`] for a parameter that this model does not have;
+    /// [`LimitError::NotDifferentiable`] where the rates have a derivative on one side at most.
+    pub fn sensitivities(
+        &self,
+        state: &OrderParameters<T>,
+        parameters: &[Parameter],
+    ) -> Result<Sensitivities<T>, LimitError<T>> {
+        let directions = self.directions(parameters);
+        let limit = self.limit.for_directions(&directions);
+        let mut rule = limit.rule(state)?;
+        self.differentiate(&limit, &mut rule, state, &directions)
+    }
+
+    /// Every entry of the packed state, then the parameters.
+    pub(crate) fn directions(&self, parameters: &[Parameter]) -> Vec<Direction> {
+        let (p, m) = (self.limit.n_features(), self.limit.n_neurons());
+        Direction::of_state(p, m).chain(parameters.iter().map(|&parameter| Direction::Parameter(parameter))).collect()
+    }
+
+    pub(crate) fn differentiate(
+        &self,
+        limit: &Limit<'_, T>,
+        rule: &mut Rule<T>,
+        state: &OrderParameters<T>,
+        directions: &[Direction],
+    ) -> Result<Sensitivities<T>, LimitError<T>> {
+        let (p, m) = (limit.n_features(), limit.n_neurons());
+        let entries = packed_len(p, m);
+        let mut out = Sensitivities {
+            rates: Rates { q: DMatrix::zeros(p, m), r: DMatrix::zeros(m, m) },
+            by_state: DMatrix::zeros(entries, entries),
+            by_parameter: DMatrix::zeros(entries, directions.len() - entries),
+        };
+        let varied: Vec<Option<Parameter>> = directions
+            .iter()
+            .map(|direction| if let Direction::Parameter(parameter) = direction { Some(*parameter) } else { None })
+            .collect();
+        rule.differentiate(limit, state, directions, &mut |first, moving| {
+            let mut decay = Dual::constant(self.decay());
+            for (slope, parameter) in decay.slopes.0.iter_mut().zip(&varied[first..]) {
+                *slope = match parameter {
+                    Some(Parameter::LearningRate) => self.decay_slope * self.weight_decay,
+                    Some(Parameter::WeightDecay) => self.decay_slope * limit.learning_rate(),
+                    _ => T::zero(),
+                };
+            }
+            let (mut q, mut r) = (vec![Dual::zero(); p * m], vec![Dual::zero(); m * m]);
+            self.assemble(&moving, decay, &mut q, &mut r);
+            let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
+            for (row, rate) in q.iter().copied().chain(triangle.map(|at| r[at])).enumerate() {
+                for (k, &slope) in rate.slopes.0.iter().enumerate().take(directions.len() - first) {
+                    let column = first + k;
+                    if column < entries {
+                        out.by_state[(row, column)] = slope;
+                    } else {
+                        out.by_parameter[(row, column - entries)] = slope;
+                    }
+                }
+            }
+            (0..p * m).for_each(|at| out.rates.q[(at / m, at % m)] = q[at].value);
+            (0..m * m).for_each(|at| out.rates.r[(at / m, at % m)] = r[at].value);
+        })?;
+        Ok(out)
+    }
+
+    /// The same ODE with every term that a change of that parameter may bring in.
+    pub(crate) fn for_parameter(&self, parameter: Parameter) -> Self {
+        Self { limit: self.limit.for_directions(&[Direction::Parameter(parameter)]), ..*self }
+    }
+}

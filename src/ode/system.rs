@@ -1,0 +1,140 @@
+//! The right-hand side with a frozen quadrature rule, as a [`System`].
+//!
+//! Covers evaluation of packed states, and when the rule is chosen anew. Not here: the right-hand side itself (see
+//! `reduced`), the stepping (see [`crate::integrate`]).
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::integrate::{System, Work};
+use crate::limit::Compiled;
+use crate::limit::{LimitError, Rule};
+use crate::numerics::matrix::smallest_eigenvalue;
+use crate::ode::{ReducedOde, Sensitivities};
+use crate::state::{OrderParameters, OrderParametersError, packed_len, unpack_into};
+
+/// Why a right-hand side failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RatesError<T: Scalar = f64> {
+    /// The coefficients could not be computed.
+    #[error(transparent)]
+    Limit(#[from] LimitError<T>),
+    /// The state is not feasible.
+    #[error(transparent)]
+    Infeasible(#[from] OrderParametersError),
+}
+
+/// The right-hand side with a frozen quadrature rule; made by [`ReducedOde::system`].
+#[derive(Debug, Clone)]
+pub struct OdeSystem<'o, 'a, T: Scalar = f64> {
+    ode: &'o ReducedOde<'a, T>,
+    rule: Rule<T>,
+    q: DMatrix<T>,
+    r: DMatrix<T>,
+    rates_q: Vec<T>,
+    rates_r: Vec<T>,
+    nodes: u64,
+    refinements: u64,
+}
+
+impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
+    pub(super) fn new(ode: &'o ReducedOde<'a, T>, state: &OrderParameters<T>) -> Result<Self, LimitError<T>> {
+        let (p, m) = (ode.limit.n_features(), ode.limit.n_neurons());
+        Ok(Self {
+            ode,
+            rule: ode.limit.rule(state)?,
+            q: DMatrix::zeros(p, m),
+            r: DMatrix::zeros(m, m),
+            rates_q: vec![T::zero(); p * m],
+            rates_r: vec![T::zero(); m * m],
+            nodes: 0,
+            refinements: 0,
+        })
+    }
+
+    /// The rule in use.
+    #[must_use]
+    pub fn rule(&self) -> &Rule<T> {
+        &self.rule
+    }
+
+    /// The right-hand side at a packed state, and its Jacobian by the packed state, n x n: those of the frozen rule.
+    ///
+    /// # Errors
+    /// [`LimitError::Shape`] if the length does not fit; [`LimitError::NotDifferentiable`] where the rates have no
+    /// derivative.
+    pub fn jacobian(&mut self, y: &[T]) -> Result<Sensitivities<T>, LimitError<T>> {
+        let limit = &self.ode.limit;
+        let (p, m) = self.q.shape();
+        if y.len() != packed_len(p, m) {
+            return Err(LimitError::Shape { features: p, neurons: m, state_features: y.len(), state_neurons: 1 });
+        }
+        unpack_into(y, &mut self.q, &mut self.r);
+        let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
+        let directions = self.ode.directions(&[]);
+        self.nodes += self.rule.nodes();
+        self.ode.differentiate(limit, &mut self.rule, &state, &directions)
+    }
+
+    /// How often the rule was chosen anew.
+    pub(crate) fn refinements(&self) -> u64 {
+        self.refinements
+    }
+
+    /// Whether R ≥ QᵀQ at a packed state, to rounding.
+    pub(crate) fn is_feasible(&mut self, y: &[T]) -> bool {
+        unpack_into(y, &mut self.q, &mut self.r);
+        let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
+        smallest_eigenvalue(&state.background()) >= -T::lit(64.0) * T::EPSILON * self.r.amax()
+    }
+
+    /// Whether the rule in use resolves the fields at a packed state.
+    pub(crate) fn resolves(&mut self, y: &[T]) -> bool {
+        unpack_into(y, &mut self.q, &mut self.r);
+        self.rule.resolves(&self.ode.limit, &self.q, &self.r)
+    }
+
+    fn evaluate(&mut self, y: &[T], rates: &mut [T]) {
+        let (p, m) = self.q.shape();
+        let (q, r) = (&y[..p * m], &y[p * m..]);
+        self.nodes += self.rule.evaluate(&self.ode.limit, q, r);
+        let (ode, at) = (self.ode, self.rule.moving());
+        ode.assemble(&at, ode.decay(), &mut self.rates_q, &mut self.rates_r);
+        rates[..p * m].copy_from_slice(&self.rates_q);
+        let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
+        for (rate, at) in rates[p * m..].iter_mut().zip(triangle) {
+            *rate = self.rates_r[at];
+        }
+    }
+}
+
+impl<T: Compiled> System<T> for OdeSystem<'_, '_, T> {
+    type Error = RatesError<T>;
+
+    fn dimension(&self) -> usize {
+        packed_len(self.q.nrows(), self.q.ncols())
+    }
+
+    fn rates(&mut self, _t: T, y: &[T], rates: &mut [T]) -> Result<(), RatesError<T>> {
+        self.evaluate(y, rates);
+        // Rates that are not finite make an adaptive step be rejected, and a fixed one infeasible.
+        Ok(())
+    }
+
+    fn accepted(&mut self, _t: T, y: &[T]) -> Result<bool, RatesError<T>> {
+        unpack_into(y, &mut self.q, &mut self.r);
+        let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
+        state.check_reached()?;
+        if self.rule.resolves(&self.ode.limit, &self.q, &self.r) {
+            return Ok(false);
+        }
+        self.rule = self.ode.limit.rule(&state)?;
+        self.refinements += 1;
+        Ok(true)
+    }
+
+    fn work(&self) -> Work {
+        Work { quadrature_nodes: self.nodes, rule_refinements: self.refinements, ..Work::default() }
+    }
+}

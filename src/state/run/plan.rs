@@ -1,0 +1,227 @@
+//! What a run is asked for: [`Run`].
+//!
+//! Covers the settings and their checks. Not here: the loop (see `drive`).
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use crate::Scalar;
+use crate::integrate::Output;
+use crate::state::Trajectory;
+use crate::state::run::RunError;
+use crate::state::run::drive::drive;
+use crate::state::run::event::{Direction, Event};
+use crate::state::run::process::{Lockstep, Process, Snapshot};
+
+/// The result of running one process, or one replicate of a [`Lockstep`].
+pub type Outcome<P> = Result<
+    Trajectory<<P as Lockstep>::Scalar, <P as Lockstep>::State>,
+    RunError<<P as Lockstep>::Error, <P as Lockstep>::Scalar, <P as Lockstep>::State>,
+>;
+
+/// Why a run as a whole did not start.
+type Unstarted<P> = RunError<<P as Lockstep>::Error, <P as Lockstep>::Scalar, <P as Lockstep>::State>;
+
+/// A function that looks at a run, and may stop it.
+pub(super) type Look<'r, P> = dyn FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + 'r;
+
+/// One run of a process: the loop around its steps that records, observes and stops. It is the same for the solver of the
+/// ODE, the simulators, particles, grids, and whatever else implements [`Process`].
+///
+/// | setter | meaning | default |
+/// |---|---|---|
+/// | [`output`](Self::output) | when to record | [`Output::Stop`] |
+/// | [`event`](Self::event) | stop when a function changes sign | none |
+/// | [`check_every`](Self::check_every) | look at events, and at averages, after so many steps | 1 |
+/// | [`steady_rate`](Self::steady_rate) | stop when nothing moves faster | never |
+/// | [`steady_window`](Self::steady_window) | over which time averages are taken, where the rate is not known | 1 |
+/// | [`observe`](Self::observe) | look at the process itself, and stop if need be | none |
+/// | [`step_limit`](Self::step_limit) | most steps | [that of the process](Process::step_limit) |
+///
+/// [`to`](Self::to) runs, [`each_to`](Self::each_to) runs replicates in lock-step.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::integrate::Output;
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+/// use contrastive_dynamics::sgd::{DirectSgd, Simulator};
+/// use contrastive_dynamics::state::{Direction, Run, StopReason};
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .weight_decay(0.5)
+///     .build()?;
+/// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+/// let mut sgd = DirectSgd::builder(&model, 500).start(&start).seed(1)?;
+/// let mut largest: f64 = 0.0;
+/// let trajectory = Run::of(&mut sgd)
+///     .output(Output::Times(vec![0.0, 1.0, 2.0]))
+///     .event(Direction::AtOrAbove, |_, state| state.cosine_similarity(0, 0).unwrap_or(0.0) - 0.7)
+///     .observe(Output::EverySteps(100), |seen| {
+///         largest = largest.max(seen.process().weights().amax());
+///         ControlFlow::Continue(())
+///     })
+///     .to(100.0)?;
+/// let StopReason::Event { time, step, .. } = trajectory.stop_reason() else { panic!("it learns") };
+/// assert_eq!((step, time), (sgd.steps(), Simulator::time(&sgd)));
+/// assert!(largest > 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// At one point of a run an event comes before a steady state, that before the end, the end before an observer's wish, and
+/// that before the step limit.
+pub struct Run<'r, P: Lockstep + ?Sized> {
+    pub(super) process: &'r mut P,
+    pub(super) output: Output<P::Scalar>,
+    pub(super) events: Vec<Event<'r, P::Scalar, P::State>>,
+    pub(super) check_every: u64,
+    pub(super) steady_rate: Option<P::Scalar>,
+    pub(super) steady_window: P::Scalar,
+    pub(super) observers: Vec<(Output<P::Scalar>, Box<Look<'r, P>>)>,
+    pub(super) step_limit: Option<u64>,
+}
+
+impl<P: Lockstep + ?Sized> fmt::Debug for Run<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("output", &self.output)
+            .field("events", &self.events.len())
+            .field("check_every", &self.check_every)
+            .field("steady_rate", &self.steady_rate)
+            .field("steady_window", &self.steady_window)
+            .field("observers", &self.observers.len())
+            .field("step_limit", &self.step_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
+    /// A run of that process from where it stands, with the defaults above.
+    #[must_use]
+    pub fn of(process: &'r mut P) -> Self {
+        Self {
+            process,
+            output: Output::Stop,
+            events: Vec::new(),
+            check_every: 1,
+            steady_rate: None,
+            steady_window: P::Scalar::lit(1.0),
+            observers: Vec::new(),
+            step_limit: None,
+        }
+    }
+
+    /// Records at those times or steps. The state at which the run stops is recorded in any case.
+    #[must_use]
+    pub fn output(mut self, output: Output<P::Scalar>) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Stops when `function` of time and state changes its sign in that direction. Several events are counted from 0 in the
+    /// order of these calls.
+    ///
+    /// A process with dense output stops at the very time of the change, to the last bit; another after the first step at
+    /// which the sign has changed. Of several that happen there the first in time counts, then the first in number.
+    #[must_use]
+    pub fn event(mut self, direction: Direction, function: impl Fn(P::Scalar, &P::State) -> P::Scalar + 'r) -> Self {
+        self.events.push(Event { direction, function: Box::new(function) });
+        self
+    }
+
+    /// Looks at events, and at averages for a steady state, only after every so many steps and at the end: what a
+    /// simulator's state costs may be more than a step. A process with dense output is looked at after every step.
+    #[must_use]
+    pub fn check_every(mut self, steps: u64) -> Self {
+        self.check_every = steps;
+        self
+    }
+
+    /// Stops where the state is steady: no number of it changes faster than `rate`.
+    ///
+    /// A process that knows its rate of change ([`Process::rate`], the ODE) is asked for it at every step. Of any other,
+    /// such as a simulator, the state is averaged over successive windows of time ([`steady_window`](Self::steady_window)),
+    /// by the trapezoidal rule; it is steady at the end of the first window whose averages differ from those of the window
+    /// before by at most `rate` per unit of time. Averages of noise of standard deviation s that is forgotten in a time θ
+    /// differ by about 2s√(θ/window), so the rate must be well above that over the window, or the windows longer.
+    #[must_use]
+    pub fn steady_rate(mut self, rate: P::Scalar) -> Self {
+        self.steady_rate = Some(rate);
+        self
+    }
+
+    /// Averages over windows of that length in t; see [`steady_rate`](Self::steady_rate).
+    #[must_use]
+    pub fn steady_window(mut self, length: P::Scalar) -> Self {
+        self.steady_window = length;
+        self
+    }
+
+    /// Shows the process to `look` at those times or steps and where the run stops: to keep what is read off it, to draw,
+    /// or to stop, by [`ControlFlow::Break`]. Nothing is recorded for it. Several observers are called in the order of these
+    /// calls. An observer is not called for a run that fails.
+    #[must_use]
+    pub fn observe(
+        mut self,
+        when: Output<P::Scalar>,
+        look: impl FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + 'r,
+    ) -> Self {
+        self.observers.push((when, Box::new(look)));
+        self
+    }
+
+    /// Takes at most that many steps.
+    #[must_use]
+    pub fn step_limit(mut self, steps: u64) -> Self {
+        self.step_limit = Some(steps);
+        self
+    }
+
+    /// Runs every replicate to time `end`, or to an event of its own; one result for each. A replicate that has stopped is
+    /// no longer looked at, but may be stepped on with the others.
+    ///
+    /// # Errors
+    /// Of the whole run: [`RunError::Output`], [`RunError::Setting`] and [`RunError::SteadyUnknown`], before the first step.
+    /// Of a replicate: the others, as [`to`](Self::to).
+    pub fn each_to(self, end: P::Scalar) -> Result<Vec<Outcome<P>>, Unstarted<P>> {
+        self.check()?;
+        drive(self, end)
+    }
+
+    fn check(&self) -> Result<(), Unstarted<P>> {
+        let setting = |name, range, value: f64| Err(RunError::Setting { name, range, value });
+        if let Some(rate) = self.steady_rate
+            && !(rate.as_f64() >= 0.0)
+        {
+            return setting("steady rate", "at least 0", rate.as_f64());
+        }
+        let window = self.steady_window.as_f64();
+        if !(window > 0.0 && window.is_finite()) {
+            return setting("steady window", "positive and finite", window);
+        }
+        if self.check_every == 0 {
+            return setting("number of steps between checks", "at least 1", 0.0);
+        }
+        Ok(())
+    }
+}
+
+impl<P: Process + ?Sized> Run<'_, P> {
+    /// Runs to time `end`, or, where steps are all of one size, to the step nearest to it; an event, a steady state or an
+    /// observer may stop it before. What was recorded, and why it stopped, is in the trajectory. Then the process stands
+    /// where its trajectory ends, ready for another run.
+    ///
+    /// # Errors
+    /// [`RunError::Output`] for times that are unusable (before the present time or after `end`), [`RunError::Setting`] and
+    /// [`RunError::SteadyUnknown`], before the first step; [`RunError::Failed`] if a step fails,
+    /// [`RunError::StepLimit`], [`RunError::EventNotANumber`] and [`RunError::NotAdvancing`], all with the trajectory so
+    /// far.
+    pub fn to(self, end: P::Scalar) -> Outcome<P> {
+        // A process is one replicate, and has one outcome.
+        self.each_to(end)?.pop().unwrap_or_else(|| Ok(Trajectory::new()))
+    }
+}
