@@ -56,7 +56,7 @@ pub(super) type Look<'r, P> = dyn FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + '
 ///     .weight_decay(0.5)
 ///     .build()?;
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
-/// let mut sgd = DirectSgd::builder(&model, 500).start(&start).seed(1)?;
+/// let mut sgd = DirectSgd::builder(&model, 500).start(&start).build_seeded(1)?;
 /// let mut largest: f64 = 0.0;
 /// let trajectory = Run::of(&mut sgd)
 ///     .output(Output::Times(vec![0.0, 1.0, 2.0]))
