@@ -15,12 +15,12 @@ pub use check::{
     Disagreement, Estimate, HiddenAverage, Source, check_hidden, check_linear_regularizer, check_noise,
     check_nonlinearity, check_regularizer, check_variable, quick_check,
 };
-pub(crate) use hidden::HiddenLaw;
 pub use hidden::{
     Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian, HiddenDistribution, HiddenQuadrature,
     HiddenVariable, Independent, Laplace, Law, Mixture, PointMasses, SharedVariable, ThreePoint, TwoPoint, Uniform,
     VariableQuadrature,
 };
+pub(crate) use hidden::{HiddenLaw, MOST_ENUMERATED_NODES};
 pub use loss::{Penalty, PseudoHuber, Quadratic, Quartic};
 pub use noise::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 pub use nonlinearity::{

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serde")]
 mod case_file;
+mod hidden_laws;
 mod identity;
 mod kinked;
 mod limit_properties;

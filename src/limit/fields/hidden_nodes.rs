@@ -5,11 +5,11 @@ use nalgebra::DMatrix;
 use crate::Scalar;
 use crate::limit::rule::Accuracy;
 use crate::limit::{Limit, LimitError};
-use crate::model::{HiddenLaw, HiddenQuadrature};
+use crate::model::{HiddenLaw, HiddenQuadrature, MOST_ENUMERATED_NODES};
 use crate::numerics::sobol::uniform;
 
 /// The most nodes of a hidden law that are enumerated.
-pub(in crate::limit) const MOST_HIDDEN_NODES: usize = 1 << 15;
+pub(in crate::limit) const MOST_HIDDEN_NODES: usize = MOST_ENUMERATED_NODES;
 
 /// Checks a hidden law that a user may have written.
 pub(in crate::limit) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {
