@@ -5,7 +5,7 @@ use nalgebra::{DMatrix, DVector};
 use super::accuracy::Accuracy;
 use super::error::LimitError;
 use crate::Scalar;
-use crate::model::{HiddenLaw, HiddenQuadrature};
+use crate::model::{HiddenLaw, HiddenQuadrature, MOST_ENUMERATED_NODES};
 use crate::numerics::sobol::uniform;
 
 /// The hidden law with what the averages ask of it.
@@ -23,7 +23,7 @@ pub(super) struct Hidden<'a, T: Scalar> {
 }
 
 /// The most nodes of a hidden law that are enumerated.
-pub(super) const MOST_HIDDEN_NODES: usize = 1 << 15;
+pub(super) const MOST_HIDDEN_NODES: usize = MOST_ENUMERATED_NODES;
 
 /// Checks a hidden law that a user may have written.
 pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {

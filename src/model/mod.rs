@@ -20,12 +20,12 @@ pub use check::{
     check_noise, check_nonlinearity, check_regularizer, check_variable,
 };
 pub use error::ModelError;
-pub(crate) use hidden::HiddenLaw;
 pub use hidden::{
     Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian, HiddenDistribution, HiddenQuadrature,
     HiddenVariable, Independent, Laplace, Law, Mixture, PointMasses, SharedVariable, ThreePoint, TwoPoint, Uniform,
     VariableQuadrature,
 };
+pub(crate) use hidden::{HiddenLaw, MOST_ENUMERATED_NODES};
 pub use loss::{
     CovarianceForm, CovarianceLoss, EntrySlope, Loss, OutputGradient, Outputs, Penalty, PseudoHuber, Quadratic, Quartic,
 };

@@ -1,6 +1,7 @@
 //! The limit coefficients.
 
 mod case_file;
+mod hidden_laws;
 mod identity;
 mod kinked;
 mod limit_properties;

@@ -20,9 +20,9 @@ use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
 ///
 /// ```
 /// use contrastive_dynamics::model::{CorrelatedSigns, HiddenDistribution};
-/// let pair = CorrelatedSigns::new([1.0, 4.0], -0.4)?;
+/// let pair: CorrelatedSigns = CorrelatedSigns::new([1.0, 4.0], -0.4)?;
 /// assert!((pair.second_moment()[(0, 1)] + 0.8).abs() < 1e-15); // −0.4·√(1·4)
-/// let many = CorrelatedSigns::new([1.0; 5], 0.25)?;
+/// let many: CorrelatedSigns = CorrelatedSigns::new([1.0; 5], 0.25)?;
 /// assert!((many.second_moment()[(1, 3)] - 0.25).abs() < 1e-15);
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```

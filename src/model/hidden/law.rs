@@ -18,7 +18,8 @@ use crate::model::hidden::{
 /// ```
 /// use contrastive_dynamics::model::{HiddenDistribution, Independent, Law};
 /// let laws = [Law::two_point(2.25)?, Law::mixture([(0.9, Law::point_masses([0.0], [1.0])?), (0.1, Law::laplace(22.5)?)])?];
-/// assert!((Independent::new(laws)?.second_moment()[(1, 1)] - 2.25).abs() < 1e-12);
+/// let second: f64 = Independent::new(laws)?.second_moment()[(1, 1)];
+/// assert!((second - 2.25).abs() < 1e-12);
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]

@@ -24,7 +24,7 @@ use crate::numerics::triangle::factor_covariance;
 /// use contrastive_dynamics::model::{HiddenVariable, Law, Mixture};
 /// // A feature that is silent, or weakly Gaussian, or strongly so.
 /// let silent = Law::point_masses([0.0], [1.0])?;
-/// let law = Mixture::new([(0.5, silent), (0.3, Law::gaussian(1.0)?), (0.2, Law::gaussian(4.0)?)])?;
+/// let law: Mixture = Mixture::new([(0.5, silent), (0.3, Law::gaussian(1.0)?), (0.2, Law::gaussian(4.0)?)])?;
 /// assert!((law.second_moment() - (0.3 + 0.8)).abs() < 1e-15);
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```

@@ -264,13 +264,14 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
 /// The most nodes for each variable of a rule that moments are taken from: a Gauss rule is then exact to degree 63.
 pub(super) const MOMENT_POINTS: usize = 32;
 
-/// The most nodes of a joint rule that moments are taken from, as many as averages enumerate.
-const MOST_MOMENT_NODES: usize = 1 << 15;
+/// The most nodes of a joint rule that are enumerated, by moments here and by the averages of the limit: 15 two-point
+/// variables have as many. Averages over fields take seconds then.
+pub(crate) const MOST_ENUMERATED_NODES: usize = 1 << 15;
 
 /// The rule that moments are taken from: the finest, in powers of two up to [`MOMENT_POINTS`], that is not too large.
 fn moment_rule<T: Scalar, H: HiddenDistribution<T> + ?Sized>(law: &H) -> HiddenQuadrature<T> {
     let mut points = 1;
-    while points < MOMENT_POINTS && law.quadrature_size(2 * points) <= MOST_MOMENT_NODES {
+    while points < MOMENT_POINTS && law.quadrature_size(2 * points) <= MOST_ENUMERATED_NODES {
         points *= 2;
     }
     law.quadrature(points)

@@ -17,7 +17,7 @@ use crate::model::check::averages::Averages;
 use crate::model::check::hidden::comparison::{Statistics, symmetries};
 use crate::model::check::hidden::nodes::{Rules, exactness, shapes, stated_moments};
 use crate::model::check::{Disagreement, Source};
-use crate::model::{HiddenDistribution, HiddenVariable, Independent};
+use crate::model::{HiddenDistribution, HiddenVariable, Independent, MOST_ENUMERATED_NODES};
 use crate::numerics::sobol::uniform;
 
 /// Draws of each kind: 10⁵, and fewer where there are so many statistics (numbers times draws) that it would take
@@ -32,7 +32,7 @@ const MAPPED: usize = 1 << 13;
 /// The most nodes that the checks look at: of moments quickly (a tenth of a millisecond), of everything in full (as many
 /// as averages enumerate).
 const QUICK_NODES: usize = 1 << 12;
-const FULL_NODES: usize = 1 << 15;
+const FULL_NODES: usize = MOST_ENUMERATED_NODES;
 /// The most nodes at which symmetries are looked at quickly, which takes sines and cosines.
 const QUICK_SYMMETRY_NODES: usize = 1 << 8;
 /// Any seed will do; a fixed one makes the answer the same each time.
