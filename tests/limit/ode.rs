@@ -199,7 +199,8 @@ fn divergence_is_told_as_what_it_is_whatever_the_rule() {
         let solver = if limit == 1e3 { ode.solver() } else { ode.solver().growth_limit(limit) };
         let error = solver.solve(&start(), 1e4).unwrap_err();
         assert!(error.to_string().contains("the solution diverges: the largest R_ii has grown"), "{error}");
-        let OdeError::Run(RunError::Failed { time, source: OdeFailure::Diverged { growth }, trajectory }) = error else {
+        let OdeError::Run(RunError::Failed { time, source: OdeFailure::Diverged { growth }, trajectory }) = error
+        else {
             panic!()
         };
         let (last, state) = trajectory.last().unwrap();

@@ -4,5 +4,6 @@ mod chains;
 mod direct_vs_limit;
 mod ensemble;
 mod equality_in_law;
+mod events;
 mod normals;
 mod samplers;
