@@ -3,11 +3,12 @@
 
 use std::alloc::System as SystemAllocator;
 
-use contrastive_dynamics::integrate::System;
+use contrastive_dynamics::integrate::{Output, System};
 use contrastive_dynamics::model::{
     Constraint, Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, Tanh,
 };
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
+use contrastive_dynamics::state::{Direction, Run};
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -89,9 +90,37 @@ fn simulators_allocate_nothing() {
     }
 }
 
+/// The loop around the steps: ten times as many of them, with as many records, allocate no more. What is looked at after
+/// every step is the control.
+fn the_loop_allocates_nothing_per_step() {
+    let model = Model::builder()
+        .nonlinearity(Tanh)
+        .hidden(Independent::new([Law::two_point(2.25).unwrap()]).unwrap())
+        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
+        .learning_rate(0.3)
+        .build()
+        .unwrap();
+    let of_run = |steps: u32, looking: bool| {
+        let mut chain = ProjectedChain::builder(&model, 1000).seed(1).unwrap();
+        let mut lanes = ProjectedChain::builder(&model, 1000).lanes(&[1, 2, 3]).unwrap();
+        let output = Output::EverySteps(steps as usize / 10);
+        let end = f64::from(steps) / 1000.0;
+        let region = Region::new(ALLOCATOR);
+        let run = Run::of(&mut chain).output(output.clone());
+        let run = if looking { run.event(Direction::Rising, |_, _| -1.0) } else { run };
+        assert_eq!(run.to(end).unwrap().times().len(), 11);
+        lanes.run(end, &output).unwrap();
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    assert_eq!(of_run(1000, false), of_run(10_000, false));
+    assert!(of_run(10_000, true) > of_run(1000, true) + 9000);
+}
+
 #[test]
 fn the_right_hand_side_and_steps_allocate_nothing() {
     simulators_allocate_nothing();
+    the_loop_allocates_nothing_per_step();
     let laws = || vec![Law::two_point(2.25).unwrap(), Law::three_point(1.0, 0.4).unwrap()];
     let gaussian = || vec![Law::gaussian(2.25).unwrap(), Law::gaussian(1.0).unwrap()];
     assert_eq!(allocations(Tanh, Quadratic, 1, laws(), 1e-8), 0);

@@ -8,6 +8,7 @@ use crate::Scalar;
 ///
 /// Whatever is chosen, the state at which a run stops is recorded too.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Output<T = f64> {
     /// At these times, increasing. A simulator rounds each to its nearest step and reports the time of that step, once

@@ -6,6 +6,7 @@ use std::ops::Add;
 
 /// Work counters of a run. What does not apply stays 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct Work {
     /// Evaluations of a right-hand side.

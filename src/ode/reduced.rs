@@ -158,7 +158,8 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     }
 
     /// A right-hand side to be called often: its quadrature rule is chosen at `state`, frozen, and exact to the
-    /// tolerance near it. It is a [`System`] over the packed state (see [`OrderParameters::to_packed`]).
+    /// tolerance near it. It is a
+    /// [`System`](crate::integrate::System) over the packed state (see [`OrderParameters::to_packed`]).
     ///
     /// # Errors
     /// As [`Limit::rule`].

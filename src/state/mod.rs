@@ -3,14 +3,18 @@
 //! Covers the order parameters, the run and the trajectory. Not here: what moves them (see [`crate::sgd`], [`crate::ode`]
 //! and [`crate::pde`]).
 
+mod error;
 mod feasibility;
 mod order_parameters;
 mod packed;
 mod run;
+#[cfg(feature = "serde")]
+mod stored;
 mod trajectory;
 
+pub use error::OrderParametersError;
 pub(crate) use feasibility::check_on_sphere;
-pub use order_parameters::{OrderParameters, OrderParametersError};
+pub use order_parameters::OrderParameters;
 pub(crate) use packed::{packed_len, unpack, unpack_into};
 pub use run::{Direction, Integration, IntegrationError, Lockstep, Outcome, Process, Run, RunError, Snapshot};
 pub use trajectory::{StopReason, Trajectory};

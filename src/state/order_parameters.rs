@@ -11,105 +11,11 @@ use rand::Rng;
 use crate::Scalar;
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::random::bartlett_factor;
+use crate::state::OrderParametersError;
 use crate::state::feasibility::check_symmetric;
 use crate::state::packed::{pack, packed_len, unpack};
-
-/// Why a pair (Q, R) is no state of the model.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum OrderParametersError {
-    /// The shapes do not fit.
-    #[error(
-        "Q must be p x m and R m x m with p, m >= 1, got Q {}x{} and R {}x{}",
-        .q.0, .q.1, .r.0, .r.1
-    )]
-    Shape {
-        /// Rows and columns of Q.
-        q: (usize, usize),
-        /// Rows and columns of R.
-        r: (usize, usize),
-    },
-    /// A slice has too few or too many numbers.
-    #[error("{name} must have {expected} numbers here, got {got}")]
-    Length {
-        /// What the slice holds.
-        name: &'static str,
-        /// How many there must be.
-        expected: usize,
-        /// How many were given.
-        got: usize,
-    },
-    /// An entry is NaN or infinite.
-    #[error("order parameters must be finite")]
-    NotFinite,
-    /// R is not symmetric.
-    #[error("R must be symmetric: R[({row}, {column})] and its mirror image differ by {difference}")]
-    NotSymmetric {
-        /// Row of the entry.
-        row: usize,
-        /// Column of the entry.
-        column: usize,
-        /// By how much it differs from its mirror image.
-        difference: f64,
-    },
-    /// R − QᵀQ is not positive semidefinite: no weights have these order parameters.
-    #[error(
-        "R - Q^T Q must be positive semidefinite, but its smallest eigenvalue is {eigenvalue} (tolerance {tolerance})"
-    )]
-    Infeasible {
-        /// The smallest eigenvalue of R − QᵀQ; of a state that was given, with each neuron in units of its norm.
-        eigenvalue: f64,
-        /// How negative it may be.
-        tolerance: f64,
-    },
-    /// Features and weights have different dimensions, or none.
-    #[error(
-        "features and weights must have the same number N >= 1 of rows, got {} x {} and {} x {}{}",
-        .features.0, .features.1, .weights.0, .weights.1, transposed(*.features, *.weights)
-    )]
-    Dimension {
-        /// Rows and columns of U.
-        features: (usize, usize),
-        /// Rows and columns of W.
-        weights: (usize, usize),
-    },
-    /// The dimension is too small for so many features and neurons.
-    #[error("N must be at least p + m = {least}, got {dimension}")]
-    TooFewDimensions {
-        /// The dimension given.
-        dimension: usize,
-        /// p + m.
-        least: usize,
-    },
-    /// A state off the sphere under the sphere constraint.
-    #[error(
-        "under the sphere constraint every neuron must start with R_ii = 1, got R_{neuron}{neuron} = {value}: use \
-         `OrderParameters::normalised`"
-    )]
-    OffSphere {
-        /// Which neuron.
-        neuron: usize,
-        /// Its R_ii.
-        value: f64,
-    },
-    /// A neuron of norm zero has no direction.
-    #[error("neuron {neuron} is zero and cannot be scaled to R_ii = 1")]
-    ZeroNeuron {
-        /// Which neuron.
-        neuron: usize,
-    },
-}
-
-/// Which of two matrices looks transposed, for those of different numbers of rows.
-fn transposed(features: (usize, usize), weights: (usize, usize)) -> &'static str {
-    if features.1 == weights.0 {
-        ": the features are transposed, they must be N x p, a column for each"
-    } else if features.0 == weights.1 {
-        ": the weights are transposed, they must be N x m, a column for each neuron"
-    } else {
-        ""
-    }
-}
+#[cfg(feature = "serde")]
+use crate::state::stored::StoredState;
 
 /// The order parameters (Q, R) of p features and m neurons.
 ///
@@ -127,6 +33,12 @@ fn transposed(features: (usize, usize), weights: (usize, usize)) -> &'static str
 /// # Ok::<(), contrastive_dynamics::OrderParametersError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "StoredState<T>", into = "StoredState<T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct OrderParameters<T: Scalar = f64> {
     q: DMatrix<T>,
     r: DMatrix<T>,
@@ -138,7 +50,14 @@ impl<T: Scalar> OrderParameters<T> {
     /// # Errors
     /// [`OrderParametersError::Shape`], [`OrderParametersError::NotFinite`], [`OrderParametersError::NotSymmetric`] (to
     /// 64 ulp, in units as for feasibility) and [`OrderParametersError::Infeasible`].
-    pub fn new(q: DMatrix<T>, mut r: DMatrix<T>) -> Result<Self, OrderParametersError> {
+    pub fn new(q: DMatrix<T>, r: DMatrix<T>) -> Result<Self, OrderParametersError> {
+        let state = Self::symmetric(q, r)?;
+        state.check_given()?;
+        Ok(state)
+    }
+
+    /// Q and R of matching shapes, finite, R symmetric, but not yet known to be feasible.
+    pub(super) fn symmetric(q: DMatrix<T>, mut r: DMatrix<T>) -> Result<Self, OrderParametersError> {
         let (p, m) = q.shape();
         if p == 0 || m == 0 || r.shape() != (m, m) {
             return Err(OrderParametersError::Shape { q: q.shape(), r: r.shape() });
@@ -154,9 +73,7 @@ impl<T: Scalar> OrderParameters<T> {
                 r[(j, i)] = mean;
             }
         }
-        let state = Self { q, r };
-        state.check_given()?;
-        Ok(state)
+        Ok(Self { q, r })
     }
 
     /// The state from slices: Q row by row (p·m entries), R row by row (m·m entries).

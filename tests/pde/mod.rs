@@ -4,3 +4,4 @@ mod agreement;
 mod grid;
 mod observables;
 mod particles;
+mod runs;

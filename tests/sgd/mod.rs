@@ -3,4 +3,5 @@
 mod chains;
 mod direct_vs_limit;
 mod equality_in_law;
+mod events;
 mod user_loss;
