@@ -101,7 +101,7 @@ fn the_loop_allocates_nothing_per_step() {
         .build()
         .unwrap();
     let of_run = |steps: u32, looking: bool| {
-        let mut chain = ProjectedChain::builder(&model, 1000).seed(1).unwrap();
+        let mut chain = ProjectedChain::builder(&model, 1000).build_seeded(1).unwrap();
         let mut lanes = ProjectedChain::builder(&model, 1000).lanes(&[1, 2, 3]).unwrap();
         let output = Output::EverySteps(steps as usize / 10);
         let end = f64::from(steps) / 1000.0;
