@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary};
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::{Run, RunError, StopReason};

@@ -67,7 +67,7 @@ fn every_lane_stops_at_its_own_step() {
     let model = model();
     let chain = ProjectedChain::builder(&model, N).start(&start());
     let seeds: Vec<u64> = (0..20).collect();
-    let run = |lanes: &mut ProjectedLanes<'_, f64, _, _, _, _, _>| {
+    let run = |lanes: &mut ProjectedLanes<'_, _>| {
         let run =
             Run::of(lanes).output(Output::EverySteps(50)).event(Direction::Rising, |_, state| cosine(state) - LEVEL);
         run.each_to(50.0).unwrap()
