@@ -8,7 +8,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::integrate::{DormandPrince, System};
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::state::OrderParameters;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 #[path = "../tests/support/models.rs"]

@@ -10,12 +10,14 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::limit::Coefficients;
+use contrastive_dynamics::limit::Limit;
+use contrastive_dynamics::model::Model;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::particles::{EulerMaruyama, Heun, Noise, ParticleSystem, StochasticIntegrator};
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
-use contrastive_dynamics::{Limit, Model, OrderParameters};
+use contrastive_dynamics::state::OrderParameters;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand_distr::{Distribution, StandardNormal};
 

@@ -9,11 +9,12 @@ mod naive;
 
 use std::time::Duration;
 
+use contrastive_dynamics::model::Model;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Projected, ProjectedChain, Simulator, SimulatorBuilder};
 use contrastive_dynamics::start::Features;
-use contrastive_dynamics::{Model, OrderParameters};
+use contrastive_dynamics::state::OrderParameters;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naive::Naive;
 

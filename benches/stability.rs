@@ -8,8 +8,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use contrastive_dynamics::ReducedOde;
 use contrastive_dynamics::limit::Parameter;
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{Continuation, FixedPointFinder, OdeCurve, attracting_learnability};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 

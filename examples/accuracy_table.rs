@@ -7,12 +7,13 @@
 
 use std::error::Error;
 
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::limit::{Coefficients, Quadrature};
 use contrastive_dynamics::model::{
     CovarianceLoss, Erf, GaussianNoise, Independent, L2, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic,
     Relu, Tanh,
 };
-use contrastive_dynamics::{Limit, OrderParameters};
+use contrastive_dynamics::state::OrderParameters;
 
 const LEARNING_RATE: f64 = 0.3;
 

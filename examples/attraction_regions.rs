@@ -16,12 +16,14 @@ use std::path::Path;
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::integrate::{Output, System};
+use contrastive_dynamics::model::Model;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{
     AttractionRegions, FixedPointFinder, FixedPoints, Grid, RegionMap, SobolStarts, Stability, uninformative_points,
 };
-use contrastive_dynamics::{Model, OrderParameters, OrderParametersError, ReducedOde};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;

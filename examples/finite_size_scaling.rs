@@ -12,8 +12,9 @@ use std::path::Path;
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{ProjectedChain, Simulator};
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 use plotters::prelude::*;
 
 /// Dimension and number of runs: about 10⁷ steps each, and no fewer than 32 runs.

@@ -13,8 +13,9 @@ use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{
     Constraint, Identity, Independent, Law, Model, ModelError, NoNoise, Nonlinearity, Polynomial,
 };
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{Bifurcation, BifurcationKind, Continuation, OdeCurve, steady_state};
-use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 const ICA: &str = "arXiv 1710.05384";
 const OJA: &str = "arXiv 1805.06834";

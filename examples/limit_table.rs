@@ -11,9 +11,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use contrastive_dynamics::ReducedOde;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::uninformative_points;
 use serde_json::{Value, json};
 

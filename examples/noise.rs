@@ -14,8 +14,9 @@ use std::error::Error;
 use std::path::Path;
 
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{OptimumError, maximum, steady_state, uninformative_points};
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 

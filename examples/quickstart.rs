@@ -9,8 +9,9 @@ use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
+use contrastive_dynamics::state::{OrderParameters, Trajectory};
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
 

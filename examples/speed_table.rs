@@ -14,13 +14,15 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use contrastive_dynamics::Scalar;
+use contrastive_dynamics::model::Model;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::random::{FillNormal, LaneRng, PerDraw};
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
 use contrastive_dynamics::start::Features;
-use contrastive_dynamics::{Model, OrderParameters, Scalar};
+use contrastive_dynamics::state::OrderParameters;
 use naive::Naive;
 
 /// (N, m, B).

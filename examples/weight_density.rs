@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
+use contrastive_dynamics::model::Model;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Regularizer, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
@@ -19,8 +20,8 @@ use contrastive_dynamics::random::LaneRng;
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
 use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
+use contrastive_dynamics::state::OrderParameters;
 use contrastive_dynamics::state::Run;
-use contrastive_dynamics::{Model, OrderParameters};
 use plotters::prelude::*;
 
 const DENSITIES: &str = "docs/weight_density.svg";

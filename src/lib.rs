@@ -62,13 +62,9 @@ pub mod stability;
 pub mod start;
 pub mod state;
 
-pub use limit::Limit;
-pub use model::Model;
 pub use nalgebra;
-pub use ode::ReducedOde;
 pub use rand;
 pub use scalar::Scalar;
-pub use state::{OrderParameters, OrderParametersError, Trajectory};
 
 /// The README's example, compiled and run with the tests.
 #[cfg(doctest)]

@@ -7,9 +7,10 @@ use contrastive_dynamics::integrate::{Output, System};
 use contrastive_dynamics::model::{
     Constraint, Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, Tanh,
 };
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
+use contrastive_dynamics::state::OrderParameters;
 use contrastive_dynamics::state::{Direction, Run};
-use contrastive_dynamics::{OrderParameters, ReducedOde};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

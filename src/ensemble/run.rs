@@ -56,7 +56,7 @@ pub struct Replicate {
 /// other. Any replicate can be run alone from its seed.
 ///
 /// ```
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::ensemble::Ensemble;
 /// use contrastive_dynamics::integrate::Output;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};

@@ -21,7 +21,7 @@ use crate::state::OrderParameters;
 ///
 /// ```
 /// use contrastive_dynamics::limit::{Compiled, Limit};
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// fn noise<T: Compiled>(limit: &Limit<'_, T>, state: &OrderParameters<T>) -> Option<T> {
 ///     limit.coefficients(state).ok().map(|answer| answer.coefficients.lambda.trace())
 /// }

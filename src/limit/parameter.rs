@@ -1,7 +1,7 @@
 //! The scalar parameters of a model, and the directions in which rates are differentiated.
 
 /// A scalar parameter of a model: a direction in which rates can be differentiated
-/// (see [`ReducedOde::sensitivities`](crate::ReducedOde::sensitivities)).
+/// (see [`ReducedOde::sensitivities`](crate::ode::ReducedOde::sensitivities)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Parameter {

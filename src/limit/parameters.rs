@@ -13,7 +13,8 @@ impl<T: Scalar> Limit<'_, T> {
     /// ```
     /// use contrastive_dynamics::limit::Parameter;
     /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-    /// use contrastive_dynamics::{Limit, OrderParameters};
+    /// use contrastive_dynamics::limit::Limit;
+    /// use contrastive_dynamics::state::OrderParameters;
     /// let model = |variance: f64| {
     ///     Model::builder()
     ///         .nonlinearity(Tanh)
@@ -93,7 +94,7 @@ impl<T: Scalar> Limit<'_, T> {
 
     /// The value that the parameter has, as [`with_parameter`](Self::with_parameter) takes it; `None` if this model does
     /// not have it. The weight decay is not the limit's: see
-    /// [`ReducedOde::parameter`](crate::ReducedOde::parameter).
+    /// [`ReducedOde::parameter`](crate::ode::ReducedOde::parameter).
     #[must_use]
     pub fn parameter(&self, parameter: Parameter) -> Option<T> {
         let half = T::lit(0.5);

@@ -31,7 +31,8 @@ use crate::model::{
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-/// use contrastive_dynamics::{Limit, OrderParameters};
+/// use contrastive_dynamics::limit::Limit;
+/// use contrastive_dynamics::state::OrderParameters;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

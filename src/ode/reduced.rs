@@ -19,7 +19,7 @@ use crate::state::OrderParameters;
 ///
 /// ```compile_fail
 /// use contrastive_dynamics::model::{Independent, L1, Law, Model, NoNoise, Tanh};
-/// use contrastive_dynamics::ReducedOde;
+/// use contrastive_dynamics::ode::ReducedOde;
 /// let hidden = Independent::new([Law::two_point(1.0).unwrap()]).unwrap();
 /// let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.1);
 /// let model = model.regularizer(L1).weight_decay(0.1).build().unwrap();
@@ -28,7 +28,8 @@ use crate::state::OrderParameters;
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-/// use contrastive_dynamics::{OrderParameters, ReducedOde};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::state::OrderParameters;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
@@ -105,7 +106,8 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     /// ```
     /// use contrastive_dynamics::limit::Parameter;
     /// use contrastive_dynamics::model::{Independent, Law, Model, NoNoise, Tanh};
-    /// use contrastive_dynamics::{OrderParameters, ReducedOde};
+    /// use contrastive_dynamics::ode::ReducedOde;
+    /// use contrastive_dynamics::state::OrderParameters;
     /// let model = Model::builder()
     ///     .nonlinearity(Tanh)
     ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

@@ -113,7 +113,8 @@ const STEP_LIMIT: u64 = 1_000_000;
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::state::{Direction, StopReason};
-/// use contrastive_dynamics::{OrderParameters, ReducedOde};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::state::OrderParameters;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

@@ -68,7 +68,8 @@ const HANDOVER: f64 = 1e-5;
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::stability::steady_state;
-/// use contrastive_dynamics::{OrderParameters, ReducedOde};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::state::OrderParameters;
 /// let cosine = |correlation: f64| -> Result<f64, Box<dyn std::error::Error>> {
 ///     let model = Model::builder()
 ///         .nonlinearity(Tanh)

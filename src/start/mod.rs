@@ -199,7 +199,7 @@ impl<T: Scalar, L: StartLaw<T> + ?Sized> StartLaw<T> for &L {
 /// [`Features::weights`](crate::start::Features::weights).
 ///
 /// ```
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::rand::{SeedableRng, rngs::StdRng};
 /// use contrastive_dynamics::start::Features;
 /// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};

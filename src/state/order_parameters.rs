@@ -25,12 +25,12 @@ use crate::state::stored::StoredState;
 /// the largest norm, if that is less).
 ///
 /// ```
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// let state = OrderParameters::from_rows(2, 1, &[0.3, 0.4], &[1.0])?;
 /// assert_eq!(state.cosine_similarity(1, 0), Some(0.4));
 /// assert!(OrderParameters::from_rows(2, 1, &[0.8, 0.8], &[1.0]).is_err());
 /// println!("{state}"); // Q and R as matrices, to five digits
-/// # Ok::<(), contrastive_dynamics::OrderParametersError>(())
+/// # Ok::<(), contrastive_dynamics::state::OrderParametersError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -146,10 +146,10 @@ impl<T: Scalar> OrderParameters<T> {
     /// R_ij/√(R_ii R_jj). What is on the sphere to rounding stays as it is.
     ///
     /// ```
-    /// use contrastive_dynamics::OrderParameters;
+    /// use contrastive_dynamics::state::OrderParameters;
     /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.64])?;
     /// assert_eq!(state.normalised()?, OrderParameters::from_rows(1, 1, &[0.5], &[1.0])?);
-    /// # Ok::<(), contrastive_dynamics::OrderParametersError>(())
+    /// # Ok::<(), contrastive_dynamics::state::OrderParametersError>(())
     /// ```
     ///
     /// # Errors

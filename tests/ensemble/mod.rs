@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::parallel::{Executor, Serial};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::StartError;
+use contrastive_dynamics::state::{OrderParameters, Trajectory};
 use contrastive_dynamics::state::{Run, RunError, StopReason};
-use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
 
 use crate::support::backwards::Backwards;
 use crate::support::models::{informed_start as start, one_feature as model};

@@ -2,11 +2,12 @@
 //! so it is linear in the law of c.
 
 use contrastive_dynamics::limit::Coefficients;
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::model::{
     CorrelatedSigns, Discrete, GaussianNoise, HiddenDistribution, Independent, Law, Mixture, Model, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::{Limit, OrderParameters};
+use contrastive_dynamics::state::OrderParameters;
 
 /// The coefficients under that law of two variables, with their error.
 fn coefficients(hidden: impl HiddenDistribution, tanh: bool) -> (Coefficients, f64) {

@@ -31,13 +31,13 @@
 //!
 //! to be averaged over c: this needs E[c_k c_l c_m c_n], and M₂ from the six pairs.
 
-use contrastive_dynamics::Limit;
-use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::limit::Coefficients;
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::model::{
     Discrete, GaussianNoise, GradientPath, HiddenDistribution, Identity, Independent, Law, Model, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
+use contrastive_dynamics::state::OrderParameters;
 
 const TAU: f64 = 0.37;
 

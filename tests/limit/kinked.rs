@@ -1,7 +1,9 @@
 //! Limit coefficients of rectifiers: one neuron to 1e-8 within 10⁴ nodes, against closed forms.
 
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, LeakyRelu, Model, Relu};
-use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
+use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::state::OrderParameters;
 
 /// A rectifier with a Gaussian hidden variable of the same variance as everything else makes (h¹, h²) a centred Gaussian
 /// pair; with s its variance and t its angle, E[1(h)max(k,0)max(k,0)] and the like are arc-cosine formulas.

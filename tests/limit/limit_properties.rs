@@ -11,13 +11,14 @@
 
 use std::sync::Arc;
 
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::limit::{Coefficients, Estimated};
 use contrastive_dynamics::model::{
     Erf, GaussianNoise, GradientPath, HiddenDistribution, HiddenVariable, Independent, Law, Model, Nonlinearity,
     Parity, Polynomial, Sigmoid, Softplus, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::{Limit, OrderParameters};
+use contrastive_dynamics::state::OrderParameters;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

@@ -1,10 +1,12 @@
 //! Three neurons: six fields at once, where Λ is averaged over scrambled Sobol points.
 
 use contrastive_dynamics::integrate::Output;
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, NoNoise, Tanh};
 use contrastive_dynamics::nalgebra::DVector;
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 
 type Three = Model<f64, Tanh, Independent, GaussianNoise>;
 

@@ -1,6 +1,7 @@
 //! Every rule against every other that applies, and against closed forms, at ordinary and at hard states; and the error
 //! estimate against the true error over random models.
 
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::limit::{Coefficients, LimitError, Quadrature};
 use contrastive_dynamics::model::{
     Erf, GaussianNoise, Identity, Independent, Law, LeakyRelu, Model, Nonlinearity, Polynomial, Relu, Sigmoid,
@@ -8,7 +9,7 @@ use contrastive_dynamics::model::{
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::{RngExt, SeedableRng};
-use contrastive_dynamics::{Limit, OrderParameters};
+use contrastive_dynamics::state::OrderParameters;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 const ALL: [Quadrature; 5] =

@@ -1,10 +1,13 @@
 //! The same code in single precision: models, limit, ODE and simulator in `f32`.
 
+use contrastive_dynamics::Scalar;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::limit::Compiled;
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::model::{Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Relu, Softplus, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-use contrastive_dynamics::{Limit, OrderParameters, ReducedOde, Scalar};
+use contrastive_dynamics::state::OrderParameters;
 
 /// Coefficients and the end of the ODE at t = 2, widened, for one nonlinearity.
 fn solve<T: Compiled>(sigma: impl Nonlinearity<T>) -> Vec<f64> {

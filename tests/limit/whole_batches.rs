@@ -1,12 +1,14 @@
 //! Penalties that are not quadratic: averages over whole batches.
 
 use contrastive_dynamics::integrate::Output;
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::model::{
     CovarianceLoss, GaussianNoise, Independent, L2, Law, Model, Penalty, PseudoHuber, Quadratic, Quartic, Tanh,
 };
 use contrastive_dynamics::nalgebra::DVector;
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 
 type Two<P> = Model<f64, Tanh, Independent, GaussianNoise, L2, CovarianceLoss<P>>;
 

@@ -7,7 +7,8 @@ use contrastive_dynamics::model::{
     Nonlinearity, PseudoHuber, Relu, Sigmoid, Smoothness, Softplus, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::state::OrderParameters;
 
 /// A model by its numbers.
 #[derive(Clone, Copy)]

@@ -9,7 +9,6 @@
 //! 6.9 S(n) and more; one of 1 % would need N = 10⁷. (1 % is seen where nothing fluctuates: in the closed forms of
 //! `grid.rs` and the orders of `particles.rs`.)
 
-use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{ElasticNet, GaussianNoise, Independent, L1, Law, Model, Regularizer, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
@@ -20,6 +19,7 @@ use contrastive_dynamics::random::LaneRng;
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
 use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Start, Whitening};
+use contrastive_dynamics::state::OrderParameters;
 
 const N: usize = 10_000;
 const END: f64 = 4.0;

@@ -5,10 +5,11 @@ use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
     Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, Model, NoNoise, Regularizer, SmoothedL1, Tanh,
 };
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::pde::grid::{Flux, GridError, GridFailure, GridSolver};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, StartError};
+use contrastive_dynamics::state::OrderParameters;
 use contrastive_dynamics::state::{RunError, StopReason};
-use contrastive_dynamics::{OrderParameters, ReducedOde};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
@@ -115,7 +116,7 @@ fn the_stationary_density_under_l1_is_the_closed_form() {
     let mut solver = GridSolver::builder(&model).width(0.02).tolerance(1e-6).start(&law).build().unwrap();
     solver.run(400.0, &Output::Stop).unwrap();
     let state = solver.order_parameters().clone();
-    let limit = contrastive_dynamics::Limit::new(&model).unwrap();
+    let limit = contrastive_dynamics::limit::Limit::new(&model).unwrap();
     let coefficients = limit.coefficients(&state).unwrap().coefficients;
     let drift = coefficients.drift(&state);
     let diffusion = 0.5 * coefficients.lambda[(0, 0)];

@@ -10,6 +10,7 @@ use contrastive_dynamics::model::{
     RegularizerFunction, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::pde::particles::{
     EulerMaruyama, Exponential, Heun, Noise, ParticleError, ParticleSystem, StepFailure, StochasticIntegrator,
@@ -18,8 +19,8 @@ use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
 use contrastive_dynamics::start::Features;
 use contrastive_dynamics::start::{DiscreteStart, FeatureLaw, LinearGaussianStart, Rows, Start, StartError, Whitening};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 use contrastive_dynamics::state::{Run, RunError, StopReason};
-use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 

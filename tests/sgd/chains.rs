@@ -1,16 +1,18 @@
 //! Compressed SGD and the projected chain beyond their law at small N (see `equality_in_law.rs`): dimensions up to 10⁹,
 //! single precision, linear regularisers, what cannot be built, and what diverges.
 
+use contrastive_dynamics::Scalar;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
     Constraint, GaussianNoise, Independent, Law, LinearRegularizer, Model, ModelBuilder, RademacherNoise, Regularizer,
     Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{CompressedSgd, Divergence, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::{Features, Start, StartError};
+use contrastive_dynamics::state::OrderParameters;
 use contrastive_dynamics::state::{OrderParametersError, RunError};
-use contrastive_dynamics::{OrderParameters, ReducedOde, Scalar};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 

@@ -18,8 +18,9 @@ use contrastive_dynamics::model::{
     AugmentationNoise, Constraint, GaussianNoise, GradientPath, Independent, Law, MissingNoise, Model, ModelBuilder,
     RademacherNoise, Tanh,
 };
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 
 const N: usize = 2000;
 const TIMES: [f64; 3] = [1.0, 2.0, 3.0];

@@ -11,12 +11,12 @@
 //! The negative controls are chains written out in this file, independent of the crate: right, they pass; with one degree
 //! of freedom too many or too few, or D_12 left out of Λ, they miss by more than twice what is allowed.
 
-use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::model::{
     AugmentationNoise, Constraint, GaussianNoise, GradientPath, HiddenVariable, Independent, L1, Law,
     LinearRegularizer, Model, ModelBuilder, Spec, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
+use contrastive_dynamics::state::OrderParameters;
 use rand_distr::{ChiSquared, Distribution};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

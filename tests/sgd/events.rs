@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, ProjectedLanes, Simulator};
+use contrastive_dynamics::state::OrderParameters;
 use contrastive_dynamics::state::{Direction, Run, RunError, StopReason};
-use contrastive_dynamics::{OrderParameters, ReducedOde};
 
 const N: usize = 200;
 const LEVEL: f64 = 0.75;

@@ -5,11 +5,12 @@ use contrastive_dynamics::model::{
     Constraint, GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelBuilder, Tanh,
 };
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     BifurcationKind, Branch, BranchStop, Continuation, ContinuationError, ContinuationSystem, FamilyCurve,
     FixedPointFinder, FunctionSystem, Kind, ModelFamily, OdeCurve, uninformative_points,
 };
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 
 fn kinds<E>(branch: &Branch<f64, E>) -> Vec<BifurcationKind> {
     branch.bifurcations.iter().map(|point| point.kind).collect()

@@ -7,11 +7,12 @@ use contrastive_dynamics::model::{
     PointMasses, Quartic, Tanh,
 };
 use contrastive_dynamics::nalgebra::{Complex, DMatrix};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     BifurcationKind, Continuation, CriticalError, Learnability, ModelFamily, OdeCurve, ParameterFamily, PhaseDiagram,
     StabilityError, attracting_learnability, critical_value, eigenvalues, learnability, uninformative_points,
 };
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 
 fn builder<H: HiddenDistribution>(hidden: H) -> ModelBuilder<Tanh, H, GaussianNoise, f64> {
     let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();

@@ -4,12 +4,13 @@ use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{
     AttractionRegions, Continuation, FixedPointFinder, FunctionSystem, Grid, Kind, Neighbourhood, ParameterFamily,
     PhaseDiagram, SobolStarts, critical_value, learnability, spectrum, steady_state, uninformative_points,
 };
-use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise, L2>;
 

@@ -3,12 +3,13 @@
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::parallel::{Executor, Serial};
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{
     AttractionRegions, Border, Grid, PhaseDiagram, RegionMap, Selection, SobolStarts,
 };
-use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 use crate::support::backwards::Backwards;
 

@@ -1,11 +1,12 @@
 //! The findings of the letter (Meng and Wang, arXiv 2406.06909), from the library alone.
 
 use contrastive_dynamics::model::{GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelError, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     AttractionRegions, End, FixedPointFinder, Grid, OptimumError, SteadyState, maximum, steady_state,
     uninformative_points,
 };
-use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 

@@ -6,11 +6,12 @@ use contrastive_dynamics::model::{
     ModelBuilder, PointMasses, Relu, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     FixedPoint, FixedPointError, FixedPointFinder, FixedPoints, Kind, NewtonStop, Stability, Symmetries,
     collapsed_point, eigenvalues,
 };
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 
 fn builder<H: HiddenDistribution>(hidden: H) -> ModelBuilder<Tanh, H, GaussianNoise, f64> {
     let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();

@@ -7,11 +7,12 @@
 
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{Constraint, Identity, Independent, Law, Model, NoNoise, Nonlinearity, Polynomial};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     BifurcationKind, Branch, BranchStop, Continuation, CurveError, FixedPointFinder, Kind, OdeCurve, Stability,
     steady_state,
 };
-use contrastive_dynamics::{OrderParameters, ReducedOde};
+use contrastive_dynamics::state::OrderParameters;
 
 type OneNeuron<S> = Model<f64, S, Independent, NoNoise>;
 

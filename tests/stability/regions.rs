@@ -2,9 +2,10 @@
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, ModelBuilder, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{AreaFraction, Border, RegionsError};
 use contrastive_dynamics::stability::{AttractionRegions, FixedPointFinder, Grid, Neighbourhood, NotReached, Outcome};
-use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 

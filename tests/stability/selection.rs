@@ -4,12 +4,13 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{ProjectedChain, SgdError};
 use contrastive_dynamics::stability::{
     AttractionRegions, FiniteSizeSelection, Selection, SelectionError, SobolStarts, uninformative_points,
 };
 use contrastive_dynamics::start::StartError;
-use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 

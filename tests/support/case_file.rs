@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use contrastive_dynamics::model::{
     Erf, GaussianNoise, Identity, Independent, Law, Model, ModelError, Nonlinearity, Tanh, ViewCovariance,
 };
-use contrastive_dynamics::{OrderParameters, OrderParametersError};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 /// What is wrong with a case file.
 #[derive(Debug, thiserror::Error)]

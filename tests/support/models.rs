@@ -1,8 +1,8 @@
 //! The models that tests, benches and documents know by name: tanh, views with noise of variance 0.3 and correlation −0.5,
 //! τ = 0.3, γ = 0.5, batches of one; what else a test wants it sets on the builder.
 
-use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, ModelBuilder, Tanh};
+use contrastive_dynamics::state::OrderParameters;
 
 pub(crate) type Reference = Model<f64, Tanh, Independent, GaussianNoise>;
 pub(crate) type ReferenceBuilder = ModelBuilder<Tanh, Independent, GaussianNoise, f64>;

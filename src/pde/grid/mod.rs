@@ -131,7 +131,7 @@ enum StepSize {
 /// comes near an end. Without noise, D = 0, fluxes are upwind and of first order in space.
 ///
 /// ```
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::integrate::Output;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Model, Tanh};
 /// use contrastive_dynamics::pde::grid::GridSolver;

@@ -86,7 +86,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// with N, which is infinite.
 ///
 /// ```
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::integrate::Output;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Model, Tanh};
 /// use contrastive_dynamics::pde::observables::Marginal;
@@ -118,7 +118,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// | [`start`](ParticleSystemBuilder::start) | (u, w) at t = 0: a law, rows, a state | both standard normal and independent |
 /// | [`noise`](ParticleSystemBuilder::noise) | how the normals are drawn | [`Noise::Matched`] |
 /// | [`scheme`](ParticleSystemBuilder::scheme) | the stepping in time | [`Heun::default`], adaptive |
-/// | [`coefficient_tolerance`](ParticleSystemBuilder::coefficient_tolerance), [`node_budget`](ParticleSystemBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::Limit) |
+/// | [`coefficient_tolerance`](ParticleSystemBuilder::coefficient_tolerance), [`node_budget`](ParticleSystemBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::limit::Limit) |
 /// | [`step_limit`](ParticleSystemBuilder::step_limit) | most steps of a run | 10⁶ |
 ///
 /// A seed fixes every weight, whatever the number of threads (feature `parallel`) and the instruction set: the rows are

@@ -154,7 +154,7 @@ struct Rates {
 /// (Q, V) are kept in double precision for `f32` models too, since a step moves them by order 1/N.
 ///
 /// ```
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::integrate::Output;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::sgd::{ProjectedChain, Simulator};

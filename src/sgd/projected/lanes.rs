@@ -42,7 +42,7 @@ struct State {
 /// A replicate that diverges stops there and keeps its last finite state; the others go on.
 ///
 /// ```
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::integrate::Output;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::sgd::ProjectedChain;

@@ -22,7 +22,8 @@ use crate::state::OrderParameters;
 /// use contrastive_dynamics::limit::Parameter;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::stability::{BifurcationKind, Continuation, OdeCurve, uninformative_points};
-/// use contrastive_dynamics::{OrderParameters, ReducedOde};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::state::OrderParameters;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

@@ -46,7 +46,8 @@ pub struct CollapsedPoint<T: Scalar = f64> {
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-/// use contrastive_dynamics::{ReducedOde, stability::collapsed_point};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::stability::collapsed_point;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

@@ -45,7 +45,8 @@ const SIZES: (f64, f64) = (1e-2, 1e2);
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-/// use contrastive_dynamics::{ReducedOde, stability::{FixedPointFinder, Kind}};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::stability::{FixedPointFinder, Kind};
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

@@ -105,7 +105,7 @@ impl Symmetries {
     /// without symmetries. A broken symmetry whose breaking is below twenty times the error of the coefficients passes.
     ///
     /// # Errors
-    /// As [`Limit::coefficients`](crate::Limit::coefficients).
+    /// As [`Limit::coefficients`](crate::limit::Limit::coefficients).
     pub fn detect<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Self, LimitError<T>> {
         let (p, m) = (ode.limit().n_features(), ode.limit().n_neurons());
         let state = generic(p, m);

@@ -116,7 +116,8 @@ impl<T: Scalar> fmt::Display for CriticalValue<T> {
 /// ```
 /// use contrastive_dynamics::limit::Parameter;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-/// use contrastive_dynamics::{ReducedOde, stability::{ParameterFamily, critical_value}};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::stability::{ParameterFamily, critical_value};
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

@@ -89,11 +89,12 @@ impl<T: Scalar> fmt::Display for Learnability<T> {
 /// # Errors
 /// [`StabilityError::NotCentred`] if a hidden variable has a mean, [`StabilityError::NoUninformativePoint`] if there is
 /// no such state, [`StabilityError::Penalty`] for a penalty that is not quadratic, [`StabilityError::Limit`] from the
-/// averages, among them [`LimitError::NoSecondDerivative`] as for [`Limit::error_slopes`](crate::Limit::error_slopes).
+/// averages, among them [`LimitError::NoSecondDerivative`] as for [`Limit::error_slopes`](crate::limit::Limit::error_slopes).
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-/// use contrastive_dynamics::{ReducedOde, stability::learnability};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::stability::learnability;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?, Law::two_point(0.8)?])?)

@@ -35,7 +35,8 @@ impl<T: Compiled> PhaseDiagram<T> {
     /// ```
     /// use contrastive_dynamics::limit::Parameter;
     /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-    /// use contrastive_dynamics::{ReducedOde, stability::PhaseDiagram};
+    /// use contrastive_dynamics::ode::ReducedOde;
+    /// use contrastive_dynamics::stability::PhaseDiagram;
     /// let model = Model::builder()
     ///     .nonlinearity(Tanh)
     ///     .hidden(Independent::new([Law::two_point(2.25)?])?)

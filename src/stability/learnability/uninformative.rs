@@ -67,7 +67,8 @@ const GRID: usize = 200;
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-/// use contrastive_dynamics::{ReducedOde, stability::uninformative_points};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::stability::uninformative_points;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?, Law::three_point(2.25, 0.5)?])?)

@@ -38,7 +38,8 @@ const MOST_IMAGES: usize = 4096;
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::stability::AttractionRegions;
-/// use contrastive_dynamics::{OrderParameters, ReducedOde};
+/// use contrastive_dynamics::ode::ReducedOde;
+/// use contrastive_dynamics::state::OrderParameters;
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?, Law::two_point(2.25)?])?)

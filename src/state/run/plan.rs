@@ -43,7 +43,7 @@ pub(super) type Look<'r, P> = dyn FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + '
 /// ```
 /// use std::ops::ControlFlow;
 ///
-/// use contrastive_dynamics::OrderParameters;
+/// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::integrate::Output;
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::sgd::{DirectSgd, Simulator};
