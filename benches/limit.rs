@@ -8,11 +8,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::integrate::{DormandPrince, System};
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::{Model, OrderParameters, ReducedOde};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-fn model(features: usize, neurons: usize) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+fn model(features: usize, neurons: usize) -> Model<f64, Tanh, Independent, GaussianNoise> {
     Model::builder()
         .nonlinearity(Tanh)
         .hidden(Independent::new(vec![Law::two_point(2.25).unwrap(); features]).unwrap())

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::limit::Coefficients;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::particles::{EulerMaruyama, Heun, Noise, ParticleSystem, StochasticIntegrator};
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
@@ -19,7 +19,7 @@ use contrastive_dynamics::{Limit, Model, OrderParameters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand_distr::{Distribution, StandardNormal};
 
-type BenchModel = Model<f64, Tanh, Independent, GaussianNoise, L1, Quadratic>;
+type BenchModel = Model<f64, Tanh, Independent, GaussianNoise, L1>;
 
 const STEP: f64 = 0.01;
 const WEIGHT_DECAY: f64 = 0.5;
@@ -97,9 +97,9 @@ fn system<'a, I: StochasticIntegrator>(
     rows: &Rows,
     scheme: I,
     noise: Noise,
-) -> ParticleSystem<'a, f64, L1, I> {
-    let builder = ParticleSystem::builder(model, rows.features.nrows()).rows(rows.clone()).scheme(scheme);
-    builder.noise(noise).coefficient_tolerance(1e-8).seed(3).unwrap()
+) -> ParticleSystem<'a, BenchModel, I> {
+    let builder = ParticleSystem::builder(model, rows.features.nrows()).start(rows.clone()).scheme(scheme);
+    builder.noise(noise).coefficient_tolerance(1e-8).build_seeded(3).unwrap()
 }
 
 /// From the same rows both must reach the same (Q, R) up to the noise of one step: a factor 2 of either would show.
@@ -140,7 +140,7 @@ fn pde(c: &mut Criterion) {
     for (order, cells) in [(10, 400), (80, 400), (10, 3200)] {
         let law = LinearGaussianStart::new(FeatureLaw::gaussian(), &start()).unwrap();
         let builder = GridSolver::builder(&model).feature_nodes(order).width(16.0 / f64::from(cells)).step_size(STEP);
-        let mut solver = builder.start(&law).unwrap();
+        let mut solver = builder.start(&law).build().unwrap();
         let size = solver.density().centres().len() * order;
         group.throughput(Throughput::Elements(size as u64));
         let id = BenchmarkId::new("grid", format!("{order}/{cells}"));

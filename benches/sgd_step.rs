@@ -9,9 +9,9 @@ mod naive;
 
 use std::time::Duration;
 
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, ProjectedChainBuilder, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Projected, ProjectedChain, Simulator, SimulatorBuilder};
 use contrastive_dynamics::start::Features;
 use contrastive_dynamics::{Model, OrderParameters};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -20,7 +20,7 @@ use naive::Naive;
 /// (N, m, B).
 const CASES: [(usize, usize, usize); 5] = [(1000, 1, 1), (1000, 2, 1), (1000, 1, 16), (1000, 2, 16), (10_000, 2, 16)];
 
-type BenchModel = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type BenchModel = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// The model that the baseline has built in.
 fn model(neurons: usize, batch: usize) -> BenchModel {
@@ -42,8 +42,8 @@ fn direct<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simulator
     let (n, m) = (naive.feature().len(), naive.weights().len());
     DirectSgd::builder(model, n)
         .features(Features::from_matrix(DMatrix::from_column_slice(n, 1, naive.feature())).unwrap())
-        .weights(DMatrix::from_vec(n, m, naive.weights().concat()))
-        .seed(seed)
+        .start(DMatrix::from_vec(n, m, naive.weights().concat()))
+        .build_seeded(seed)
         .unwrap()
 }
 
@@ -52,13 +52,13 @@ fn compressed<'a>(model: &'a BenchModel, naive: &Naive, seed: u64) -> impl Simul
     let (n, m) = (naive.feature().len(), naive.weights().len());
     CompressedSgd::builder(model, n)
         .features(Features::from_matrix(DMatrix::from_column_slice(n, 1, naive.feature())).unwrap())
-        .weights(DMatrix::from_vec(n, m, naive.weights().concat()))
-        .seed(seed)
+        .start(DMatrix::from_vec(n, m, naive.weights().concat()))
+        .build_seeded(seed)
         .unwrap()
 }
 
 /// The projected chain from the order parameters of the baseline.
-fn chain<'a>(model: &'a BenchModel, naive: &Naive) -> ProjectedChainBuilder<'a, BenchModel> {
+fn chain<'a>(model: &'a BenchModel, naive: &Naive) -> SimulatorBuilder<'a, BenchModel, Projected> {
     let (q, r) = naive.order_parameters();
     let start = OrderParameters::from_rows(1, naive.weights().len(), &q, &r).unwrap();
     ProjectedChain::builder(model, naive.feature().len()).start(&start)
@@ -106,7 +106,7 @@ fn sgd_step(c: &mut Criterion) {
         let mut compressed = compressed(&model, &naive, 3);
         let seeds: Vec<u64> = (0..32).collect();
         let mut lanes = chain(&model, &naive).lanes(&seeds).unwrap();
-        let mut projected = chain(&model, &naive).seed(4).unwrap();
+        let mut projected = chain(&model, &naive).build_seeded(4).unwrap();
         group.bench_function(id("naive"), |b| b.iter(|| naive.step()));
         group.bench_function(id("direct"), |b| b.iter(|| direct.step().unwrap()));
         group.bench_function(id("compressed"), |b| b.iter(|| compressed.step().unwrap()));
@@ -117,7 +117,7 @@ fn sgd_step(c: &mut Criterion) {
     // The cost of a step of the projected chain does not depend on N.
     let model = model(1, 1);
     let start = OrderParameters::from_rows(1, 1, &[0.4], &[1.0]).unwrap();
-    let mut projected = ProjectedChain::builder(&model, 1_000_000).start(&start).seed(5).unwrap();
+    let mut projected = ProjectedChain::builder(&model, 1_000_000).start(&start).build_seeded(5).unwrap();
     group.throughput(Throughput::Elements(1));
     group.bench_function(BenchmarkId::new("projected", "1000000/1/1"), |b| b.iter(|| projected.step().unwrap()));
     group.finish();

@@ -9,12 +9,12 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::stability::{Continuation, FixedPointFinder, OdeCurve, attracting_learnability};
 use contrastive_dynamics::{Model, ReducedOde};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-fn model(features: usize) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+fn model(features: usize) -> Model<f64, Tanh, Independent, GaussianNoise> {
     Model::builder()
         .nonlinearity(Tanh)
         .hidden(Independent::new(vec![Law::two_point(2.25).unwrap(); features]).unwrap())

@@ -9,7 +9,8 @@ use std::error::Error;
 
 use contrastive_dynamics::limit::{Coefficients, Quadrature};
 use contrastive_dynamics::model::{
-    Erf, GaussianNoise, Independent, L2, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, Tanh,
+    CovarianceLoss, Erf, GaussianNoise, Independent, L2, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic,
+    Relu, Tanh,
 };
 use contrastive_dynamics::{Limit, OrderParameters};
 
@@ -29,7 +30,7 @@ struct Table<'a, S, P> {
     truth: (Quadrature, f64),
 }
 
-type TableModel<S, P> = Model<f64, S, Independent, GaussianNoise, L2, P>;
+type TableModel<S, P> = Model<f64, S, Independent, GaussianNoise, L2, CovarianceLoss<P>>;
 
 impl<S: Nonlinearity + Copy, P: Penalty + Copy> Table<'_, S, P> {
     fn model(&self) -> Result<TableModel<S, P>, Box<dyn Error>> {

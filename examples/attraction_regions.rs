@@ -16,7 +16,7 @@ use std::path::Path;
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::integrate::{Output, System};
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{
     AttractionRegions, FixedPointFinder, FixedPoints, Grid, RegionMap, SobolStarts, Stability, uninformative_points,
@@ -26,7 +26,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 const PICTURE: &str = "docs/attraction_regions.svg";
@@ -155,7 +155,7 @@ fn probabilities(activity: f64) -> Result<Row, Box<dyn Error>> {
         // One region alone: everything but the axis.
         Err(_) => 1.0,
     };
-    let start = |seed| ProjectedChain::builder(&model, DIMENSION).seed(seed);
+    let start = |seed| ProjectedChain::builder(&model, DIMENSION).build_seeded(seed);
     let ensemble = Ensemble::new(RUNS, 1);
     let finite = regions.selection_at_finite_size(&ensemble, (3000.0, DIMENSION as u64 / 10), |r| start(r.seed))?;
     Ok(Row {

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::path::Path;
 
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, ModelError, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, ModelError, Tanh};
 use contrastive_dynamics::stability::ParameterFamily;
 use contrastive_dynamics::stability::{
     Bifurcation, BifurcationKind, Branch, Continuation, CurveError, OdeCurve, PhaseDiagram, critical_value,
@@ -25,7 +25,7 @@ const LEARNABLE: &str = "docs/learnability.svg";
 const RANGE: [f64; 2] = [0.7, 2.2];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-type Trained = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type Trained = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// Two features of unequal second moments.
 fn model(noise: GaussianNoise) -> Result<Trained, ModelError> {

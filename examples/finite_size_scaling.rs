@@ -48,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (dimension, runs) in SIZES {
         let summary = Ensemble::new(runs, 1).run(
             |replicate| {
-                let mut chain = ProjectedChain::builder(&model, dimension).start(&start).seed(replicate.seed)?;
+                let mut chain =
+                    ProjectedChain::builder(&model, dimension).start(&start).build_seeded(replicate.seed)?;
                 chain.run(END, &Output::Stop)
             },
             |_, state| {

@@ -5,18 +5,22 @@
 //!
 //! KIND is `coefficients` (A, B, Lambda, dQ, dR at Q, R), `trajectory` (a row of state per time: Q row by row, then the
 //! upper triangle of R) or `uninformative` (every fixed point Q = 0 with 0.02 < R < 20, and the growth rate of every
-//! feature there). FILE is in the format of `contrastive_dynamics::case_file`. A file that is wrong gets a message
+//! feature there). FILE is in the format that tests/support/case_file.rs describes. A file that is wrong gets a message
 //! that names the case and the field, and exit code 2.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use contrastive_dynamics::ReducedOde;
-use contrastive_dynamics::case_file::{NoData, StateData, TrajectoryData, read_cases};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::stability::uninformative_points;
 use serde_json::{Value, json};
+
+#[path = "../tests/support/case_file.rs"]
+mod case_file;
+
+use case_file::{Case, NoData, StateData, TrajectoryData, read_cases};
 
 /// A matrix as a list of rows.
 fn rows(matrix: &DMatrix<f64>) -> Value {
@@ -24,7 +28,7 @@ fn rows(matrix: &DMatrix<f64>) -> Value {
 }
 
 fn coefficients(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
-    let evaluate = |case: &contrastive_dynamics::case_file::Case<StateData>| -> Result<Value, Box<dyn Error>> {
+    let evaluate = |case: &Case<StateData>| -> Result<Value, Box<dyn Error>> {
         let state = case.state(&case.data.q, &case.data.r, "Q and R")?;
         let model = case.model(state.n_neurons())?;
         let ode = ReducedOde::new(&model)?;

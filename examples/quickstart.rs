@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let times: Vec<f64> = (0..=64).map(|k| 0.25 * f64::from(k)).collect();
     let theory = ReducedOde::new(&model)?.solver().output(Output::Times(times.clone())).solve(&start, END)?;
 
-    let mut sgd = DirectSgd::builder(&model, DIMENSION).start(&start).seed(7)?;
+    let mut sgd = DirectSgd::builder(&model, DIMENSION).start(&start).build_seeded(7)?;
     // Drawn on a terminal only.
     let progress = ProgressBar::new(times.len() as u64)
         .with_style(ProgressStyle::with_template("SGD at N = 2000 {bar:40} {percent}%")?);

@@ -14,7 +14,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::random::{FillNormal, LaneRng, PerDraw};
@@ -30,7 +30,7 @@ const CASES: [(usize, usize, usize); 5] = [(1000, 1, 1), (1000, 2, 1), (1000, 1,
 const TURN: Duration = Duration::from_millis(40);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-type TableModel = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type TableModel = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// A contender: what one call does, and how many units of work that is.
 struct Contender<'a> {
@@ -116,10 +116,10 @@ fn simulators(rounds: usize) -> Outcome<()> {
         let start = OrderParameters::from_rows(1, m, &q, &r)?;
         let features = Features::from_matrix(DMatrix::from_column_slice(n, 1, naive.feature()))?;
         let weights = DMatrix::from_vec(n, m, naive.weights().concat());
-        let direct = DirectSgd::builder(&model, n).features(features.clone()).weights(weights.clone());
-        let compressed = CompressedSgd::builder(&model, n).features(features).weights(weights);
-        let (mut direct, mut compressed) = (direct.seed(2)?, compressed.seed(3)?);
-        let mut projected = ProjectedChain::builder(&model, n).start(&start).seed(4)?;
+        let direct = DirectSgd::builder(&model, n).features(features.clone()).start(weights.clone());
+        let compressed = CompressedSgd::builder(&model, n).features(features).start(weights);
+        let (mut direct, mut compressed) = (direct.build_seeded(2)?, compressed.build_seeded(3)?);
+        let mut projected = ProjectedChain::builder(&model, n).start(&start).build_seeded(4)?;
         let seeds: Vec<u64> = (0..32).collect();
         let mut lanes = ProjectedChain::builder(&model, n).start(&start).lanes(&seeds)?;
         let contenders = vec![
@@ -133,8 +133,8 @@ fn simulators(rounds: usize) -> Outcome<()> {
     }
     let model = model(1, 1)?;
     let start = OrderParameters::from_rows(1, 1, &[0.4], &[1.0])?;
-    let mut small = ProjectedChain::builder(&model, 1000).start(&start).seed(5)?;
-    let mut large = ProjectedChain::builder(&model, 1_000_000).start(&start).seed(6)?;
+    let mut small = ProjectedChain::builder(&model, 1000).start(&start).build_seeded(5)?;
+    let mut large = ProjectedChain::builder(&model, 1_000_000).start(&start).build_seeded(6)?;
     let contenders = vec![
         Contender::new("N = 1000", 1.0, || step(&mut small)),
         Contender::new("projected at N = 1 000 000", 1.0, || step(&mut large)),

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Quadratic, Regularizer, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Regularizer, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::rand::SeedableRng;
@@ -38,7 +38,7 @@ const RANGE: [f64; 2] = [1e-3, 20.0];
 const REST: f64 = 150.0;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 fn model<G: Regularizer>(regularizer: G, decay: f64) -> Outcome<Trained<G>> {
     let model = Model::builder()
@@ -69,7 +69,7 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
     let (model, law) = (model(regularizer, decay)?, start()?);
     let output = Output::Times(TIMES.to_vec());
     let mut laws = Vec::new();
-    let mut solver = GridSolver::builder(&model).width(0.01).tolerance(1e-6).start(&law)?;
+    let mut solver = GridSolver::builder(&model).width(0.01).tolerance(1e-6).start(&law).build()?;
     Run::of(&mut solver)
         .observe(output, |seen| {
             laws.push(seen.process().density().clone());
@@ -80,7 +80,7 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
     let mut rng = LaneRng::seed_from_u64(1);
     let rows = Rows::draw(&law, N, &Whitening::State(law.state().clone()), &mut rng)?;
     let features = Features::from_matrix(rows.features)?;
-    let mut sgd = CompressedSgd::builder(&model, N).features(features).weights(rows.weights).seed(2)?;
+    let mut sgd = CompressedSgd::builder(&model, N).features(features).start(rows.weights).build_seeded(2)?;
     let edges: Vec<f64> = (0..=90).map(|k| -WIDEST + WIDEST / 45.0 * f64::from(k)).collect();
     let mut panels = Vec::new();
     for (time, density) in TIMES.into_iter().zip(laws) {
@@ -126,7 +126,7 @@ fn at_rest<G: Regularizer + Copy>(regularizer: G, decays: &[f64]) -> Outcome<Vec
     let mut rows = Vec::new();
     for &decay in decays {
         let model = model(regularizer, decay)?;
-        let mut solver = GridSolver::builder(&model).width(0.005).tolerance(1e-4).start(&law)?;
+        let mut solver = GridSolver::builder(&model).width(0.005).tolerance(1e-4).start(&law).build()?;
         solver.run(REST, &Output::Stop)?;
         let state = solver.order_parameters();
         let small = SMALL * state.r()[(0, 0)].sqrt();

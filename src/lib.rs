@@ -38,7 +38,7 @@
 //!     .build()?;
 //! let start = OrderParameters::from_rows(2, 1, &[0.35, 0.2], &[1.0])?;
 //! let theory = ReducedOde::new(&model)?.solver().solve(&start, 2.0)?;
-//! let simulated = DirectSgd::builder(&model, 500).start(&start).seed(1)?.run(2.0, &Output::Stop)?;
+//! let simulated = DirectSgd::builder(&model, 500).start(&start).build_seeded(1)?.run(2.0, &Output::Stop)?;
 //! let (Some((_, limit)), Some((_, finite))) = (theory.last(), simulated.last()) else { unreachable!() };
 //! assert!((limit.q()[(0, 0)] - finite.q()[(0, 0)]).abs() < 0.2); // of order 1/√N
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -47,8 +47,6 @@
 // What an input can reach must not panic.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-#[cfg(feature = "serde")]
-pub mod case_file;
 pub mod ensemble;
 pub mod integrate;
 pub mod limit;
@@ -57,6 +55,7 @@ mod numerics;
 pub mod ode;
 pub mod parallel;
 pub mod pde;
+pub mod prelude;
 pub mod random;
 mod scalar;
 pub mod sgd;

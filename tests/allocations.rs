@@ -79,11 +79,11 @@ fn simulators_allocate_nothing() {
             .penalty_strength(1.0)
             .build()
             .unwrap();
-        let mut direct = DirectSgd::builder(&model, 200).seed(1).unwrap();
+        let mut direct = DirectSgd::builder(&model, 200).build_seeded(1).unwrap();
         assert_eq!(of_steps(|| direct.step().unwrap()), 0, "direct");
-        let mut compressed = CompressedSgd::builder(&model, 200).seed(1).unwrap();
+        let mut compressed = CompressedSgd::builder(&model, 200).build_seeded(1).unwrap();
         assert_eq!(of_steps(|| compressed.step().unwrap()), 0, "compressed");
-        let mut chain = ProjectedChain::builder(&model, 200).seed(1).unwrap();
+        let mut chain = ProjectedChain::builder(&model, 200).build_seeded(1).unwrap();
         assert_eq!(of_steps(|| chain.step().unwrap()), 0, "projected");
         let mut lanes = ProjectedChain::builder(&model, 200).lanes(&[1, 2, 3]).unwrap();
         assert_eq!(of_steps(|| lanes.step()), 0, "lanes");
@@ -101,7 +101,7 @@ fn the_loop_allocates_nothing_per_step() {
         .build()
         .unwrap();
     let of_run = |steps: u32, looking: bool| {
-        let mut chain = ProjectedChain::builder(&model, 1000).seed(1).unwrap();
+        let mut chain = ProjectedChain::builder(&model, 1000).build_seeded(1).unwrap();
         let mut lanes = ProjectedChain::builder(&model, 1000).lanes(&[1, 2, 3]).unwrap();
         let output = Output::EverySteps(steps as usize / 10);
         let end = f64::from(steps) / 1000.0;

@@ -1,6 +1,6 @@
 //! Statistics of one observable over the replicates, in bounded memory.
 //!
-//! In: mean and variance by Welford's recurrence, quantiles by a sketch. Out: in which order values come (see
+//! Covers mean and variance by Welford's recurrence, quantiles by a sketch. Not here: in which order values come (see
 //! [`crate::ensemble::Ensemble`]).
 
 /// Values that a level of the sketch holds before it is halved; even.
@@ -12,6 +12,7 @@ const LEVEL: usize = 4096;
 /// sketch of a few thousand (Munro and Paterson, Theor. Comput. Sci. 12 (1980)), whose largest error in rank is known:
 /// [`rank_error`](Self::rank_error).
 #[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Statistics {
     count: u64,
     mean: f64,
@@ -105,16 +106,16 @@ impl Statistics {
             return f64::NAN;
         }
         let weighted =
-            self.levels.iter().enumerate().flat_map(|(k, level)| level.iter().map(move |&x| (x, 1_u64 << k)));
+            self.levels.iter().enumerate().flat_map(|(k, level)| level.iter().map(move |&x| (x, 1_u64 << k.min(63))));
         let mut sorted: Vec<(f64, u64)> = weighted.collect();
         sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let total: u64 = sorted.iter().map(|value| value.1).sum();
+        let total = sorted.iter().fold(0_u64, |sum, value| sum.saturating_add(value.1)).max(1);
         let position = q * (total - 1) as f64;
         // The values of ranks ⌊position⌋ and the next one.
         let at = |rank: f64| {
             let mut below = 0;
             let found = sorted.iter().find(|&&(_, weight)| {
-                below += weight;
+                below = weight.saturating_add(below);
                 rank < below as f64
             });
             found.or(sorted.last()).map_or(f64::NAN, |value| value.0)

@@ -3,39 +3,22 @@
 //! One more pass over the nodes gives how every average moves with the means and the factor of its fields, whatever the
 //! number of directions; the rest is the assembly, in numbers that carry eight derivatives each.
 
-use crate::limit::Compiled;
-use crate::limit::assembly::{Frozen, PairAverages};
-use crate::limit::averages::four_fields::QuadGradient;
-use crate::limit::averages::two_fields::SUMS;
-use crate::limit::averages::two_fields_gradient::{Motion, PlaneGradient};
-use crate::limit::parameters::Parameter;
-use crate::limit::rule::{Moving, PairNodes, Rule, Work};
-use crate::limit::signals::Couplings;
-use crate::limit::{Limit, LimitError};
+use super::averages::four_fields::QuadGradient;
+use super::averages::table::NodeTable;
+use super::averages::two_fields::SUMS;
+use super::averages::two_fields_gradient::{Motion, PlaneGradient};
+use super::error::LimitError;
+use super::fields::factor::Factor;
+use super::parameter::Direction;
+use super::problem::Limit;
+use super::rule::Rule;
+use super::signals::Couplings;
+use super::work::{Frozen, Moving, PairAverages, PairNodes, Work};
+use crate::Scalar;
 use crate::model::Smoothness;
 use crate::numerics::dual::{DIRECTIONS, Dual, Number};
 use crate::numerics::lanes::Lanes;
 use crate::state::OrderParameters;
-
-/// A direction of differentiation.
-#[derive(Debug, Clone, Copy)]
-pub enum Direction {
-    /// Entry (l, i) of Q.
-    Overlap(usize, usize),
-    /// Entry (i, j) of R, and with it (j, i).
-    Covariance(usize, usize),
-    /// A parameter.
-    Parameter(Parameter),
-}
-
-impl Direction {
-    /// The entries of a packed state, in order.
-    pub(crate) fn of_state(features: usize, neurons: usize) -> impl Iterator<Item = Self> {
-        let overlaps = (0..features).flat_map(move |l| (0..neurons).map(move |i| Self::Overlap(l, i)));
-        let covariances = (0..neurons).flat_map(move |i| (i..neurons).map(move |j| Self::Covariance(i, j)));
-        overlaps.chain(covariances)
-    }
-}
 
 /// How the averages of a rule move.
 struct Gradients<T> {
@@ -58,19 +41,7 @@ struct QuadMotion<T> {
 /// What is done with coefficients at a moving state: called with the number of the first direction, and with them.
 pub(super) type Visit<'a, T> = dyn FnMut(usize, Moving<'_, Dual<T>>) + 'a;
 
-impl<T: Compiled> Rule<T> {
-    /// The coefficients with their derivatives along up to eight directions at a time; calls `visit` with the number
-    /// of the first direction, and the coefficients at the moving state.
-    pub(crate) fn differentiate(
-        &mut self,
-        limit: &Limit<'_, T>,
-        state: &OrderParameters<T>,
-        directions: &[Direction],
-        visit: &mut Visit<'_, T>,
-    ) -> Result<(), LimitError<T>> {
-        T::differentiate(self, limit, state, directions, visit)
-    }
-
+impl<T: Scalar> Rule<T> {
     pub(super) fn differentiate_generic(
         &mut self,
         limit: &Limit<'_, T>,
@@ -118,7 +89,7 @@ impl<T: Compiled> Rule<T> {
             PairNodes::Table(table) => &*table,
             PairNodes::Kinked(nodes) => nodes.at(mean, rows),
             PairNodes::Closed(_) => {
-                empty = crate::limit::averages::table::NodeTable::empty(2);
+                empty = NodeTable::empty(2);
                 &empty
             }
         };
@@ -141,7 +112,7 @@ impl<T: Compiled> Rule<T> {
                 _ => (0..groups).map(|group| self.pair_gradient(limit, field_pair, group)).collect(),
             })
             .collect();
-        let p = limit.features;
+        let p = limit.settings.n_features;
         let hidden = (0..groups).map(|group| {
             let mut moments = vec![T::zero(); p * p];
             for &node in self.groups.members(group) {
@@ -165,9 +136,10 @@ impl<T: Compiled> Rule<T> {
         else {
             return Vec::new();
         };
-        let couplings = Couplings { numbers: &work.numbers, offsets, slopes, means: &work.means };
+        let diagonal = limit.loss.diagonal();
+        let couplings = Couplings { numbers: &work.numbers, diagonal, offsets, slopes, means: &work.means };
         let rows = terms.weights(&couplings, &work.products);
-        let p = limit.features;
+        let p = limit.settings.n_features;
         let still = || QuadMotion { means: [(); 4].map(|()| vec![T::zero(); p]), rows: [[T::zero(); 4]; 4] };
         let mut entries: Vec<(usize, Vec<QuadMotion<T>>)> =
             rows.iter().map(|(entry, _)| (*entry, quadruples.iter().map(|_| still()).collect())).collect();
@@ -210,7 +182,7 @@ impl<T: Compiled> Rule<T> {
     /// A work space whose state and parameters move along the directions.
     fn lifted(&self, limit: &Limit<'_, T>, directions: &[Direction]) -> Result<Work<T, Dual<T>>, LimitError<T>> {
         let mut work: Work<T, Dual<T>> = self.work.with_numbers(limit, self.batches.as_ref());
-        let m = limit.neurons;
+        let m = limit.settings.n_neurons;
         work.state.q = self.work.state.q.iter().map(|&x| Dual::constant(x)).collect();
         work.state.r = self.work.state.r.iter().map(|&x| Dual::constant(x)).collect();
         for (k, &direction) in directions.iter().enumerate() {
@@ -249,7 +221,7 @@ impl<T: Compiled> Rule<T> {
     fn means_follow(
         &self,
         work: &Work<T, Dual<T>>,
-        factor: &crate::limit::fields::factor::Factor<T, Dual<T>>,
+        factor: &Factor<T, Dual<T>>,
         neuron: &dyn Fn(usize) -> usize,
     ) -> bool {
         factor.is_regular()
@@ -260,7 +232,7 @@ impl<T: Compiled> Rule<T> {
     }
 
     fn lift_planes(&self, limit: &Limit<'_, T>, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
-        let (p, m) = (limit.features, limit.neurons);
+        let (p, m) = (limit.settings.n_features, limit.settings.n_neurons);
         for (index, field_pair) in self.field_pairs.iter().enumerate() {
             if let PairNodes::Closed(form) = field_pair.nodes {
                 work.fill_closed(field_pair, index, form);
@@ -337,7 +309,7 @@ impl<T: Compiled> Rule<T> {
     }
 }
 
-impl<T: Compiled> Work<T, Dual<T>> {
+impl<T: Scalar> Work<T, Dual<T>> {
     /// Σ_l dQ_li c_l for every neuron i, with Q scaled as the hidden variables are; as slopes of zero.
     fn mean_motion(&self, c: &[T]) -> Vec<Dual<T>> {
         let m = self.out.n_neurons();

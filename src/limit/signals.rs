@@ -7,7 +7,7 @@
 //! products of P_ik = y_i¹ y_k². The quadratic penalty has offset 0 and slope 1.
 
 use crate::Scalar;
-use crate::limit::parameters::Numbers;
+use crate::limit::numbers::Numbers;
 use crate::numerics::dual::Number;
 
 /// Which function of the two fields.
@@ -63,7 +63,7 @@ pub(super) fn ordered(x: Signal, y: Signal) -> Product {
 /// A coefficient of a signal.
 #[derive(Debug, Clone, Copy)]
 enum Coefficient {
-    /// −1.
+    /// The diagonal of ∂F/∂C, −1 for the covariance loss.
     Loss,
     /// λ(offset + slope (1 − 1/B) M) of that entry of C.
     Rest((usize, usize)),
@@ -99,9 +99,11 @@ pub(super) struct NoiseTerms {
     exchangeable: bool,
 }
 
-/// What Λ's terms are multiplied by: offset and slope of ∂F/∂C, and M = E[y¹ y²ᵀ], m x m each.
+/// What Λ's terms are multiplied by: the diagonal of ∂F/∂C, its offset and slope off the diagonal, and M = E[y¹ y²ᵀ],
+/// m x m each.
 pub(super) struct Couplings<'a, T, N> {
     pub(super) numbers: &'a Numbers<N>,
+    pub(super) diagonal: T,
     pub(super) offsets: &'a [T],
     pub(super) slopes: &'a [T],
     pub(super) means: &'a [N],
@@ -228,7 +230,7 @@ impl NoiseTerms {
         let inverse = N::one() / numbers.batch;
         let at = |(i, k): (usize, usize)| i * self.neurons + k;
         let coefficient = |c: Coefficient| match c {
-            Coefficient::Loss => -N::one(),
+            Coefficient::Loss => N::constant(couplings.diagonal),
             Coefficient::Rest(entry) => {
                 let mean = ((N::one() - inverse) * couplings.means[at(entry)]).times(couplings.slopes[at(entry)]);
                 numbers.penalty_strength * (N::constant(couplings.offsets[at(entry)]) + mean)

@@ -1,19 +1,49 @@
-//! The typed builder of [`Model`]: parts that have no default are type parameters that start as [`Unset`].
+//! The typed builder of [`Model`]: parts that have no default are type parameters that start as a placeholder named by
+//! what is missing.
 
-use crate::Scalar;
-use crate::model::{
-    AugmentationNoise, Constraint, GradientPath, HiddenDistribution, L2, Model, ModelError, Nonlinearity, Penalty,
-    Quadratic, Regularizer,
+use super::check::quick_check;
+use super::{
+    AugmentationNoise, Constraint, CovarianceLoss, GradientPath, HiddenDistribution, L2, Loss, Model, ModelError,
+    Nonlinearity, Penalty, Quadratic, Regularizer, Settings,
 };
+use crate::Scalar;
 
-/// A part of a model that is still missing.
+/// The nonlinearity is missing: set it by [`ModelBuilder::nonlinearity`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Unset;
+pub struct MissingNonlinearity;
+
+/// The hidden law is missing: set it by [`ModelBuilder::hidden`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MissingHidden;
+
+/// The noise is missing: set it by [`ModelBuilder::noise`]; there is [`NoNoise`](super::NoNoise).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MissingNoise;
+
+/// The learning rate is missing: set it by [`ModelBuilder::learning_rate`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MissingLearningRate;
+
+/// A learning rate that has been set: the scalar of the model.
+#[diagnostic::on_unimplemented(
+    message = "the learning rate of the model is missing",
+    label = "set it with `.learning_rate(..)` before `.build()`"
+)]
+pub trait LearningRate<T: Scalar> {
+    /// The number.
+    fn value(self) -> T;
+}
+
+impl<T: Scalar> LearningRate<T> for T {
+    fn value(self) -> T {
+        self
+    }
+}
 
 /// Builds a [`Model`].
 ///
-/// Four parts have no default, and `build` does not exist before they are there: the nonlinearity, the hidden law,
-/// the noise and the learning rate.
+/// Four parts have no default, and `build` does not compile before they are there: the nonlinearity, the hidden law,
+/// the noise and the learning rate. Setters set; numbers are checked once, by [`build`](Self::build).
 ///
 /// ```compile_fail
 /// # // The nonlinearity is missing.
@@ -57,23 +87,37 @@ pub struct Unset;
 /// | [`n_neurons`](Self::n_neurons) | m | 1 |
 /// | [`batch_size`](Self::batch_size) | B | 1 |
 /// | [`background_std`](Self::background_std) | η | 1 |
-/// | [`penalty_strength`](Self::penalty_strength) | λ | 0: no penalty |
-/// | [`penalty`](Self::penalty) | g | [`Quadratic`] |
+/// | [`loss`](Self::loss) | F | [`CovarianceLoss`] |
+/// | [`penalty_strength`](ModelBuilder::penalty_strength) | λ of the covariance loss | 0: no penalty |
+/// | [`penalty`](ModelBuilder::penalty) | g of the covariance loss | [`Quadratic`] |
 /// | [`constraint`](Self::constraint) | - | [`Constraint::None`] |
 /// | [`gradient_path`](Self::gradient_path) | - | [`GradientPath::BothViews`] |
 #[derive(Debug, Clone)]
-pub struct ModelBuilder<S = Unset, H = Unset, A = Unset, R = Unset, T = f64, G = L2, P = Quadratic> {
+pub struct ModelBuilder<
+    S = MissingNonlinearity,
+    H = MissingHidden,
+    A = MissingNoise,
+    R = MissingLearningRate,
+    T = f64,
+    G = L2,
+    L = CovarianceLoss<Quadratic, T>,
+> {
     nonlinearity: S,
     hidden: H,
     noise: A,
     learning_rate: R,
-    weight_decay: Option<T>,
     regularizer: G,
-    penalty: P,
-    neurons: usize,
+    loss: L,
+    numbers: Numbers<T>,
+}
+
+/// Everything that keeps its type while a model is built.
+#[derive(Debug, Clone, Copy)]
+struct Numbers<T> {
+    weight_decay: T,
+    background_std: T,
+    n_neurons: usize,
     batch_size: usize,
-    penalty_strength: Option<T>,
-    background_std: Option<T>,
     constraint: Constraint,
     gradient_path: GradientPath,
 }
@@ -87,202 +131,211 @@ impl Model {
 
     /// A builder in the precision T, as in `Model::builder_in::<f32>()`.
     #[must_use]
-    pub fn builder_in<T: Scalar>() -> ModelBuilder<Unset, Unset, Unset, Unset, T> {
+    pub fn builder_in<T: Scalar>()
+    -> ModelBuilder<MissingNonlinearity, MissingHidden, MissingNoise, MissingLearningRate, T> {
         ModelBuilder {
-            nonlinearity: Unset,
-            hidden: Unset,
-            noise: Unset,
-            learning_rate: Unset,
-            weight_decay: None,
+            nonlinearity: MissingNonlinearity,
+            hidden: MissingHidden,
+            noise: MissingNoise,
+            learning_rate: MissingLearningRate,
             regularizer: L2,
-            penalty: Quadratic,
-            neurons: 1,
-            batch_size: 1,
-            penalty_strength: None,
-            background_std: None,
-            constraint: Constraint::None,
-            gradient_path: GradientPath::BothViews,
+            loss: CovarianceLoss::default(),
+            numbers: Numbers {
+                weight_decay: T::zero(),
+                background_std: T::one(),
+                n_neurons: 1,
+                batch_size: 1,
+                constraint: Constraint::None,
+                gradient_path: GradientPath::BothViews,
+            },
+        }
+    }
+}
+
+impl<T: Scalar, S, H, A, G, L> Model<T, S, H, A, G, L> {
+    /// A builder with everything set as in this model, to change some of it.
+    ///
+    /// ```
+    /// use contrastive_dynamics::prelude::*;
+    /// let hidden = Independent::new([Law::two_point(2.25)?])?;
+    /// let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.3).build()?;
+    /// let faster = model.to_builder().learning_rate(0.6).build()?;
+    /// assert_eq!(faster.learning_rate(), 0.6);
+    /// # Ok::<(), ModelError>(())
+    /// ```
+    #[must_use]
+    pub fn to_builder(&self) -> ModelBuilder<S, H, A, T, T, G, L>
+    where
+        S: Clone,
+        H: Clone,
+        A: Clone,
+        G: Clone,
+        L: Clone,
+    {
+        let Settings { learning_rate, weight_decay, background_std, .. } = self.settings;
+        let Settings { n_neurons, batch_size, constraint, gradient_path, .. } = self.settings;
+        ModelBuilder {
+            nonlinearity: self.nonlinearity.clone(),
+            hidden: self.hidden.clone(),
+            noise: self.noise.clone(),
+            learning_rate,
+            regularizer: self.regularizer.clone(),
+            loss: self.loss.clone(),
+            numbers: Numbers { weight_decay, background_std, n_neurons, batch_size, constraint, gradient_path },
         }
     }
 }
 
 // Struct update cannot change type parameters, so the setters of typed parts spell the fields out once, here.
 macro_rules! typed_setter {
-    ($(#[$doc:meta])* $field:ident: $new:ident => $out:ty, { $($rest:ident),* }) => {
+    ($(#[$doc:meta])* $field:ident: $new:ident: $bound:path => $out:ty, { $($rest:ident),* }) => {
         $(#[$doc])*
         #[must_use]
-        pub fn $field<$new>(self, $field: $new) -> $out {
+        pub fn $field<$new: $bound>(self, $field: $new) -> $out {
             ModelBuilder { $field, $($rest: self.$rest),* }
         }
     };
 }
 
-impl<S, H, A, R, T: Scalar, G, P> ModelBuilder<S, H, A, R, T, G, P> {
+impl<S, H, A, R, T: Scalar, G, L> ModelBuilder<S, H, A, R, T, G, L> {
     typed_setter!(
         /// The nonlinearity σ: any [`Nonlinearity`].
-        nonlinearity: X => ModelBuilder<X, H, A, R, T, G, P>,
-        { hidden, noise, learning_rate, weight_decay, regularizer, penalty, neurons, batch_size, penalty_strength,
-          background_std, constraint, gradient_path }
+        nonlinearity: X: Nonlinearity<T> => ModelBuilder<X, H, A, R, T, G, L>,
+        { hidden, noise, learning_rate, regularizer, loss, numbers }
     );
     typed_setter!(
         /// The law of the hidden variables: any [`HiddenDistribution`]. Its dimension is the number of features.
-        hidden: X => ModelBuilder<S, X, A, R, T, G, P>,
-        { nonlinearity, noise, learning_rate, weight_decay, regularizer, penalty, neurons, batch_size,
-          penalty_strength, background_std, constraint, gradient_path }
+        hidden: X: HiddenDistribution<T> => ModelBuilder<S, X, A, R, T, G, L>,
+        { nonlinearity, noise, learning_rate, regularizer, loss, numbers }
     );
     typed_setter!(
         /// The augmentation noise: any [`AugmentationNoise`].
-        noise: X => ModelBuilder<S, H, X, R, T, G, P>,
-        { nonlinearity, hidden, learning_rate, weight_decay, regularizer, penalty, neurons, batch_size,
-          penalty_strength, background_std, constraint, gradient_path }
+        noise: X: AugmentationNoise<T> => ModelBuilder<S, H, X, R, T, G, L>,
+        { nonlinearity, hidden, learning_rate, regularizer, loss, numbers }
     );
     typed_setter!(
         /// The regulariser φ: any [`Regularizer`]. It acts with the strength [`weight_decay`](Self::weight_decay).
-        regularizer: X => ModelBuilder<S, H, A, R, T, X, P>,
-        { nonlinearity, hidden, noise, learning_rate, weight_decay, penalty, neurons, batch_size, penalty_strength,
-          background_std, constraint, gradient_path }
+        regularizer: X: Regularizer<T> => ModelBuilder<S, H, A, R, T, X, L>,
+        { nonlinearity, hidden, noise, learning_rate, loss, numbers }
     );
     typed_setter!(
-        /// The penalty g: any [`Penalty`]. It acts with the strength [`penalty_strength`](Self::penalty_strength).
-        penalty: X => ModelBuilder<S, H, A, R, T, G, X>,
-        { nonlinearity, hidden, noise, learning_rate, weight_decay, regularizer, neurons, batch_size,
-          penalty_strength, background_std, constraint, gradient_path }
+        /// The loss F: any [`Loss`]. It replaces the covariance loss, with its penalty.
+        loss: X: Loss<T> => ModelBuilder<S, H, A, R, T, G, X>,
+        { nonlinearity, hidden, noise, learning_rate, regularizer, numbers }
     );
 
     /// The learning rate τ > 0: a step moves w_i by −τ ∂F/∂w_i, with ∂F/∂w_i of order 1/√N per sample.
     #[must_use]
-    pub fn learning_rate(self, learning_rate: T) -> ModelBuilder<S, H, A, T, T, G, P> {
-        ModelBuilder {
-            learning_rate,
-            nonlinearity: self.nonlinearity,
-            hidden: self.hidden,
-            noise: self.noise,
-            weight_decay: self.weight_decay,
-            regularizer: self.regularizer,
-            penalty: self.penalty,
-            neurons: self.neurons,
-            batch_size: self.batch_size,
-            penalty_strength: self.penalty_strength,
-            background_std: self.background_std,
-            constraint: self.constraint,
-            gradient_path: self.gradient_path,
-        }
+    pub fn learning_rate(self, learning_rate: T) -> ModelBuilder<S, H, A, T, T, G, L> {
+        let Self { nonlinearity, hidden, noise, regularizer, loss, numbers, .. } = self;
+        ModelBuilder { nonlinearity, hidden, noise, learning_rate, regularizer, loss, numbers }
     }
 
     /// The weight decay γ ≥ 0: a step moves w_i by −(τ/N) γ φ(w_i). Default 0.
     #[must_use]
     pub fn weight_decay(mut self, weight_decay: T) -> Self {
-        self.weight_decay = Some(weight_decay);
+        self.numbers.weight_decay = weight_decay;
         self
     }
 
     /// The number m ≥ 1 of neurons. Default 1.
     #[must_use]
-    pub fn n_neurons(mut self, neurons: usize) -> Self {
-        self.neurons = neurons;
+    pub fn n_neurons(mut self, n_neurons: usize) -> Self {
+        self.numbers.n_neurons = n_neurons;
         self
     }
 
     /// The batch size B ≥ 1. Default 1.
     #[must_use]
     pub fn batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
-        self
-    }
-
-    /// The penalty strength λ ≥ 0. Default 0.
-    #[must_use]
-    pub fn penalty_strength(mut self, penalty_strength: T) -> Self {
-        self.penalty_strength = Some(penalty_strength);
+        self.numbers.batch_size = batch_size;
         self
     }
 
     /// The standard deviation η ≥ 0 of each background coordinate. Default 1.
     #[must_use]
     pub fn background_std(mut self, background_std: T) -> Self {
-        self.background_std = Some(background_std);
+        self.numbers.background_std = background_std;
         self
     }
 
     /// The constraint on the weights. Default none.
     #[must_use]
     pub fn constraint(mut self, constraint: Constraint) -> Self {
-        self.constraint = constraint;
+        self.numbers.constraint = constraint;
         self
     }
 
     /// Which views the gradient flows through. Default both.
     #[must_use]
     pub fn gradient_path(mut self, gradient_path: GradientPath) -> Self {
-        self.gradient_path = gradient_path;
+        self.numbers.gradient_path = gradient_path;
         self
     }
-}
 
-impl<S, H, A, T, G, P> ModelBuilder<S, H, A, T, T, G, P>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-{
     /// Checks every number and makes the model.
     ///
     /// # Errors
     /// One variant of [`ModelError`] for each part that is out of range: [`ModelError::LearningRate`] (τ > 0),
     /// [`ModelError::WeightDecay`] (γ ≥ 0), [`ModelError::PenaltyStrength`] (λ ≥ 0), [`ModelError::BackgroundStd`]
     /// (η ≥ 0), [`ModelError::Neurons`] (m ≥ 1), [`ModelError::BatchSize`] (B ≥ 1), [`ModelError::NoFeatures`]
-    /// (p ≥ 1), and [`ModelError::AnisotropicNoise`] for a non-Gaussian noise with K^f ≠ K^b. NaN and infinities are
-    /// out of every range.
-    pub fn build(self) -> Result<Model<T, S, H, A, G, P>, ModelError> {
-        let learning_rate = self.learning_rate;
-        let weight_decay = self.weight_decay.unwrap_or(T::zero());
-        let penalty_strength = self.penalty_strength.unwrap_or(T::zero());
-        let background_std = self.background_std.unwrap_or(T::one());
-        let features = self.hidden.dimension();
-        let at_least_zero = |x: T| x >= T::zero() && x.is_finite();
-        if !(learning_rate > T::zero() && learning_rate.is_finite()) {
-            return Err(ModelError::LearningRate { value: learning_rate.as_f64() });
-        }
-        if !at_least_zero(weight_decay) {
-            return Err(ModelError::WeightDecay { value: weight_decay.as_f64() });
-        }
-        if !at_least_zero(penalty_strength) {
-            return Err(ModelError::PenaltyStrength { value: penalty_strength.as_f64() });
-        }
-        if !at_least_zero(background_std) {
-            return Err(ModelError::BackgroundStd { value: background_std.as_f64() });
-        }
-        if self.neurons == 0 {
-            return Err(ModelError::Neurons { value: self.neurons });
-        }
-        if self.batch_size == 0 {
-            return Err(ModelError::BatchSize { value: self.batch_size });
-        }
-        if features == 0 {
-            return Err(ModelError::NoFeatures);
-        }
+    /// (p ≥ 1), [`ModelError::AnisotropicNoise`] for a non-Gaussian noise with K^f ≠ K^b, whatever the loss's own
+    /// check finds, and [`ModelError::Disagreement`] for a part that is seen, without samples, to disagree with itself
+    /// (a derivative, a parity, moments: [`check`](super::check) looks closer). NaN and infinities are out of every range.
+    pub fn build(self) -> Result<Model<T, S, H, A, G, L>, ModelError>
+    where
+        S: Nonlinearity<T>,
+        H: HiddenDistribution<T>,
+        A: AugmentationNoise<T>,
+        R: LearningRate<T>,
+        G: Regularizer<T>,
+        L: Loss<T>,
+    {
+        let Numbers { weight_decay, background_std, n_neurons, batch_size, constraint, gradient_path } = self.numbers;
+        let settings = Settings {
+            n_features: self.hidden.dimension(),
+            n_neurons,
+            batch_size,
+            learning_rate: self.learning_rate.value(),
+            weight_decay,
+            background_std,
+            constraint,
+            gradient_path,
+        };
+        settings.check()?;
+        self.loss.check(n_neurons, batch_size)?;
         if !self.noise.is_gaussian() && self.noise.feature_covariance() != self.noise.background_covariance() {
             return Err(ModelError::AnisotropicNoise);
         }
-        Ok(Model {
+        let model = Model {
             nonlinearity: self.nonlinearity,
             hidden: self.hidden,
             noise: self.noise,
             regularizer: self.regularizer,
-            penalty: self.penalty,
-            features,
-            neurons: self.neurons,
-            batch_size: self.batch_size,
-            learning_rate,
-            weight_decay,
-            penalty_strength,
-            background_std,
-            constraint: self.constraint,
-            gradient_path: self.gradient_path,
-        })
+            loss: self.loss,
+            settings,
+        };
+        match quick_check(&model) {
+            None => Ok(model),
+            Some(disagreement) => Err(ModelError::Disagreement(Box::new(disagreement))),
+        }
+    }
+}
+
+impl<S, H, A, R, T: Scalar, G, P> ModelBuilder<S, H, A, R, T, G, CovarianceLoss<P, T>> {
+    /// The penalty g of the covariance loss: any [`Penalty`]. It acts with the strength
+    /// [`penalty_strength`](Self::penalty_strength).
+    #[must_use]
+    pub fn penalty<X: Penalty<T>>(self, penalty: X) -> ModelBuilder<S, H, A, R, T, G, CovarianceLoss<X, T>> {
+        let Self { nonlinearity, hidden, noise, learning_rate, regularizer, loss, numbers } = self;
+        let loss = loss.with_penalty(penalty);
+        ModelBuilder { nonlinearity, hidden, noise, learning_rate, regularizer, loss, numbers }
+    }
+
+    /// The penalty strength λ ≥ 0 of the covariance loss. Default 0.
+    #[must_use]
+    pub fn penalty_strength(self, strength: T) -> Self {
+        Self { loss: self.loss.with_strength(strength), ..self }
     }
 }
 
@@ -300,7 +353,7 @@ mod tests {
     fn defaults_are_those_documented() {
         let model = builder().build().unwrap();
         assert_eq!((model.n_neurons(), model.batch_size(), model.n_features()), (1, 1, 1));
-        assert_eq!((model.weight_decay(), model.penalty_strength(), model.background_std()), (0.0, 0.0, 1.0));
+        assert_eq!((model.weight_decay(), model.loss().strength(), model.background_std()), (0.0, 0.0, 1.0));
         assert_eq!((model.constraint(), model.gradient_path()), (Constraint::None, GradientPath::BothViews));
     }
 

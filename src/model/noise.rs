@@ -1,7 +1,8 @@
 //! Augmentation noise (theory §1): the pair (s¹, s²) that makes two views of one sample.
 //!
-//! In: the 2 x 2 covariance over views, the trait [`AugmentationNoise`] and its implementations. Out: the background
-//! a of the data, which belongs to the model.
+//! Covers the 2 x 2 covariance over views, the trait [`AugmentationNoise`] and its implementations. Not here: the
+//! background a of the data, which belongs to the model, and the comparison of what a noise says with what it draws (see
+//! [`check_noise`](crate::model::check_noise)).
 
 use rand::Rng;
 
@@ -96,9 +97,10 @@ impl<T: Scalar> ViewCovariance<T> {
         })
     }
 
-    /// The covariance of that correlation and the same variances.
-    pub(crate) fn with_correlation(self, correlation: T) -> Self {
-        Self { v12: correlation * self.v11.sqrt() * self.v22.sqrt(), ..self }
+    /// The covariance of that correlation and the same variances; `None` where one of them is zero.
+    pub(crate) fn with_correlation(self, correlation: T) -> Option<Self> {
+        let varied = self.v11 > T::zero() && self.v22 > T::zero();
+        varied.then(|| Self { v12: correlation * self.v11.sqrt() * self.v22.sqrt(), ..self })
     }
 
     /// Whether the two views have equal variances, so that they can be exchanged.
@@ -122,6 +124,42 @@ impl<T: Scalar> ViewCovariance<T> {
 /// features and [`background_covariance`](Self::background_covariance) K^b in the background. A noise that is not
 /// Gaussian must be isotropic (K^f = K^b); then its law enters a simulation at finite N but, by the central limit
 /// theorem, not the limit.
+///
+/// # A noise of your own
+/// Required are the two covariances and whether the noise is Gaussian. One that is not overrides
+/// [`sample`](Self::sample), whose default draws Gaussian pairs. [`check_noise`](crate::model::check_noise) compares the
+/// draws with both.
+///
+/// ```
+/// use contrastive_dynamics::model::{AugmentationNoise, ViewCovariance, check_noise};
+/// use contrastive_dynamics::rand::Rng;
+///
+/// /// View 2 is moved by ±1, view 1 is not.
+/// struct OneSided;
+///
+/// impl AugmentationNoise for OneSided {
+///     fn feature_covariance(&self) -> ViewCovariance {
+///         ViewCovariance::new(0.0, 0.0, 1.0).unwrap_or(ViewCovariance::zero())
+///     }
+///     fn background_covariance(&self) -> ViewCovariance {
+///         self.feature_covariance()
+///     }
+///     fn is_gaussian(&self) -> bool {
+///         false
+///     }
+///     fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> [f64; 2] {
+///         [0.0, if rng.next_u32() >> 31 == 0 { 1.0 } else { -1.0 }]
+///     }
+/// }
+///
+/// assert!(check_noise(&OneSided).is_empty());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an augmentation noise in `{T}`",
+    label = "not an `AugmentationNoise<{T}>`",
+    note = "no noise is `NoNoise`; Gaussian noise of a variance is `GaussianNoise::independent(variance)?`",
+    note = "a noise of your own implements `AugmentationNoise`: two covariances, `is_gaussian`, and `sample` unless it is"
+)]
 pub trait AugmentationNoise<T: Scalar = f64>: Send + Sync {
     /// K^f: covariance over views of the noise along each feature.
     fn feature_covariance(&self) -> ViewCovariance<T>;

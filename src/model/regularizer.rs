@@ -1,14 +1,29 @@
 //! Weight decay φ (theory §1): the step −(τ/N) γ φ(w), component by component.
 //!
-//! In: the trait [`Regularizer`], the compile-time marker [`LinearRegularizer`] of those under which the moments
-//! close (theory §5), and the usual choices.
+//! Covers the trait [`Regularizer`], the compile-time marker [`LinearRegularizer`] of those under which the moments
+//! close (theory §5), and the usual choices. Not here: the strength γ, which belongs to the model, and the comparison of
+//! what a regulariser says with its φ (see [`check_regularizer`](crate::model::check_regularizer)).
 
 use crate::Scalar;
 use crate::model::ModelError;
 
 /// A regulariser, given by φ, the derivative of the penalty on one weight.
 ///
-/// A closure φ becomes one in [`RegularizerFunction`].
+/// # A function of your own
+/// Nothing takes the derivative of φ, so φ alone is enough: `RegularizerFunction(phi)` (a bare closure cannot be a
+/// regulariser, because references to regularisers are). A type of yours that knows more of φ implements the trait.
+/// [`check_regularizer`](crate::model::check_regularizer) compares what it says with φ.
+///
+/// ```
+/// use contrastive_dynamics::model::{Regularizer, RegularizerFunction};
+/// let cubic = RegularizerFunction(|w: f64| w * w * w);
+/// assert_eq!(cubic.apply(2.0), 8.0);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a regulariser in `{T}`",
+    label = "not a `Regularizer<{T}>`",
+    note = "of a function of your own wrap φ: `RegularizerFunction(phi)`, or implement `Regularizer`"
+)]
 pub trait Regularizer<T: Scalar = f64>: Send + Sync {
     /// φ(w).
     fn apply(&self, w: T) -> T;
@@ -26,9 +41,20 @@ pub trait Regularizer<T: Scalar = f64>: Send + Sync {
 }
 
 /// A linear regulariser, φ(w) = slope·w: the only kind under which the order parameters obey a closed ODE.
+///
+/// Implementing it is the promise; nothing is required. [`check_linear_regularizer`](crate::model::check_linear_regularizer)
+/// looks whether it is kept.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not linear: under it the order parameters obey no closed ODE",
+    label = "φ(w) is not known to be slope·w",
+    note = "under L1, or any other φ that is not linear, use `pde::particles` or `CompressedSgd`",
+    note = "a linear φ of your own implements `LinearRegularizer`, which requires no method"
+)]
 pub trait LinearRegularizer<T: Scalar = f64>: Regularizer<T> {
-    /// The slope of φ.
-    fn slope(&self) -> T;
+    /// The slope of φ. The default is φ(1).
+    fn slope(&self) -> T {
+        self.apply(T::one())
+    }
 }
 
 impl<T: Scalar, G: Regularizer<T> + ?Sized> Regularizer<T> for &G {
@@ -50,7 +76,7 @@ impl<T: Scalar, G: LinearRegularizer<T> + ?Sized> LinearRegularizer<T> for &G {
     }
 }
 
-/// A function φ as a regulariser.
+/// A function φ of your own as a regulariser; see [`Regularizer`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RegularizerFunction<F>(
     /// φ.
@@ -81,11 +107,7 @@ impl<T: Scalar> Regularizer<T> for L2 {
     }
 }
 
-impl<T: Scalar> LinearRegularizer<T> for L2 {
-    fn slope(&self) -> T {
-        T::one()
-    }
-}
+impl<T: Scalar> LinearRegularizer<T> for L2 {}
 
 /// L1: φ(w) = sign w, with φ(0) = 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

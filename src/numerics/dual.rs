@@ -42,6 +42,13 @@ pub(crate) trait Number<T: Scalar>:
     #[must_use]
     fn map(self, value: T, derivative: T) -> Self;
 
+    /// The derivative along a direction; 0 where none is carried.
+    fn slope(&self, direction: usize) -> T;
+
+    /// A number with these derivatives, where they are carried.
+    #[must_use]
+    fn with_slopes(value: T, slopes: Lanes<T>) -> Self;
+
     /// Whether every derivative is zero to rounding, beside those of `scale`.
     fn is_stationary(&self, scale: &Self) -> bool;
 
@@ -80,6 +87,14 @@ impl<T: Scalar> Number<T> for T {
         value
     }
     #[inline(always)]
+    fn slope(&self, _direction: usize) -> T {
+        T::zero()
+    }
+    #[inline(always)]
+    fn with_slopes(value: T, _slopes: Lanes<T>) -> Self {
+        value
+    }
+    #[inline(always)]
     fn is_stationary(&self, _scale: &Self) -> bool {
         true
     }
@@ -110,6 +125,14 @@ impl<T: Scalar> Number<T> for Dual<T> {
     #[inline(always)]
     fn map(self, value: T, derivative: T) -> Self {
         Self { value, slopes: self.slopes * Lanes::splat(derivative) }
+    }
+    #[inline(always)]
+    fn slope(&self, direction: usize) -> T {
+        self.slopes.0[direction]
+    }
+    #[inline(always)]
+    fn with_slopes(value: T, slopes: Lanes<T>) -> Self {
+        Self { value, slopes }
     }
     fn is_stationary(&self, scale: &Self) -> bool {
         let largest = scale.slopes.0.iter().fold(scale.value.abs(), |most, x| most.max(x.abs()));

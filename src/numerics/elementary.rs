@@ -2,7 +2,7 @@
 //! instructions and every instruction set gives the same bits. Accurate to a few units in the last place (tested
 //! against the scalar library in this file).
 //!
-//! In: pairs (σ, σ') of the activations that need an exponential. All work is in double precision; `f32` slices are
+//! Covers pairs (σ, σ') of the activations that need an exponential. All work is in double precision; `f32` slices are
 //! widened and rounded once.
 
 use crate::Scalar;

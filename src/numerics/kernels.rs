@@ -1,6 +1,6 @@
 //! The loops of length N, and of length 2B, that simulators and particles are made of.
 //!
-//! In: drawing normals, scalar products, and sums of columns, on plain slices. Sums are split over a fixed number of
+//! Covers drawing normals, scalar products, and sums of columns, on plain slices. Sums are split over a fixed number of
 //! accumulators, so results are the same bits on every instruction set; callers choose that set by
 //! [`dispatch`](crate::numerics::lanes::dispatch).
 

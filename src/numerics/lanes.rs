@@ -1,6 +1,6 @@
 //! A few numbers side by side, so that loops over them become vector instructions without intrinsics.
 //!
-//! In: element-wise arithmetic on arrays of fixed width, and [`dispatch`], which compiles a closure for the widest
+//! Covers element-wise arithmetic on arrays of fixed width, and [`dispatch`], which compiles a closure for the widest
 //! instruction set of the machine at run time. Sums are kept per lane and added in one order, so results are the
 //! same bits on every instruction set.
 

@@ -1,7 +1,7 @@
-//! Owen-scrambled Sobol points mapped to the standard normal law (theory §9): for averages over many dimensions.
+//! Owen-scrambled Sobol points (theory §9): for averages over many dimensions.
 //!
-//! The points are frozen once they are made, so what they compute is a smooth function of the state. Points:
-//! B. Burley, Practical Hash-based Owen Scrambling, J. Comput. Graph. Tech. 9 (2020).
+//! Covers the points in the unit cube. Not here: their map to normal variables (see [`crate::numerics::normal`]).
+//! The points are frozen once they are made, so what they compute is a smooth function of the state. Points: B. Burley, Practical Hash-based Owen Scrambling, J. Comput. Graph. Tech. 9 (2020).
 
 /// The most points of one sequence.
 const MOST_POINTS: usize = 1 << 16;
@@ -21,35 +21,10 @@ pub(crate) fn uniform(index: usize, dimension: usize, scramble: u32) -> f64 {
     f64::from(sobol_burley::sample(index, dimension, seed)) + f64::powi(0.5, 25)
 }
 
-/// The quantile function of the standard normal law, to about 1e-14.
-pub(crate) fn normal_quantile(u: f64) -> f64 {
-    let tail = u.min(1.0 - u);
-    // Abramowitz and Stegun 26.2.23, good to 4.5e-4, then Halley's method on the distribution function.
-    let t = (-2.0 * tail.ln()).sqrt();
-    let ratio =
-        (2.515_517 + t * (0.802_853 + t * 0.010_328)) / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)));
-    let mut z = t - ratio;
-    for _ in 0..2 {
-        let excess = 0.5 * libm::erfc(z * std::f64::consts::FRAC_1_SQRT_2) - tail;
-        let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
-        let newton = excess / density;
-        z += newton / (1.0 - 0.5 * z * newton);
-    }
-    if u < 0.5 { -z } else { z }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_invert_the_distribution_function() {
-        for u in [1e-7, 1e-3, 0.02, 0.3, 0.5, 0.77, 0.999, 1.0 - 1e-7] {
-            let z = normal_quantile(u);
-            let back = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
-            assert!((back - u).abs() < 1e-14 + 1e-13 * u.min(1.0 - u), "{u}: {back}");
-        }
-    }
+    use crate::numerics::normal::normal_quantile;
 
     #[test]
     fn points_integrate_a_smooth_function_much_better_than_chance() {

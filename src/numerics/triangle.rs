@@ -1,7 +1,7 @@
 //! Small factors V with V Vᵀ given, for singular matrices too: what a covariance of the weights or of the errors is
 //! multiplied by.
 //!
-//! In: the factor of A Aᵀ from the rows of A, without squaring them, and the pivoted Cholesky factor of a covariance.
+//! Covers the factor of A Aᵀ from the rows of A, without squaring them, and the pivoted Cholesky factor of a covariance.
 //! Matrices are slices, m x m by rows; a factor of rank k has k columns, and zeros beyond.
 
 use crate::Scalar;

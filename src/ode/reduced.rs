@@ -8,9 +8,7 @@ use nalgebra::DMatrix;
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::limit::{Assembled, Limit, LimitError, Moving, Parameter, Rule};
-use crate::model::{
-    AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
-};
+use crate::model::{Constraint, LinearRegularizer, Spec};
 use crate::numerics::dual::Number;
 use crate::ode::{OdeSystem, Solver};
 use crate::state::OrderParameters;
@@ -59,14 +57,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     ///
     /// # Errors
     /// As [`Limit::new`].
-    pub fn new<S, H, A, G, P>(model: &'a Model<T, S, H, A, G, P>) -> Result<Self, LimitError<T>>
-    where
-        S: Nonlinearity<T>,
-        H: HiddenDistribution<T>,
-        A: AugmentationNoise<T>,
-        G: LinearRegularizer<T>,
-        P: Penalty<T>,
-    {
+    pub fn new<M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>>(model: &'a M) -> Result<Self, LimitError<T>> {
         Ok(Self {
             limit: Limit::new(model)?,
             weight_decay: model.weight_decay(),

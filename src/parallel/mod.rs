@@ -1,14 +1,141 @@
-//! Many things at once, in order.
+//! Many independent things at once: an ordered map over a range of numbers, wherever it runs.
+//!
+//! Covers the trait [`Executor`] and its two implementations here, [`Serial`] and, with the feature `parallel`,
+//! `Threads`. It is the one place that knows rayon. Not here: what is mapped (see [`crate::ensemble`] and
+//! [`crate::stability`]).
 
-/// What `record` makes of every number of the range, in order.
-#[cfg(feature = "parallel")]
-pub(crate) fn records<R: Send>(range: std::ops::Range<u64>, record: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
-    use rayon::iter::{IntoParallelIterator, ParallelIterator};
-    range.into_par_iter().map(record).collect()
+mod chunks;
+
+pub(crate) use chunks::{each_chunk, each_numbered};
+
+use std::ops::{ControlFlow, Range};
+
+/// Runs many independent pieces of work, each known by a number, and gives their results back in the order of the
+/// numbers.
+///
+/// Whoever implements it may run the pieces anywhere and in any order. What is made of the results depends on their order
+/// alone, which is fixed: so every executor gives the same bits.
+///
+/// ```
+/// use contrastive_dynamics::parallel::{Executor, Serial};
+/// assert_eq!(Serial.map(0..4, &|k| k * k), [0, 1, 4, 9]);
+/// ```
+pub trait Executor: Sync {
+    /// Calls `work` with every number of the range and hands the results to `consume` in the order of the numbers. After
+    /// [`ControlFlow::Break`] nothing more is consumed, and work that has not begun is left undone.
+    fn for_each<R: Send>(
+        &self,
+        range: Range<u64>,
+        work: &(impl Fn(u64) -> R + Sync),
+        consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
+    );
+
+    /// The results of `work` for every number of the range, in order.
+    fn map<R: Send>(&self, range: Range<u64>, work: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
+        let mut results = Vec::new();
+        self.for_each(range, work, &mut |_, result| {
+            results.push(result);
+            ControlFlow::Continue(())
+        });
+        results
+    }
 }
 
-/// What `record` makes of every number of the range, in order.
+impl<X: Executor> Executor for &X {
+    fn for_each<R: Send>(
+        &self,
+        range: Range<u64>,
+        work: &(impl Fn(u64) -> R + Sync),
+        consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
+    ) {
+        (**self).for_each(range, work, consume);
+    }
+}
+
+/// One piece of work after the other, on the calling thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Serial;
+
+impl Executor for Serial {
+    fn for_each<R: Send>(
+        &self,
+        range: Range<u64>,
+        work: &(impl Fn(u64) -> R + Sync),
+        consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
+    ) {
+        for index in range {
+            if consume(index, work(index)).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+/// Over the threads of the current rayon pool, in bounded memory.
+#[cfg(feature = "parallel")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Threads;
+
+#[cfg(feature = "parallel")]
+impl Executor for Threads {
+    fn for_each<R: Send>(
+        &self,
+        range: Range<u64>,
+        work: &(impl Fn(u64) -> R + Sync),
+        consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
+    ) {
+        use rayon::iter::{IntoParallelIterator, ParallelIterator};
+        let mut first = range.start;
+        while first < range.end {
+            let last = range.end.min(first.saturating_add(IN_FLIGHT));
+            let results: Vec<R> = (first..last).into_par_iter().map(work).collect();
+            for (index, result) in (first..).zip(results) {
+                if consume(index, result).is_break() {
+                    return;
+                }
+            }
+            first = last;
+        }
+    }
+}
+
+/// Pieces of work in flight at once: enough for any number of threads, few enough that their results fit into memory.
+#[cfg(feature = "parallel")]
+const IN_FLIGHT: u64 = 1024;
+
+/// The executor of this machine: over threads with the feature `parallel`, else on the calling thread.
+#[cfg(feature = "parallel")]
+pub type Local = Threads;
+
+/// The executor of this machine: over threads with the feature `parallel`, else on the calling thread.
 #[cfg(not(feature = "parallel"))]
-pub(crate) fn records<R>(range: std::ops::Range<u64>, record: &impl Fn(u64) -> R) -> Vec<R> {
-    range.map(record).collect()
+pub type Local = Serial;
+
+/// The results of `work` for every number of the range, in order, by the executor of this machine.
+pub(crate) fn records<R: Send>(range: Range<u64>, work: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
+    Local::default().map(range, work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn squares(executor: &impl Executor) {
+        let work = |k: u64| k * k;
+        assert_eq!(executor.map(5..3000, &work), (5..3000).map(work).collect::<Vec<_>>());
+        assert!(executor.map(7..7, &work).is_empty());
+        let mut seen = Vec::new();
+        executor.for_each(0..5000, &work, &mut |index, square| {
+            seen.push((index, square));
+            if index == 1500 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(seen, (0..=1500).map(|k| (k, k * k)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn results_come_in_order_and_stop_when_told() {
+        squares(&Serial);
+        squares(&Local::default());
+        squares(&&Serial);
+    }
 }

@@ -1,7 +1,7 @@
 //! The Box-Muller transform of whole blocks: two uniform numbers give √(−2 ln u) (cos θ, sin θ), two standard normals.
 //!
-//! In: one block of normals from the next rounds of the lanes, in double precision (two rounds) and in single precision
-//! (one). Out: blocks that are used in part (see [`crate::random::lane_rng`]).
+//! Covers one block of normals from the next rounds of the lanes, in double precision (two rounds) and in single precision
+//! (one). Not here: blocks that are used in part (see [`crate::random::lane_rng`]).
 //!
 //! A transform is a few loops over the lanes, so that one's divisions and square roots overlap with the next one's
 //! polynomials; in a single loop they would wait for each other. Loops read and write scratch arrays that alias

@@ -1,8 +1,8 @@
 //! The elementary functions of the Box-Muller transform: free of branches, tables and fused operations, so that loops
 //! over them become vector instructions and every instruction set gives the same bits.
 //!
-//! In: −2 ln u on (0, 1] in two halves, and cosine and sine of angles within π/4, in double and in single precision,
-//! accurate to the units in the last place that the tests of this file state. Out: everything random.
+//! Covers −2 ln u on (0, 1] in two halves, and cosine and sine of angles within π/4, in double and in single precision,
+//! accurate to the units in the last place that the tests of this file state. Not here: everything random.
 //!
 //! The polynomials are minimax in relative error (Remez). Horner's rule, though a chain, is the fastest way here: the
 //! many lanes hide its latency, and it needs the fewest operations.

@@ -1,7 +1,7 @@
 //! The generator: a stream of words, of normals in double and of normals in single precision.
 //!
-//! In: seeding, streams for replicates, and stocks, which make every output independent of how requests are split.
-//! Out: the arithmetic of a block (see [`crate::random::box_muller`]).
+//! Covers seeding, streams for replicates, and stocks, which make every output independent of how requests are split.
+//! Not here: the arithmetic of a block (see [`crate::random::box_muller`]).
 
 use std::convert::Infallible;
 

@@ -1,7 +1,7 @@
 //! Thirty-two xoshiro256++ generators side by side.
 //!
-//! In: their states, seeding and one round of outputs, as loops over arrays in memory that become vector instructions
-//! under [`crate::numerics::lanes::dispatch`]. Out: what the outputs are used for.
+//! Covers their states, seeding and one round of outputs, as loops over arrays in memory that become vector instructions
+//! under [`crate::numerics::lanes::dispatch`]. Not here: what the outputs are used for.
 //!
 //! Source: D. Blackman and S. Vigna, *Scrambled linear pseudorandom number generators*, ACM Trans. Math. Softw. 47
 //! (2021), [doi:10.1145/3460772](https://doi.org/10.1145/3460772).

@@ -1,6 +1,6 @@
 //! Thirty-two streams side by side, each with a seed of its own: what one lane draws does not depend on its neighbours.
 //!
-//! In: normals and uniforms for all lanes at once, and a [`rand`] generator for one lane at a time. Out: the arithmetic
+//! Covers normals and uniforms for all lanes at once, and a [`rand`] generator for one lane at a time. Not here: the arithmetic
 //! of a block (see [`crate::random::box_muller`]); one stream over all lanes (see [`crate::random::LaneRng`]).
 
 use std::convert::Infallible;

@@ -1,7 +1,7 @@
 //! Random numbers in bulk: standard normals are most of what a simulation at dimension N draws.
 //!
-//! In: the trait [`FillNormal`], its fast implementation [`LaneRng`], and [`PerDraw`] for any other generator of
-//! [`rand`]. Out: the laws of hidden variables and noises (see [`crate::model`]).
+//! Covers the trait [`FillNormal`], its fast implementation [`LaneRng`], and [`PerDraw`] for any other generator of
+//! [`rand`]. Not here: the laws of hidden variables and noises (see [`crate::model`]).
 
 mod box_muller;
 mod elementary;

@@ -1,103 +1,52 @@
 //! Compressed SGD (theory §8): the weights in full, but for Gaussian noise no views. A batch is drawn as the weights see
 //! it, and the rest of its gradient as one Gaussian matrix.
 //!
-//! In: the update, for any regulariser. Out: noise that is not Gaussian (see
+//! Covers the update, for any regulariser. Not here: noise that is not Gaussian (see
 //! [`DirectSgd`](crate::sgd::DirectSgd)).
 
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
+use crate::model::{Constraint, Regularizer, Spec};
 use crate::numerics::kernels::{Columns, combine, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::sgd::batch::frame::Frame;
 use crate::sgd::batch::span::Span;
-use crate::sgd::start::{Setup, Start, normalise};
+use crate::sgd::builder::{Compressed, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::start::Features;
-use crate::state::{OrderParameters, OrderParametersError};
+use crate::start::{Features, normalise};
+use crate::state::OrderParameters;
 
-/// Builds a [`CompressedSgd`]; made by [`CompressedSgd::builder`].
-#[derive(Debug, Clone)]
-pub struct CompressedSgdBuilder<'a, M, T: Scalar = f64> {
-    model: &'a M,
-    setup: Setup<'a, T>,
-}
-
-impl<'a, T, S, H, A, G, P> CompressedSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-{
-    /// Uses these features, of dimension N. Default: random ones.
-    #[must_use]
-    pub fn features(mut self, features: Features<T>) -> Self {
-        self.setup.features = Some(features);
-        self
-    }
-
-    /// Starts from random weights with exactly these order parameters. Default: weights with independent standard
-    /// normal components.
-    #[must_use]
-    pub fn start(mut self, state: &OrderParameters<T>) -> Self {
-        self.setup.start = Start::State(state.clone());
-        self
-    }
-
-    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
-    /// replicate of an ensemble has a start of its own.
-    #[must_use]
-    pub fn start_law(
-        mut self,
-        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
-    ) -> Self {
-        self.setup.start = Start::drawn(law);
-        self
-    }
-
-    /// Starts from these weights, N x m.
-    #[must_use]
-    pub fn weights(mut self, weights: DMatrix<T>) -> Self {
-        self.setup.start = Start::Weights(weights);
-        self
-    }
-
+impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Compressed> {
     /// The simulator, drawing everything from a [`LaneRng`] with that seed.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<CompressedSgd<'a, T, S, H, A, G, P, LaneRng>, SgdError<T>> {
+    pub fn build_seeded(self, seed: u64) -> Result<CompressedSgd<'a, M, LaneRng>, SgdError<T>> {
         self.with(LaneRng::seed_from_u64(seed))
     }
 
     /// The simulator, drawing everything (features and start first, then samples) from `rng`.
     ///
     /// # Errors
-    /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Dimension`] unless N ≥ p + m
-    /// and the features have dimension N; [`SgdError::StateShape`] or [`SgdError::WeightsShape`] if start or features
-    /// do not fit the model; [`SgdError::Weights`] for weights that are not finite, or zero under the sphere
-    /// constraint.
-    pub fn build<R: Rng>(self, rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, PerDraw<R>>, SgdError<T>> {
+    /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Start`] if features and start do not
+    /// fit the model and the dimension, which must be N ≥ p + m.
+    pub fn build<R: Rng>(self, rng: R) -> Result<CompressedSgd<'a, M, PerDraw<R>>, SgdError<T>> {
         self.with(PerDraw(rng))
     }
 
-    fn with<R>(self, mut rng: R) -> Result<CompressedSgd<'a, T, S, H, A, G, P, R>, SgdError<T>>
-    where
-        R: Rng + FillNormal<T>,
-    {
-        let span = Span::new(self.model, "compressed SGD")?;
-        let (features, weights) = self.setup.build(self.model, &mut rng)?;
+    fn with<R: Rng + FillNormal<T>>(self, mut rng: R) -> Result<CompressedSgd<'a, M, R>, SgdError<T>> {
+        let Self { model, dimension, features, start, .. } = self;
+        let span = Span::new(model, "compressed SGD")?;
+        let shape = (model.n_features(), model.n_neurons());
+        let (features, weights) = start.place(dimension, shape, model.constraint(), features, &mut rng)?;
         let (n, m) = weights.shape();
         let p = features.n_features();
         let zeros = |length: usize| vec![T::zero(); length];
         Ok(CompressedSgd {
-            model: self.model,
+            model,
             rng,
             steps: 0,
             next: weights.clone(),
@@ -140,7 +89,7 @@ where
 ///     .weight_decay(0.1)
 ///     .batch_size(16)
 ///     .build()?;
-/// let mut sgd = CompressedSgd::builder(&model, 100).seed(1)?;
+/// let mut sgd = CompressedSgd::builder(&model, 100).build_seeded(1)?;
 /// let trajectory = sgd.run(1.0, &Output::Times(vec![0.0, 0.5, 1.0]))?;
 /// assert_eq!(trajectory.work().samples, 1600);
 /// assert_eq!(sgd.weights().shape(), (100, 1));
@@ -150,47 +99,36 @@ where
 /// The model is that of Meng and Wang ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)); the reduction is derived
 /// in docs/theory.md, §8.
 #[derive(Debug, Clone)]
-pub struct CompressedSgd<'a, T: Scalar, S, H, A, G, P, R> {
-    model: &'a Model<T, S, H, A, G, P>,
-    features: Features<T>,
-    weights: DMatrix<T>,
+pub struct CompressedSgd<'a, M: Spec, R> {
+    model: &'a M,
+    features: Features<M::Scalar>,
+    weights: DMatrix<M::Scalar>,
     rng: R,
     steps: u64,
     /// The weights after the step.
-    next: DMatrix<T>,
-    frame: Frame<T>,
+    next: DMatrix<M::Scalar>,
+    frame: Frame<M::Scalar>,
     /// Q_li at l·m + i and V_ia at i·m + a.
-    overlaps: Vec<T>,
-    background: Vec<T>,
-    span: Span<T>,
+    overlaps: Vec<M::Scalar>,
+    background: Vec<M::Scalar>,
+    span: Span<M::Scalar>,
     /// One Gaussian vector of N numbers for each column of L.
-    noise: Vec<T>,
+    noise: Vec<M::Scalar>,
     /// The scalar products of noise j with U and the frame at j·(p + k) onwards.
-    noise_dots: Vec<T>,
+    noise_dots: Vec<M::Scalar>,
     /// What one neuron's update takes of U, the frame and the noise.
-    coefficients: Vec<T>,
+    coefficients: Vec<M::Scalar>,
 }
 
-impl<'a, T: Scalar, S, H, A, G, P> CompressedSgd<'a, T, S, H, A, G, P, LaneRng> {
+impl<'a, T: Scalar, M: Spec<Scalar = T>> CompressedSgd<'a, M, LaneRng> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(
-        model: &'a Model<T, S, H, A, G, P>,
-        dimension: usize,
-    ) -> CompressedSgdBuilder<'a, Model<T, S, H, A, G, P>, T> {
-        CompressedSgdBuilder { model, setup: Setup::new(dimension) }
+    pub fn builder(model: &'a M, dimension: usize) -> SimulatorBuilder<'a, M, Compressed> {
+        SimulatorBuilder::new(model, dimension)
     }
 }
 
-impl<T, S, H, A, G, P, R> CompressedSgd<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> CompressedSgd<'_, M, R> {
     /// The features U.
     #[must_use]
     pub fn features(&self) -> &Features<T> {
@@ -261,16 +199,7 @@ where
     }
 }
 
-impl<T, S, H, A, G, P, R> Simulator for CompressedSgd<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for CompressedSgd<'_, M, R> {
     type Scalar = T;
 
     fn dimension(&self) -> usize {
@@ -329,7 +258,7 @@ mod tests {
     fn a_seed_fixes_the_run_and_the_sphere_keeps_norms() {
         let model = model(Constraint::Sphere, 0.3);
         let run = || {
-            let mut sgd = CompressedSgd::builder(&model, 30).seed(9).unwrap();
+            let mut sgd = CompressedSgd::builder(&model, 30).build_seeded(9).unwrap();
             for _ in 0..60 {
                 sgd.step().unwrap();
             }
@@ -343,7 +272,7 @@ mod tests {
     fn weights_that_overflow_are_a_divergence_and_the_state_stays() {
         for constraint in [Constraint::None, Constraint::Sphere] {
             let model = model(constraint, 1e200);
-            let mut sgd = CompressedSgd::builder(&model, 20).seed(5).unwrap();
+            let mut sgd = CompressedSgd::builder(&model, 20).build_seeded(5).unwrap();
             let before = sgd.weights().clone();
             assert_eq!(sgd.step(), Err(Divergence { step: 1 }));
             assert_eq!((sgd.weights(), sgd.steps()), (&before, 0));

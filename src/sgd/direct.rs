@@ -10,91 +10,38 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{
-    AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer, ViewCovariance,
-};
+use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Regularizer, Spec, ViewCovariance};
 use crate::numerics::kernels::{Columns, add_scaled, combine, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::sgd::batch::error_signals::Batch;
-use crate::sgd::start::{Setup, Start, normalise};
+use crate::sgd::builder::{Direct, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::start::Features;
-use crate::state::{OrderParameters, OrderParametersError};
+use crate::start::{Features, normalise};
+use crate::state::OrderParameters;
 
-/// Builds a [`DirectSgd`]; made by [`DirectSgd::builder`].
-#[derive(Debug, Clone)]
-pub struct DirectSgdBuilder<'a, M, T: Scalar = f64> {
-    model: &'a M,
-    setup: Setup<'a, T>,
-}
-
-impl<'a, T, S, H, A, G, P> DirectSgdBuilder<'a, Model<T, S, H, A, G, P>, T>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-{
-    /// Uses these features, of dimension N. Default: random ones.
-    #[must_use]
-    pub fn features(mut self, features: Features<T>) -> Self {
-        self.setup.features = Some(features);
-        self
-    }
-
-    /// Starts from random weights with exactly these order parameters. Default: weights with independent standard
-    /// normal components.
-    #[must_use]
-    pub fn start(mut self, state: &OrderParameters<T>) -> Self {
-        self.setup.start = Start::State(state.clone());
-        self
-    }
-
-    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
-    /// replicate of an ensemble has a start of its own.
-    #[must_use]
-    pub fn start_law(
-        mut self,
-        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
-    ) -> Self {
-        self.setup.start = Start::drawn(law);
-        self
-    }
-
-    /// Starts from these weights, N x m.
-    #[must_use]
-    pub fn weights(mut self, weights: DMatrix<T>) -> Self {
-        self.setup.start = Start::Weights(weights);
-        self
-    }
-
+impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
     /// The simulator, drawing everything from a [`LaneRng`] with that seed.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<DirectSgd<'a, T, S, H, A, G, P, LaneRng>, SgdError<T>> {
+    pub fn build_seeded(self, seed: u64) -> Result<DirectSgd<'a, M, LaneRng>, SgdError<T>> {
         self.with(LaneRng::seed_from_u64(seed))
     }
 
     /// The simulator, drawing everything (features and start first, then samples) from `rng`.
     ///
     /// # Errors
-    /// [`SgdError::Dimension`] unless N ≥ p + m and the features have dimension N; [`SgdError::StateShape`] or
-    /// [`SgdError::WeightsShape`] if start or features do not fit the model; [`SgdError::Weights`] for weights that
-    /// are not finite, or zero under the sphere constraint; [`SgdError::Start`] if a law of starts fails.
-    pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, PerDraw<R>>, SgdError<T>> {
+    /// [`SgdError::Start`] if features and start do not fit the model and the dimension, which must be N ≥ p + m.
+    pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, M, PerDraw<R>>, SgdError<T>> {
         self.with(PerDraw(rng))
     }
 
-    fn with<R>(self, mut rng: R) -> Result<DirectSgd<'a, T, S, H, A, G, P, R>, SgdError<T>>
-    where
-        R: Rng + FillNormal<T>,
-    {
-        let (features, weights) = self.setup.build(self.model, &mut rng)?;
-        Ok(DirectSgd::new(self.model, features, weights, rng))
+    fn with<R: Rng + FillNormal<T>>(self, mut rng: R) -> Result<DirectSgd<'a, M, R>, SgdError<T>> {
+        let Self { model, dimension, features, start, .. } = self;
+        let shape = (model.n_features(), model.n_neurons());
+        let (features, weights) = start.place(dimension, shape, model.constraint(), features, &mut rng)?;
+        Ok(DirectSgd::new(model, features, weights, rng))
     }
 }
 
@@ -112,59 +59,47 @@ where
 ///     .learning_rate(0.3)
 ///     .build()?;
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
-/// let mut sgd = DirectSgd::builder(&model, 100).start(&start).seed(1)?;
+/// let mut sgd = DirectSgd::builder(&model, 100).start(&start).build_seeded(1)?;
 /// let trajectory = sgd.run(1.0, &Output::Times(vec![0.0, 0.5, 1.0]))?;
 /// assert_eq!(trajectory.times(), [0.0, 0.5, 1.0]);
 /// assert_eq!(trajectory.work().samples, 100);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct DirectSgd<'a, T: Scalar, S, H, A, G, P, R> {
-    model: &'a Model<T, S, H, A, G, P>,
-    features: Features<T>,
-    weights: DMatrix<T>,
+pub struct DirectSgd<'a, M: Spec, R> {
+    model: &'a M,
+    features: Features<M::Scalar>,
+    weights: DMatrix<M::Scalar>,
     rng: R,
     steps: u64,
     /// What views are made of: sample b, part v in rows (2b + v)·N onwards.
-    parts: Vec<T>,
+    parts: Vec<M::Scalar>,
     /// View v of sample b is Σ_v' colour_vv' part_v' + Σ_l shift_bvl u_l/√N.
-    colour: [[T; 2]; 2],
+    colour: [[M::Scalar; 2]; 2],
     /// shift_bvl at (2b + v)·p + l.
-    shifts: Vec<T>,
+    shifts: Vec<M::Scalar>,
     /// Scalar products of every part with u_l and w_i: p + m numbers each.
-    products: Vec<T>,
+    products: Vec<M::Scalar>,
     /// Q_li at l + i·p.
-    overlaps: Vec<T>,
+    overlaps: Vec<M::Scalar>,
     /// Of the update: for every neuron those of the parts, then those of the features.
-    coefficients: Vec<T>,
-    batch: Batch<T>,
-    hidden: Vec<T>,
+    coefficients: Vec<M::Scalar>,
+    batch: Batch<M::Scalar>,
+    hidden: Vec<M::Scalar>,
     /// The weights after a step.
-    next: DMatrix<T>,
+    next: DMatrix<M::Scalar>,
 }
 
-impl<'a, T: Scalar, S, H, A, G, P> DirectSgd<'a, T, S, H, A, G, P, LaneRng> {
+impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgd<'a, M, LaneRng> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(
-        model: &'a Model<T, S, H, A, G, P>,
-        dimension: usize,
-    ) -> DirectSgdBuilder<'a, Model<T, S, H, A, G, P>, T> {
-        DirectSgdBuilder { model, setup: Setup::new(dimension) }
+    pub fn builder(model: &'a M, dimension: usize) -> SimulatorBuilder<'a, M, Direct> {
+        SimulatorBuilder::new(model, dimension)
     }
 }
 
-impl<'a, T, S, H, A, G, P, R> DirectSgd<'a, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
-    fn new(model: &'a Model<T, S, H, A, G, P>, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
+impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M, R> {
+    fn new(model: &'a M, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
         let (batch, p, m) = (model.batch_size(), model.n_features(), model.n_neurons());
         let zeros = |length: usize| vec![T::zero(); length];
         let (zero, one) = (T::zero(), T::one());
@@ -363,16 +298,7 @@ const CHUNK: usize = 1024;
 /// Numbers that fit into that cache.
 const CACHED: usize = 4096;
 
-impl<T, S, H, A, G, P, R> Simulator for DirectSgd<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: Regularizer<T>,
-    P: Penalty<T>,
-    R: Rng + FillNormal<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for DirectSgd<'_, M, R> {
     type Scalar = T;
 
     fn dimension(&self) -> usize {
@@ -426,13 +352,13 @@ where
 
 #[cfg(test)]
 mod tests {
-    use crate::start::Features;
+    use crate::start::StartError;
     use nalgebra::DVector;
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
     use crate::integrate::Output;
-    use crate::model::{GradientPath, Identity, Independent, L1, Law, NoNoise, Quadratic, RademacherNoise, Tanh};
+    use crate::model::{GradientPath, Identity, Independent, L1, Law, Model, NoNoise, RademacherNoise, Tanh};
     use crate::state::RunError;
 
     fn hidden() -> Independent {
@@ -440,11 +366,7 @@ mod tests {
     }
 
     /// View v of sample b.
-    fn view<A: AugmentationNoise, G: Regularizer>(
-        sgd: &DirectSgd<'_, f64, Tanh, Independent, A, G, Quadratic, LaneRng>,
-        b: usize,
-        v: usize,
-    ) -> Vec<f64> {
+    fn view<M: Spec<Scalar = f64>>(sgd: &DirectSgd<'_, M, LaneRng>, b: usize, v: usize) -> Vec<f64> {
         let (n, p) = (sgd.features.dimension(), sgd.features.n_features());
         let (first, second) = sgd.parts[2 * b * n..2 * (b + 1) * n].split_at(n);
         let coloured = first.iter().zip(second).map(|(x, y)| sgd.colour[v][0] * x + sgd.colour[v][1] * y);
@@ -461,7 +383,7 @@ mod tests {
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).learning_rate(0.3);
         let builder = builder.noise(noise).n_neurons(neurons).batch_size(2);
         let model = builder.penalty_strength(strength).weight_decay(0.2).regularizer(L1).build().unwrap();
-        let mut sgd = DirectSgd::builder(&model, n).seed(3).unwrap();
+        let mut sgd = DirectSgd::builder(&model, n).build_seeded(3).unwrap();
         let before = sgd.weights().clone();
         sgd.step().unwrap();
         let views = DMatrix::from_columns(&[0, 1, 2, 3].map(|k| DVector::from_vec(view(&sgd, k / 2, k % 2))));
@@ -501,7 +423,7 @@ mod tests {
         let model = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(noise).learning_rate(0.3);
         let model = model.background_std(0.8).build().unwrap();
         let n = 40;
-        let mut sgd = DirectSgd::builder(&model, n).seed(11).unwrap();
+        let mut sgd = DirectSgd::builder(&model, n).build_seeded(11).unwrap();
         let runs = 300_000;
         let direction: Vec<f64> = {
             // A unit vector orthogonal to the features.
@@ -554,7 +476,7 @@ mod tests {
     fn the_sphere_constraint_keeps_norms_and_a_seed_fixes_the_run() {
         let build = || Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(0.3);
         let model = build().constraint(Constraint::Sphere).n_neurons(2).build().unwrap();
-        let run = || DirectSgd::builder(&model, 30).seed(9).unwrap().run(2.0, &Output::EverySteps(20)).unwrap();
+        let run = || DirectSgd::builder(&model, 30).build_seeded(9).unwrap().run(2.0, &Output::EverySteps(20)).unwrap();
         let trajectory = run();
         assert_eq!(trajectory.times().len(), 4);
         for state in trajectory.states() {
@@ -568,7 +490,7 @@ mod tests {
         let run = |flow| {
             let builder = Model::builder().nonlinearity(Identity).hidden(hidden()).noise(NoNoise).learning_rate(0.1);
             let model = builder.gradient_path(flow).build().unwrap();
-            let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
+            let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
             let before = sgd.weights().clone();
             sgd.step().unwrap();
             sgd.weights() - before
@@ -582,7 +504,7 @@ mod tests {
     fn divergence_is_an_error_that_carries_the_trajectory() {
         let builder = Model::builder().nonlinearity(Identity).hidden(hidden()).noise(NoNoise).learning_rate(50.0);
         let model = builder.build().unwrap();
-        let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
+        let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
         let Err(SgdError::Run(error)) = sgd.run(1000.0, &Output::EverySteps(1)) else {
             panic!("a learning rate of 50 diverges")
         };
@@ -596,7 +518,7 @@ mod tests {
     fn weights_that_overflow_are_a_divergence_and_the_state_stays() {
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(1e200);
         let model = builder.build().unwrap();
-        let mut sgd = DirectSgd::builder(&model, 20).seed(5).unwrap();
+        let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
         let before = sgd.order_parameters();
         assert_eq!(sgd.step(), Err(Divergence { step: 1 }));
         assert_eq!((sgd.order_parameters(), sgd.steps()), (before, 0));
@@ -607,16 +529,25 @@ mod tests {
         let model = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(NoNoise).learning_rate(0.3);
         let model = model.build().unwrap();
         let builder = |n| DirectSgd::builder(&model, n);
-        assert!(matches!(builder(2).seed(1), Err(SgdError::Dimension { .. })));
+        assert!(matches!(builder(2).build_seeded(1), Err(SgdError::Start(StartError::Dimension { .. }))));
         let state = OrderParameters::from_rows(1, 1, &[0.1], &[1.0]).unwrap();
-        assert!(matches!(builder(9).start(&state).seed(1), Err(SgdError::StateShape { .. })));
-        assert!(matches!(builder(9).weights(DMatrix::zeros(8, 1)).seed(1), Err(SgdError::WeightsShape { .. })));
+        assert!(matches!(builder(9).start(&state).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
+        assert!(matches!(
+            builder(9).start(DMatrix::zeros(8, 1)).build_seeded(1),
+            Err(SgdError::Start(StartError::WeightsShape { .. }))
+        ));
         let nan = DMatrix::from_element(9, 1, f64::NAN);
-        assert!(matches!(builder(9).weights(nan).seed(1), Err(SgdError::Weights { neuron: 0 })));
+        assert!(matches!(
+            builder(9).start(nan).build_seeded(1),
+            Err(SgdError::Start(StartError::Weights { neuron: 0 }))
+        ));
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
         let other = Features::random(8, 2, &mut rng).unwrap();
-        assert!(matches!(builder(9).features(other).seed(1), Err(SgdError::Dimension { .. })));
-        let mut sgd = builder(9).seed(1).unwrap();
+        assert!(matches!(
+            builder(9).features(other).build_seeded(1),
+            Err(SgdError::Start(StartError::FeaturesDimension { .. }))
+        ));
+        let mut sgd = builder(9).build_seeded(1).unwrap();
         assert!(matches!(sgd.run(-1.0, &Output::Stop), Err(SgdError::Run(RunError::Output(_)))));
         assert!(matches!(sgd.run(f64::NAN, &Output::Stop), Err(SgdError::Run(RunError::Output(_)))));
         assert!(matches!(sgd.run(1.0, &Output::Times(vec![2.0])), Err(SgdError::Run(RunError::Output(_)))));

@@ -13,72 +13,28 @@
 //! weights or another regulariser matter, [`DirectSgd`] for noise that is not Gaussian.
 
 mod batch;
+mod builder;
 mod compressed;
 mod direct;
 mod projected;
-mod start;
 
-pub use compressed::{CompressedSgd, CompressedSgdBuilder};
-pub use direct::{DirectSgd, DirectSgdBuilder};
-pub use projected::{ProjectedChain, ProjectedChainBuilder, ProjectedLanes};
+pub use builder::{Compressed, Direct, Projected, SimulatorBuilder};
+pub use compressed::CompressedSgd;
+pub use direct::DirectSgd;
+pub use projected::{ProjectedChain, ProjectedLanes};
 
 use crate::Scalar;
 use crate::integrate::{Output, Work};
-use crate::state::{OrderParameters, OrderParametersError};
-use crate::state::{Process, Run, RunError, Trajectory};
+use crate::start::StartError;
+use crate::state::{OrderParameters, Process, Run, RunError, Trajectory};
 
 /// Why a simulation could not be set up or went wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SgdError<T: Scalar = f64> {
-    /// The dimension is too small.
-    #[error("the dimension N must be at least {least} here, got {dimension}")]
-    Dimension {
-        /// The dimension given.
-        dimension: usize,
-        /// The smallest that works.
-        least: usize,
-    },
-    /// The features are not orthogonal of squared norm N.
-    #[error("features must satisfy U^T U = N I, but entry ({first}, {second}) of U^T U / N is {value}")]
-    NotOrthogonal {
-        /// One feature.
-        first: usize,
-        /// The other.
-        second: usize,
-        /// Their scalar product over N.
-        value: f64,
-    },
-    /// The start state does not fit the model.
-    #[error("the model has {features} features and {neurons} neurons, the start {state_features} and {state_neurons}")]
-    StateShape {
-        /// Features of the model.
-        features: usize,
-        /// Neurons of the model.
-        neurons: usize,
-        /// Features of the start.
-        state_features: usize,
-        /// Neurons of the start.
-        state_neurons: usize,
-    },
-    /// The given weights do not fit the model.
-    #[error("weights must be {dimension} x {neurons}, got {rows} x {columns}")]
-    WeightsShape {
-        /// N.
-        dimension: usize,
-        /// m.
-        neurons: usize,
-        /// Rows given.
-        rows: usize,
-        /// Columns given.
-        columns: usize,
-    },
-    /// A weight is NaN or infinite, or, under the sphere constraint, a neuron is zero.
-    #[error("the weights of neuron {neuron} are not finite, or zero under the sphere constraint")]
-    Weights {
-        /// Which neuron.
-        neuron: usize,
-    },
+    /// The simulator cannot start like that.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The simulator needs Gaussian noise.
     #[error("{simulator} draws only projections of Gaussian noise, and this noise is not Gaussian: use DirectSgd")]
     NoiseNotGaussian {
@@ -93,9 +49,6 @@ pub enum SgdError<T: Scalar = f64> {
         /// The number given.
         got: usize,
     },
-    /// A start could not be drawn.
-    #[error("no start could be drawn: {0}")]
-    Start(OrderParametersError),
     /// The run failed.
     #[error(transparent)]
     Run(#[from] RunError<Divergence, T>),
@@ -203,13 +156,12 @@ fn time_of<T: Scalar>(steps: u64, dimension: usize) -> T {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{Constraint, GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+    use crate::model::{Constraint, GaussianNoise, Independent, Law, Model, Tanh};
+
+    pub(super) type Plain = Model<f64, Tanh, Independent, GaussianNoise>;
 
     /// Two features, three neurons.
-    pub(super) fn model(
-        constraint: Constraint,
-        learning_rate: f64,
-    ) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+    pub(super) fn model(constraint: Constraint, learning_rate: f64) -> Plain {
         let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()]).unwrap();
         let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(learning_rate).n_neurons(3);
         let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();

@@ -4,7 +4,8 @@
 use crate::Scalar;
 use crate::ensemble::{Ensemble, Replicate};
 use crate::limit::Compiled;
-use crate::numerics::sobol::{normal_quantile, uniform};
+use crate::numerics::normal::normal_quantile;
+use crate::numerics::sobol::uniform;
 use crate::parallel::records;
 use crate::sgd::{Divergence, Simulator};
 use crate::stability::regions::{AttractionRegions, Fate, RegionsError};

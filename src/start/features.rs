@@ -5,7 +5,7 @@ use rand::Rng;
 
 use crate::Scalar;
 use crate::numerics::matrix::square_root;
-use crate::sgd::SgdError;
+use crate::start::StartError;
 use crate::state::OrderParameters;
 
 /// The features U, N x p, with UᵀU = N·I: orthogonal columns with components of order one.
@@ -19,10 +19,10 @@ impl<T: Scalar> Features<T> {
     /// orthogonal frames.
     ///
     /// # Errors
-    /// [`SgdError::Dimension`] unless 1 ≤ p ≤ N.
-    pub fn random<G: Rng + ?Sized>(dimension: usize, features: usize, rng: &mut G) -> Result<Self, SgdError<T>> {
+    /// [`StartError::Dimension`] unless 1 ≤ p ≤ N.
+    pub fn random<G: Rng + ?Sized>(dimension: usize, features: usize, rng: &mut G) -> Result<Self, StartError> {
         if features == 0 || features > dimension {
-            return Err(SgdError::Dimension { dimension, least: features.max(1) });
+            return Err(StartError::Dimension { dimension, least: features.max(1) });
         }
         let mut matrix = orthonormal(None, dimension, features, rng);
         matrix *= T::of_usize(dimension).sqrt();
@@ -32,12 +32,12 @@ impl<T: Scalar> Features<T> {
     /// The user's own features, N x p.
     ///
     /// # Errors
-    /// [`SgdError::Dimension`] for an empty matrix or p > N; [`SgdError::NotOrthogonal`] if an entry of UᵀU/N − I
+    /// [`StartError::Dimension`] for an empty matrix or p > N; [`StartError::NotOrthogonal`] if an entry of UᵀU/N − I
     /// exceeds 10³ ulp times √N.
-    pub fn from_matrix(matrix: DMatrix<T>) -> Result<Self, SgdError<T>> {
+    pub fn from_matrix(matrix: DMatrix<T>) -> Result<Self, StartError> {
         let (n, p) = matrix.shape();
         if p == 0 || p > n {
-            return Err(SgdError::Dimension { dimension: n, least: p.max(1) });
+            return Err(StartError::Dimension { dimension: n, least: p.max(1) });
         }
         let gram = matrix.tr_mul(&matrix) / T::of_usize(n);
         let tolerance = T::lit(1e3) * T::EPSILON * T::of_usize(n).sqrt();
@@ -46,7 +46,7 @@ impl<T: Scalar> Features<T> {
                 let expected = if k == l { T::one() } else { T::zero() };
                 let error = (gram[(k, l)] - expected).abs();
                 if !(error <= tolerance) {
-                    return Err(SgdError::NotOrthogonal { first: l, second: k, value: gram[(k, l)].as_f64() });
+                    return Err(StartError::NotOrthogonal { first: l, second: k, value: gram[(k, l)].as_f64() });
                 }
             }
         }
@@ -75,21 +75,21 @@ impl<T: Scalar> Features<T> {
     /// W = U Q + √N E Vᵀ with V Vᵀ = R − QᵀQ and a random frame E orthogonal to U.
     ///
     /// # Errors
-    /// [`SgdError::StateShape`] if the state has another number of features; [`SgdError::Dimension`] if
+    /// [`StartError::Model`] if the state has another number of features; [`StartError::Dimension`] if
     /// N < p + m.
-    pub fn weights<G: Rng + ?Sized>(&self, state: &OrderParameters<T>, rng: &mut G) -> Result<DMatrix<T>, SgdError<T>> {
+    pub fn weights<G: Rng + ?Sized>(&self, state: &OrderParameters<T>, rng: &mut G) -> Result<DMatrix<T>, StartError> {
         let (n, p) = self.matrix.shape();
         let m = state.n_neurons();
         if state.n_features() != p {
-            return Err(SgdError::StateShape {
+            return Err(StartError::Model {
                 features: p,
                 neurons: m,
-                state_features: state.n_features(),
-                state_neurons: m,
+                start_features: state.n_features(),
+                start_neurons: m,
             });
         }
         if n < p + m {
-            return Err(SgdError::Dimension { dimension: n, least: p + m });
+            return Err(StartError::Dimension { dimension: n, least: p + m });
         }
         let frame = orthonormal(Some(&self.matrix), n, m, rng);
         let mut weights = &self.matrix * state.q();
@@ -134,9 +134,9 @@ mod tests {
         assert_eq!((features.dimension(), features.n_features()), (200, 3));
         assert!(Features::from_matrix(features.matrix().clone()).is_ok());
         let skew = features.matrix() * DMatrix::from_row_slice(3, 3, &[1.0, 1e-6, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
-        assert!(matches!(Features::from_matrix(skew), Err(SgdError::NotOrthogonal { first: 0, second: 1, .. })));
-        assert!(matches!(Features::<f64>::random(3, 4, &mut rng), Err(SgdError::Dimension { .. })));
-        assert!(matches!(Features::<f64>::random(3, 0, &mut rng), Err(SgdError::Dimension { .. })));
+        assert!(matches!(Features::from_matrix(skew), Err(StartError::NotOrthogonal { first: 0, second: 1, .. })));
+        assert!(matches!(Features::<f64>::random(3, 4, &mut rng), Err(StartError::Dimension { .. })));
+        assert!(matches!(Features::<f64>::random(3, 0, &mut rng), Err(StartError::Dimension { .. })));
     }
 
     #[test]
@@ -157,8 +157,8 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(3);
         let features = Features::<f64>::random(4, 2, &mut rng).unwrap();
         let other = OrderParameters::from_rows(1, 1, &[0.2], &[1.0]).unwrap();
-        assert!(matches!(features.weights(&other, &mut rng), Err(SgdError::StateShape { .. })));
+        assert!(matches!(features.weights(&other, &mut rng), Err(StartError::Model { .. })));
         let many = OrderParameters::new(DMatrix::zeros(2, 3), DMatrix::identity(3, 3)).unwrap();
-        assert!(matches!(features.weights(&many, &mut rng), Err(SgdError::Dimension { .. })));
+        assert!(matches!(features.weights(&many, &mut rng), Err(StartError::Dimension { .. })));
     }
 }

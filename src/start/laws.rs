@@ -65,6 +65,10 @@ impl<T: Scalar> StartLaw<T> for LinearGaussianStart<T> {
             (0..m).for_each(|i| w[i] += self.state.q()[(l, i)] * u);
         }
     }
+
+    fn linear_gaussian(&self) -> Option<&Self> {
+        Some(self)
+    }
 }
 
 /// A law given by a function that draws one row into (u, w).

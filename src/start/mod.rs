@@ -1,11 +1,13 @@
 //! Start laws (theory §4): the joint law of one row (u, w) of features and weights at t = 0, with u in R^p, w in R^m.
 //!
-//! In: the trait [`StartLaw`], the laws themselves, and drawing many rows, for particles and for SGD alike. Out: how the
+//! Covers the trait [`StartLaw`], the laws themselves, and drawing many rows, for particles and for SGD alike. Not here: how the
 //! rows move.
 
 mod feature_law;
 mod features;
 mod laws;
+#[allow(clippy::module_inception)] // what starts anything is called so
+mod start;
 mod whiten;
 
 use nalgebra::DMatrix;
@@ -14,6 +16,8 @@ use rand::Rng;
 pub use feature_law::{FeatureLaw, FeatureNodes};
 pub use features::Features;
 pub use laws::{DiscreteStart, LinearGaussianStart, SampledStart};
+pub use start::Start;
+pub(crate) use start::normalise;
 pub use whiten::Whitening;
 
 use crate::Scalar;
@@ -67,6 +71,75 @@ pub enum StartError {
         /// The smallest that works.
         least: usize,
     },
+    /// The dimension is too small.
+    #[error("the dimension N must be at least {least} here, got {dimension}")]
+    Dimension {
+        /// The dimension given.
+        dimension: usize,
+        /// The smallest that works.
+        least: usize,
+    },
+    /// The features are not orthogonal of squared norm N.
+    #[error("features must satisfy U^T U = N I, but entry ({first}, {second}) of U^T U / N is {value}")]
+    NotOrthogonal {
+        /// One feature.
+        first: usize,
+        /// The other.
+        second: usize,
+        /// Their scalar product over N.
+        value: f64,
+    },
+    /// The features have another dimension.
+    #[error("the features have {rows} rows, the dimension N is {dimension}")]
+    FeaturesDimension {
+        /// N.
+        dimension: usize,
+        /// Rows of the features.
+        rows: usize,
+    },
+    /// Features come with the start and were given besides.
+    #[error("features are given twice, by `features` and by the start: leave one of them out")]
+    FeaturesTwice,
+    /// The start does not fit the model.
+    #[error("the model has {features} features and {neurons} neurons, the start {start_features} and {start_neurons}")]
+    Model {
+        /// Features of the model.
+        features: usize,
+        /// Neurons of the model.
+        neurons: usize,
+        /// Features of the start.
+        start_features: usize,
+        /// Neurons of the start.
+        start_neurons: usize,
+    },
+    /// The given weights do not fit the model.
+    #[error("weights must be {dimension} x {neurons}, got {rows} x {columns}")]
+    WeightsShape {
+        /// N.
+        dimension: usize,
+        /// m.
+        neurons: usize,
+        /// Rows given.
+        rows: usize,
+        /// Columns given.
+        columns: usize,
+    },
+    /// A weight is NaN or infinite, or, under the sphere constraint, a neuron is zero.
+    #[error("the weights of neuron {neuron} are not finite, or zero under the sphere constraint")]
+    Weights {
+        /// Which neuron.
+        neuron: usize,
+    },
+    /// This kind of start has no meaning there.
+    #[error("{what} cannot start from {start}: give {instead}")]
+    Unsupported {
+        /// What is to start.
+        what: &'static str,
+        /// The start given.
+        start: &'static str,
+        /// What would do.
+        instead: &'static str,
+    },
     /// A drawn row is NaN or infinite.
     #[error("row {row} of the start is not finite")]
     NotFinite {
@@ -96,6 +169,11 @@ pub trait StartLaw<T: Scalar = f64> {
 
     /// Draws one row into `u` (p numbers) and `w` (m numbers).
     fn sample(&self, rng: &mut dyn Rng, u: &mut [T], w: &mut [T]);
+
+    /// The law as one that is linear and Gaussian in the weights, which a grid can start from. The default is none.
+    fn linear_gaussian(&self) -> Option<&LinearGaussianStart<T>> {
+        None
+    }
 }
 
 impl<T: Scalar, L: StartLaw<T> + ?Sized> StartLaw<T> for &L {
@@ -108,12 +186,15 @@ impl<T: Scalar, L: StartLaw<T> + ?Sized> StartLaw<T> for &L {
     fn sample(&self, rng: &mut dyn Rng, u: &mut [T], w: &mut [T]) {
         (**self).sample(rng, u, w);
     }
+    fn linear_gaussian(&self) -> Option<&LinearGaussianStart<T>> {
+        (**self).linear_gaussian()
+    }
 }
 
 /// Rows drawn from a start law: features u and weights w, one row each.
 ///
-/// What particles and SGD start from: `Features::from_matrix(rows.features)` takes features that were whitened, and
-/// `weights(rows.weights)` of a simulator's builder the weights. With Gaussian features and [`Whitening::State`] that is
+/// What particles and SGD start from, by `start(rows)` of their builders; `Features::from_matrix(rows.features)` takes
+/// features that were whitened. With Gaussian features and [`Whitening::State`] that is
 /// the law of [`Features::random`](crate::start::Features::random) with
 /// [`Features::weights`](crate::start::Features::weights).
 ///

@@ -1,5 +1,5 @@
 //! Case files that are wrong are told where: case and field.
-use contrastive_dynamics::case_file::{CaseFileError, NoData, StateData, TrajectoryData, read_cases};
+use crate::support::case_file::{CaseFileError, NoData, StateData, TrajectoryData, read_cases};
 
 const GOOD: &str = r#"{"cases": [{"name": "one", "parameters": {"sigma": "tanh",
     "hidden": [{"kind": "rademacher", "scale": 1.5}, {"kind": "ternary", "scale": 1.0, "q": 0.5}],

@@ -34,8 +34,9 @@
 use contrastive_dynamics::Limit;
 use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::limit::Coefficients;
-use contrastive_dynamics::model::hidden::{Discrete, HiddenDistribution, Independent, Law};
-use contrastive_dynamics::model::{GaussianNoise, GradientPath, Identity, Model, ViewCovariance};
+use contrastive_dynamics::model::{
+    Discrete, GaussianNoise, GradientPath, HiddenDistribution, Identity, Independent, Law, Model, ViewCovariance,
+};
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
 
 const TAU: f64 = 0.37;

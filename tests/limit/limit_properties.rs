@@ -12,9 +12,9 @@
 use std::sync::Arc;
 
 use contrastive_dynamics::limit::{Coefficients, Estimated};
-use contrastive_dynamics::model::hidden::{HiddenDistribution, HiddenVariable, Independent, Law};
 use contrastive_dynamics::model::{
-    Erf, GaussianNoise, GradientPath, Model, Nonlinearity, Parity, Polynomial, Sigmoid, Softplus, Tanh, ViewCovariance,
+    Erf, GaussianNoise, GradientPath, HiddenDistribution, HiddenVariable, Independent, Law, Model, Nonlinearity,
+    Parity, Polynomial, Sigmoid, Softplus, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::{Limit, OrderParameters};

@@ -1,7 +1,7 @@
 //! Limit coefficients and trajectories against tables made by an independent program (dense trapezoidal quadrature,
 //! ODE at rtol 1e-8): 1e-8 relative or 1e-10 absolute for one neuron, 1e-6 for two.
+use crate::support::case_file::{NoData, StateData, TrajectoryData, read_cases};
 use contrastive_dynamics::ReducedOde;
-use contrastive_dynamics::case_file::{NoData, StateData, TrajectoryData, read_cases};
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::stability::uninformative_points;

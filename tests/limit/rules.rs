@@ -2,9 +2,9 @@
 //! estimate against the true error over random models.
 
 use contrastive_dynamics::limit::{Coefficients, LimitError, Quadrature};
-use contrastive_dynamics::model::hidden::Independent;
 use contrastive_dynamics::model::{
-    Erf, GaussianNoise, Identity, Law, LeakyRelu, Model, Nonlinearity, Polynomial, Relu, Sigmoid, Softplus, Tanh,
+    Erf, GaussianNoise, Identity, Independent, Law, LeakyRelu, Model, Nonlinearity, Polynomial, Relu, Sigmoid,
+    Softplus, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::{RngExt, SeedableRng};

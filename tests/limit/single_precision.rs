@@ -43,7 +43,7 @@ fn the_simulator_runs_in_single_precision() {
     let builder = Model::builder_in::<f32>().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3);
     let model = builder.weight_decay(0.5).build().unwrap();
     let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8]).unwrap();
-    let mut sgd = DirectSgd::builder(&model, 1000).start(&start).seed(1).unwrap();
+    let mut sgd = DirectSgd::builder(&model, 1000).start(&start).build_seeded(1).unwrap();
     let simulated = sgd.run(1.0, &Output::Stop).unwrap();
     let theory = ReducedOde::new(&model).unwrap().solver().solve(&start, 1.0).unwrap();
     let difference = simulated.last().unwrap().1.to_packed() - theory.last().unwrap().1.to_packed();

@@ -2,13 +2,13 @@
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
-    GaussianNoise, Independent, Law, Model, Penalty, PseudoHuber, Quadratic, Quartic, Tanh,
+    CovarianceLoss, GaussianNoise, Independent, L2, Law, Model, Penalty, PseudoHuber, Quadratic, Quartic, Tanh,
 };
 use contrastive_dynamics::nalgebra::DVector;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
 use contrastive_dynamics::{Limit, OrderParameters, ReducedOde};
 
-type Two<P> = Model<f64, Tanh, Independent, GaussianNoise, contrastive_dynamics::model::L2, P>;
+type Two<P> = Model<f64, Tanh, Independent, GaussianNoise, L2, CovarianceLoss<P>>;
 
 fn model<P: Penalty>(penalty: P, strength: f64, batch: usize) -> Two<P> {
     let laws = [Law::two_point(2.25).unwrap(), Law::three_point(3.24, 0.5).unwrap()];
@@ -51,7 +51,7 @@ fn direct_sgd_with_a_quartic_penalty_follows_the_ode() {
     let (n, runs) = (1000, 12);
     let finite: Vec<DVector<f64>> = (0..runs)
         .map(|seed| {
-            let mut sgd = DirectSgd::builder(&quartic, n).start(&state()).seed(seed).unwrap();
+            let mut sgd = DirectSgd::builder(&quartic, n).start(&state()).build_seeded(seed).unwrap();
             sgd.run(1.5, &Output::Stop).unwrap().last().unwrap().1.to_packed()
         })
         .collect();

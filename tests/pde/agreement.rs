@@ -11,9 +11,7 @@
 
 use contrastive_dynamics::OrderParameters;
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{
-    ElasticNet, GaussianNoise, Independent, L1, Law, Model, Quadratic, Regularizer, Tanh,
-};
+use contrastive_dynamics::model::{ElasticNet, GaussianNoise, Independent, L1, Law, Model, Regularizer, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::pde::particles::ParticleSystem;
@@ -21,12 +19,12 @@ use contrastive_dynamics::rand::SeedableRng;
 use contrastive_dynamics::random::LaneRng;
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
 use contrastive_dynamics::start::Features;
-use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
+use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Start, Whitening};
 
 const N: usize = 10_000;
 const END: f64 = 4.0;
 
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 fn model<G: Regularizer>(regularizer: G, decay: f64) -> Trained<G> {
     let builder = Model::builder().nonlinearity(Tanh);
@@ -44,15 +42,16 @@ fn law() -> LinearGaussianStart {
 }
 
 fn on_the_grid<G: Regularizer>(model: &Trained<G>) -> (OrderParameters, Marginal) {
-    let mut solver = GridSolver::builder(model).width(0.01).tolerance(1e-6).start(&law()).unwrap();
+    let law = law();
+    let mut solver = GridSolver::builder(model).width(0.01).tolerance(1e-6).start(&law).build().unwrap();
     solver.run(END, &Output::Stop).unwrap();
     (solver.order_parameters().clone(), solver.density().marginal().unwrap())
 }
 
 fn by_particles<G: Regularizer>(model: &Trained<G>, seed: u64) -> (OrderParameters, Marginal) {
     let law = law();
-    let builder = ParticleSystem::builder(model, N).start(&law);
-    let mut particles = builder.exact_start(&state()).seed(seed).unwrap();
+    let builder = ParticleSystem::builder(model, N).start(Start::law(&law).exactly(&state()));
+    let mut particles = builder.build_seeded(seed).unwrap();
     particles.run(END, &Output::Stop).unwrap();
     (particles.order_parameters(), Marginal::sample(particles.weights(0).unwrap()).unwrap())
 }
@@ -61,7 +60,8 @@ fn by_sgd<G: Regularizer>(model: &Trained<G>, seed: u64) -> (OrderParameters, Ma
     let mut rng = LaneRng::seed_from_u64(seed);
     let rows = Rows::draw(&law(), N, &Whitening::State(state()), &mut rng).unwrap();
     let features = Features::from_matrix(rows.features).unwrap();
-    let mut sgd = CompressedSgd::builder(model, N).features(features).weights(rows.weights).seed(seed + 1).unwrap();
+    let mut sgd =
+        CompressedSgd::builder(model, N).features(features).start(rows.weights).build_seeded(seed + 1).unwrap();
     sgd.run(END, &Output::Stop).unwrap();
     (sgd.order_parameters(), Marginal::sample(sgd.weights().as_slice()).unwrap())
 }

@@ -3,15 +3,14 @@
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{
-    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, Model, NoNoise, Quadratic, Regularizer,
-    SmoothedL1, Tanh,
+    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, Model, NoNoise, Regularizer, SmoothedL1, Tanh,
 };
 use contrastive_dynamics::pde::grid::{Flux, GridError, GridFailure, GridSolver};
-use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
+use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, StartError};
 use contrastive_dynamics::state::{RunError, StopReason};
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 fn model<G: Regularizer>(features: usize, regularizer: G, decay: f64) -> Trained<G> {
     let laws = [Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.5).unwrap()];
@@ -36,7 +35,7 @@ fn under_l2_the_law_stays_gaussian_with_the_moments_of_the_ode() {
     for q in [&[0.4][..], &[0.35, 0.2]] {
         let model = model(q.len(), L2, 0.5);
         let law = start(FeatureLaw::gaussian(), q, 1.0);
-        let mut solver = GridSolver::builder(&model).feature_nodes(6).start(&law).unwrap();
+        let mut solver = GridSolver::builder(&model).feature_nodes(6).start(&law).build().unwrap();
         let output = Output::Times(times.clone());
         let run = solver.run(20.0, &output).unwrap();
         let ode = ReducedOde::new(&model).unwrap().solver().output(output).solve(law.state(), 20.0).unwrap();
@@ -67,11 +66,11 @@ fn order_of(errors: [f64; 2]) -> f64 {
 fn steps_in_time_converge_with_the_order_that_was_set() {
     let (model, law) = (model(1, L1, 0.2), start(FeatureLaw::rademacher(), &[0.4], 1.0));
     let builder = || GridSolver::builder(&model).width(0.05);
-    let mut fine = builder().order(4).step_size(0.01).start(&law).unwrap();
+    let mut fine = builder().order(4).step_size(0.01).start(&law).build().unwrap();
     fine.run(2.0, &Output::Stop).unwrap();
     for order in 2..=4 {
         let errors = [0.25, 0.125].map(|size| {
-            let mut solver = builder().order(order).step_size(size).start(&law).unwrap();
+            let mut solver = builder().order(order).step_size(size).start(&law).build().unwrap();
             solver.run(2.0, &Output::Stop).unwrap();
             distance(solver.order_parameters(), fine.order_parameters())
         });
@@ -87,7 +86,8 @@ fn cells_converge_with_order_two() {
     let model = model(1, L1, 0.3);
     for flux in [Flux::Moments, Flux::ChangCooper] {
         let solve = |width: f64| {
-            let mut solver = GridSolver::builder(&model).width(width).flux(flux).tolerance(1e-8).start(&law).unwrap();
+            let mut solver =
+                GridSolver::builder(&model).width(width).flux(flux).tolerance(1e-8).start(&law).build().unwrap();
             solver.run(3.0, &Output::Stop).unwrap();
             let marginal = solver.density().marginal().unwrap();
             let mut values: Vec<f64> = solver.order_parameters().to_packed().iter().copied().collect();
@@ -112,7 +112,7 @@ fn cells_converge_with_order_two() {
 fn the_stationary_density_under_l1_is_the_closed_form() {
     let law = start(FeatureLaw::rademacher(), &[0.6], 1.0);
     let (decay, model) = (0.3 * 0.2, model(1, L1, 0.2));
-    let mut solver = GridSolver::builder(&model).width(0.02).tolerance(1e-6).start(&law).unwrap();
+    let mut solver = GridSolver::builder(&model).width(0.02).tolerance(1e-6).start(&law).build().unwrap();
     solver.run(400.0, &Output::Stop).unwrap();
     let state = solver.order_parameters().clone();
     let limit = contrastive_dynamics::Limit::new(&model).unwrap();
@@ -145,7 +145,7 @@ fn the_domain_grows_and_steps_of_any_length_keep_mass_and_sign() {
             Some(size) => builder.step_size(size),
             None => builder.tolerance(1e-5),
         };
-        let mut solver = builder.start(&law).unwrap();
+        let mut solver = builder.start(&law).build().unwrap();
         let before = solver.density().centres().len();
         let run = solver.run(40.0, &Output::EverySteps(1)).unwrap();
         assert!(run.states().len() > 2 && solver.density().centres().len() > 2 * before);
@@ -166,6 +166,7 @@ fn densities_of_ones_own_are_moved_as_a_linear_drift_moves_them() {
     let mut solver = GridSolver::builder(&model)
         .width(0.01)
         .densities(nodes, (-5.0, 5.0), |k, w| bump(w, -1.0 + k as f64) + bump(w, 1.0))
+        .build()
         .unwrap();
     let start = solver.order_parameters().clone();
     solver.run(1.0, &Output::Stop).unwrap();
@@ -187,12 +188,12 @@ fn densities_of_ones_own_are_moved_as_a_linear_drift_moves_them() {
 fn smoothed_l1_tends_to_l1() {
     let law = start(FeatureLaw::rademacher(), &[0.4], 1.0);
     let exact = model(1, L1, 0.3);
-    let mut sharp = GridSolver::builder(&exact).tolerance(1e-5).start(&law).unwrap();
+    let mut sharp = GridSolver::builder(&exact).tolerance(1e-5).start(&law).build().unwrap();
     sharp.run(3.0, &Output::Stop).unwrap();
     let mut errors = Vec::new();
     for delta in [0.2, 0.05] {
         let smooth = model(1, SmoothedL1::new(delta).unwrap(), 0.3);
-        let mut solver = GridSolver::builder(&smooth).tolerance(1e-5).start(&law).unwrap();
+        let mut solver = GridSolver::builder(&smooth).tolerance(1e-5).start(&law).build().unwrap();
         solver.run(3.0, &Output::Stop).unwrap();
         errors.push(distance(solver.order_parameters(), sharp.order_parameters()));
     }
@@ -205,35 +206,38 @@ fn what_cannot_be_solved_is_an_error_that_says_so() {
     let law = start(FeatureLaw::rademacher(), &[0.4], 1.0);
     let builder = || GridSolver::builder(&one);
     let two = start(FeatureLaw::rademacher(), &[0.4, 0.1], 1.0);
-    assert!(matches!(builder().start(&two), Err(GridError::Shape { start_features: 2, .. })));
+    assert!(matches!(
+        builder().start(&two).build(),
+        Err(GridError::Start(StartError::Model { start_features: 2, .. }))
+    ));
     let sharp = start(FeatureLaw::rademacher(), &[0.5], 0.25);
-    assert!(matches!(builder().start(&sharp), Err(GridError::Unfit(GridFailure::Unresolved { .. }))));
-    assert!(matches!(builder().width(1.0).start(&law), Err(GridError::Unfit(GridFailure::Unresolved { .. }))));
+    assert!(matches!(builder().start(&sharp).build(), Err(GridError::Unfit(GridFailure::Unresolved { .. }))));
+    assert!(matches!(builder().width(1.0).start(&law).build(), Err(GridError::Unfit(GridFailure::Unresolved { .. }))));
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(builder().width(bad).start(&law).is_err(), "{bad}");
-        assert!(matches!(builder().tolerance(bad).start(&law), Err(GridError::Setting { .. })));
-        assert!(matches!(builder().step_size(bad).start(&law), Err(GridError::Setting { .. })));
+        assert!(builder().width(bad).start(&law).build().is_err(), "{bad}");
+        assert!(matches!(builder().tolerance(bad).start(&law).build(), Err(GridError::Setting { .. })));
+        assert!(matches!(builder().step_size(bad).start(&law).build(), Err(GridError::Setting { .. })));
     }
-    assert!(matches!(builder().order(5).start(&law), Err(GridError::Setting { name: "order", .. })));
-    assert!(matches!(builder().cell_limit(10).start(&law), Err(GridError::Unfit(GridFailure::Cells { .. }))));
+    assert!(matches!(builder().order(5).start(&law).build(), Err(GridError::Setting { name: "order", .. })));
+    assert!(matches!(builder().cell_limit(10).start(&law).build(), Err(GridError::Unfit(GridFailure::Cells { .. }))));
     let nodes = || FeatureLaw::rademacher().nodes(1, 1, 10).unwrap();
-    let missing = builder().densities(nodes(), (-1.0, 1.0), |_, _| 1.0);
+    let missing = builder().densities(nodes(), (-1.0, 1.0), |_, _| 1.0).build();
     assert!(matches!(missing, Err(GridError::Setting { name: "width", .. })));
-    let negative = builder().width(0.1).densities(nodes(), (-1.0, 1.0), |_, w| w);
+    let negative = builder().width(0.1).densities(nodes(), (-1.0, 1.0), |_, w| w).build();
     assert!(matches!(negative, Err(GridError::Density { node: 0, .. })));
     let mut wrong = nodes();
     wrong.nodes *= 1.1;
-    let wrong = builder().width(0.1).densities(wrong, (-1.0, 1.0), |_, _| 1.0);
+    let wrong = builder().width(0.1).densities(wrong, (-1.0, 1.0), |_, _| 1.0).build();
     assert!(matches!(wrong, Err(GridError::Features { .. })));
 
     let pair = Model::builder().nonlinearity(Tanh).hidden(Independent::new([Law::two_point(1.0).unwrap()]).unwrap());
     let pair = pair.noise(NoNoise).learning_rate(0.3).n_neurons(2).build().unwrap();
-    assert!(matches!(GridSolver::builder(&pair).start(&law), Err(GridError::Neurons { neurons: 2 })));
+    assert!(matches!(GridSolver::builder(&pair).start(&law).build(), Err(GridError::Neurons { neurons: 2 })));
     let sphere = Model::builder().nonlinearity(Tanh).hidden(Independent::new([Law::two_point(1.0).unwrap()]).unwrap());
     let sphere = sphere.noise(NoNoise).learning_rate(0.3).constraint(Constraint::Sphere).build().unwrap();
-    assert!(matches!(GridSolver::builder(&sphere).start(&law), Err(GridError::Constrained)));
+    assert!(matches!(GridSolver::builder(&sphere).start(&law).build(), Err(GridError::Constrained)));
 
-    let mut solver = builder().tolerance(1e-4).step_limit(3).start(&law).unwrap();
+    let mut solver = builder().tolerance(1e-4).step_limit(3).start(&law).build().unwrap();
     let limited = solver.run(50.0, &Output::EverySteps(1));
     let Err(GridError::Run(RunError::StepLimit { steps: 3, trajectory, .. })) = limited else {
         panic!("three steps are too few")
@@ -242,7 +246,7 @@ fn what_cannot_be_solved_is_an_error_that_says_so() {
     assert!(matches!(solver.run(0.0, &Output::Stop), Err(GridError::Run(RunError::Output(_)))));
     // Strong decay makes the weights narrower than the cells: an error with all that came before, not a wrong number.
     let strong = model(1, L1, 40.0);
-    let mut solver = GridSolver::builder(&strong).tolerance(1e-4).width(0.05).start(&law).unwrap();
+    let mut solver = GridSolver::builder(&strong).tolerance(1e-4).width(0.05).start(&law).build().unwrap();
     let failed = solver.run(20.0, &Output::EverySteps(1));
     let Err(GridError::Run(RunError::Failed { time, source: GridFailure::Unresolved { .. }, trajectory })) = failed
     else {

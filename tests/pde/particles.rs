@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use contrastive_dynamics::integrate::{DormandPrince, Output, OutputError};
 use contrastive_dynamics::limit::LimitError;
 use contrastive_dynamics::model::{
-    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, LinearRegularizer, Model, Quadratic, Regularizer,
+    Constraint, ElasticNet, GaussianNoise, Independent, L1, L2, Law, LinearRegularizer, Model, Regularizer,
     RegularizerFunction, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
@@ -17,11 +17,11 @@ use contrastive_dynamics::pde::particles::{
 use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
 use contrastive_dynamics::start::Features;
-use contrastive_dynamics::start::{DiscreteStart, FeatureLaw, LinearGaussianStart, Rows, StartError, Whitening};
+use contrastive_dynamics::start::{DiscreteStart, FeatureLaw, LinearGaussianStart, Rows, Start, StartError, Whitening};
 use contrastive_dynamics::state::{Run, RunError, StopReason};
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
-type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G, Quadratic>;
+type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 
 /// tanh, two features of different laws; with the penalty for two neurons.
 fn model<G: Regularizer>(neurons: usize, regularizer: G, weight_decay: f64, constraint: Constraint) -> Trained<G> {
@@ -55,9 +55,9 @@ fn run<G: Regularizer, I: StochasticIntegrator>(
 ) -> OrderParameters {
     let state = start(model.n_neurons());
     let law = law(&state);
-    let builder = ParticleSystem::builder(model, particles).start(&law).exact_start(&state).noise(noise);
+    let builder = ParticleSystem::builder(model, particles).start(Start::law(&law).exactly(&state)).noise(noise);
     let builder = if model.n_neurons() > 1 { builder.coefficient_tolerance(1e-4) } else { builder };
-    let mut system = builder.scheme(scheme).seed(seed).unwrap();
+    let mut system = builder.scheme(scheme).build_seeded(seed).unwrap();
     system.run(end, &Output::Stop).unwrap().last().unwrap().1.clone()
 }
 
@@ -216,20 +216,20 @@ fn the_exponential_scheme_is_exact_for_a_decay_at_which_the_others_blow_up() {
     let ode = ReducedOde::new(&model).unwrap();
     let steady = ode.solver().steady_rate(1e-12).solve(&state, 10.0).unwrap();
     let (_, steady) = steady.last().unwrap();
-    let builder = || ParticleSystem::builder(&model, 500).start(&law).exact_start(&state);
-    let mut exponential = builder().scheme(Exponential::new(0.5).unwrap()).seed(1).unwrap();
+    let builder = || ParticleSystem::builder(&model, 500).start(Start::law(&law).exactly(&state));
+    let mut exponential = builder().scheme(Exponential::new(0.5).unwrap()).build_seeded(1).unwrap();
     exponential.run(5.0, &Output::Stop).unwrap();
     let got = exponential.order_parameters().r()[(0, 0)];
     let wanted = steady.r()[(0, 0)];
     assert!(wanted > 1e-6 && (got / wanted - 1.0).abs() < 1e-7, "{got} {wanted}");
-    let mut heun = builder().scheme(Heun::new(0.5).unwrap()).seed(1).unwrap();
+    let mut heun = builder().scheme(Heun::new(0.5).unwrap()).build_seeded(1).unwrap();
     let blown = heun.run(5.0, &Output::Stop).is_err() || heun.order_parameters().r()[(0, 0)] > 1e3;
     assert!(blown);
 }
 
 /// Checks error and counters of a run to t = 4, and counts its steps.
 fn steps_taken<I: StochasticIntegrator>(
-    mut system: ParticleSystem<'_, f64, L2, I>,
+    mut system: ParticleSystem<'_, Trained<L2>, I>,
     tolerance: f64,
     exact: &OrderParameters,
 ) -> u64 {
@@ -246,22 +246,22 @@ fn adaptive_steps_meet_their_tolerance_and_report_an_error() {
     let exact = ode(&model, 4.0);
     let state = start(1);
     let law = law(&state);
-    let builder = || ParticleSystem::builder(&model, 500).start(&law).exact_start(&state);
+    let builder = || ParticleSystem::builder(&model, 500).start(Start::law(&law).exactly(&state));
     let heun = [1e-2, 1e-4].map(|tolerance| {
         let scheme = Heun::adaptive(tolerance, tolerance).unwrap();
-        steps_taken(builder().scheme(scheme).seed(1).unwrap(), tolerance, &exact)
+        steps_taken(builder().scheme(scheme).build_seeded(1).unwrap(), tolerance, &exact)
     });
     let exponential = [1e-2, 1e-4].map(|tolerance| {
         let scheme = Exponential::adaptive(tolerance, tolerance).unwrap();
-        steps_taken(builder().scheme(scheme).seed(1).unwrap(), tolerance, &exact)
+        steps_taken(builder().scheme(scheme).build_seeded(1).unwrap(), tolerance, &exact)
     });
     // Order 2: a tenth of the step for a hundredth of the tolerance.
     assert!(heun[1] > 4 * heun[0] && heun[1] < 20 * heun[0], "{heun:?}");
     assert!(exponential[1] > 4 * exponential[0] && exponential[1] < heun[1], "{exponential:?}");
     // Where the decay is stiff, Heun must reject what is unstable, and still arrives.
     let stiff = self::model(1, L2, 100.0, Constraint::None);
-    let builder = ParticleSystem::builder(&stiff, 500).start(&law).exact_start(&state);
-    let mut system = builder.scheme(Heun::adaptive(1e-3, 1e-6).unwrap()).seed(1).unwrap();
+    let builder = ParticleSystem::builder(&stiff, 500).start(Start::law(&law).exactly(&state));
+    let mut system = builder.scheme(Heun::adaptive(1e-3, 1e-6).unwrap()).build_seeded(1).unwrap();
     assert!(system.run(1.0, &Output::Stop).unwrap().work().rejected_steps > 0);
     assert!(distance(&system.order_parameters(), &ode(&stiff, 1.0)) < 1e-5);
 }
@@ -277,8 +277,8 @@ fn weights_in_the_limit<G: Regularizer + Copy>(
     state: &OrderParameters,
 ) -> [Vec<f64>; 2] {
     let model = model(1, regularizer, weight_decay, Constraint::None);
-    let builder = ParticleSystem::builder(&model, 10 * N).start(law).exact_start(state);
-    let mut system = builder.scheme(Heun::new(0.05).unwrap()).seed(1).unwrap();
+    let builder = ParticleSystem::builder(&model, 10 * N).start(Start::law(law).exactly(state));
+    let mut system = builder.scheme(Heun::new(0.05).unwrap()).build_seeded(1).unwrap();
     system.run(END, &Output::Stop).unwrap();
     let (u, w) = (system.features(0).unwrap(), system.weights(0).unwrap());
     [w.to_vec(), w.iter().zip(u).filter(|(_, u)| **u > 1.0).map(|(w, _)| *w).collect()]
@@ -294,8 +294,8 @@ fn compare_with_sgd<G: Regularizer + Copy>(regularizer: G, law: &LinearGaussianS
     let rows = Rows::draw(law, N, &Whitening::State(state.clone()), &mut rng).unwrap();
     let model = model(1, regularizer, 0.5, Constraint::None);
     let features = Features::from_matrix(rows.features.clone()).unwrap();
-    let builder = CompressedSgd::builder(&model, N).features(features).weights(rows.weights);
-    let mut sgd = builder.seed(2).unwrap();
+    let builder = CompressedSgd::builder(&model, N).features(features).start(rows.weights);
+    let mut sgd = builder.build_seeded(2).unwrap();
     sgd.run(END, &Output::Stop).unwrap();
     let (u, w) = (rows.features.column(0), sgd.weights().as_slice());
     let on = w.iter().zip(u.iter()).filter(|(_, u)| **u > 1.0).map(|(w, _)| *w).collect();
@@ -337,7 +337,7 @@ fn a_seed_fixes_every_weight_whatever_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let builder = ParticleSystem::builder(&model, 140_001).start(&law).coefficient_tolerance(1e-3);
-            let mut system = builder.scheme(Heun::new(0.1).unwrap()).seed(seed).unwrap();
+            let mut system = builder.scheme(Heun::new(0.1).unwrap()).build_seeded(seed).unwrap();
             (0..3).for_each(|_| system.step().unwrap());
             assert!((system.order_parameters().r()[(1, 1)] - 1.0).abs() < 1e-13);
             [system.weights(0).unwrap().to_vec(), system.weights(1).unwrap().to_vec()]
@@ -360,26 +360,26 @@ fn particles_start_where_they_are_told() {
     let law = law(&state);
     // Exactly there, with any noise.
     for noise in [Noise::Independent, Noise::Antithetic, Noise::Matched] {
-        let builder = ParticleSystem::builder(&model, 1000).start(&law).exact_start(&state).noise(noise);
-        assert!(distance(&builder.seed(1).unwrap().order_parameters(), &state) < 1e-13);
+        let builder = ParticleSystem::builder(&model, 1000).start(Start::law(&law).exactly(&state)).noise(noise);
+        assert!(distance(&builder.build_seeded(1).unwrap().order_parameters(), &state) < 1e-13);
     }
     // At the rows of a simulation.
-    let mut sgd = CompressedSgd::builder(&model, 300).start(&state).seed(1).unwrap();
+    let mut sgd = CompressedSgd::builder(&model, 300).start(&state).build_seeded(1).unwrap();
     sgd.run(0.5, &Output::Stop).unwrap();
     let rows = Rows { features: sgd.features().matrix().clone(), weights: sgd.weights().clone() };
-    let mut system = ParticleSystem::builder(&model, 300).rows(rows.clone()).seed(1).unwrap();
+    let mut system = ParticleSystem::builder(&model, 300).start(rows.clone()).build_seeded(1).unwrap();
     assert!(distance(&system.order_parameters(), &sgd.order_parameters()) < 1e-13);
     assert_eq!(system.weights(0).unwrap(), sgd.weights().as_slice());
     system.step().unwrap();
     assert_ne!(system.weights(0).unwrap(), sgd.weights().as_slice());
     assert_eq!((system.particles(), system.features(2), system.weights(1)), (300, None, None));
     // By default uninformative; at atoms.
-    let default = ParticleSystem::builder(&model, 10_000).seed(1).unwrap().order_parameters();
+    let default = ParticleSystem::builder(&model, 10_000).build_seeded(1).unwrap().order_parameters();
     assert!(default.q().amax() < 0.05 && (default.r()[(0, 0)] - 1.0).abs() < 0.07);
     let atoms = DMatrix::from_row_slice(2, 4, &[1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0, -1.0]);
     let atoms =
         DiscreteStart::new(atoms, DMatrix::from_row_slice(1, 4, &[0.5, 0.5, -0.5, -0.5]), vec![0.25; 4]).unwrap();
-    let mut discrete = ParticleSystem::builder(&model, 2000).start(&atoms).seed(1).unwrap();
+    let mut discrete = ParticleSystem::builder(&model, 2000).start(&atoms).build_seeded(1).unwrap();
     discrete.run(0.5, &Output::Stop).unwrap();
     assert!((discrete.order_parameters().q()[(0, 0)] - 0.5).abs() < 0.1);
 }
@@ -387,7 +387,7 @@ fn particles_start_where_they_are_told() {
 #[test]
 fn runs_record_observe_and_stop() {
     let model = model(1, L1, 0.5, Constraint::None);
-    let mut system = ParticleSystem::builder(&model, 500).scheme(Heun::new(0.1).unwrap()).seed(1).unwrap();
+    let mut system = ParticleSystem::builder(&model, 500).scheme(Heun::new(0.1).unwrap()).build_seeded(1).unwrap();
     let trajectory = system.run(0.35, &Output::EverySteps(2)).unwrap();
     assert_eq!(trajectory.times().len(), 3);
     assert_eq!((trajectory.times()[0], trajectory.times()[2], system.time()), (0.0, 0.35, 0.35));
@@ -405,7 +405,7 @@ fn runs_record_observe_and_stop() {
     let early = system.run(0.5, &Output::Stop);
     assert!(matches!(early, Err(ParticleError::Run(RunError::Output(OutputError::EmptyRun { .. })))));
     let mut limited =
-        ParticleSystem::builder(&model, 500).step_limit(5).scheme(Heun::new(0.1).unwrap()).seed(1).unwrap();
+        ParticleSystem::builder(&model, 500).step_limit(5).scheme(Heun::new(0.1).unwrap()).build_seeded(1).unwrap();
     let limited = limited.run(2.0, &Output::EverySteps(1));
     let Err(ParticleError::Run(RunError::StepLimit { steps: 5, trajectory, .. })) = limited else { panic!() };
     assert_eq!(trajectory.times().len(), 6);
@@ -415,43 +415,44 @@ fn runs_record_observe_and_stop() {
 fn what_cannot_be_run_is_an_error_that_loses_nothing() {
     let model = model(1, L2, 0.5, Constraint::None);
     let system = |count| ParticleSystem::builder(&model, count);
-    assert!(matches!(system(5).seed(1), Err(ParticleError::Count { count: 5, least: 6 })));
-    assert!(matches!(system(7).noise(Noise::Antithetic).seed(1), Err(ParticleError::Odd { count: 7 })));
+    assert!(matches!(system(5).build_seeded(1), Err(ParticleError::Count { count: 5, least: 6 })));
+    assert!(matches!(system(7).noise(Noise::Antithetic).build_seeded(1), Err(ParticleError::Odd { count: 7 })));
     let wide = law(&start(2));
-    let other = system(100).start(&wide).seed(1);
-    assert!(matches!(other, Err(ParticleError::Shape { start_features: 2, start_neurons: 2, .. })));
+    let other = system(100).start(&wide).build_seeded(1);
+    assert!(matches!(other, Err(ParticleError::Start(StartError::Model { start_features: 2, start_neurons: 2, .. }))));
     let atom = DiscreteStart::new(DMatrix::zeros(2, 1), DMatrix::zeros(1, 1), vec![1.0]).unwrap();
-    let degenerate = system(100).start(&atom).seed(1);
+    let degenerate = system(100).start(&atom).build_seeded(1);
     assert!(matches!(degenerate, Err(ParticleError::Start(StartError::Degenerate { what: "features" }))));
     let sphere = self::model(1, L2, 0.5, Constraint::Sphere);
-    let zero = ParticleSystem::builder(&sphere, 100).rows(Rows {
+    let zero = ParticleSystem::builder(&sphere, 100).start(Rows {
         features: DMatrix::from_fn(100, 2, |n, l| if n / 50 == l { 1.0 } else { -1.0 + 0.1 * n as f64 }),
         weights: DMatrix::zeros(100, 1),
     });
     let off = StartError::Infeasible(OrderParametersError::OffSphere { neuron: 0, value: 0.0 });
-    assert_eq!(zero.seed(1).err(), Some(ParticleError::Start(off)));
+    assert_eq!(zero.build_seeded(1).err(), Some(ParticleError::Start(off)));
     // R = 0.8 is refused, as the ODE refuses it; drawn rows are scaled.
     let state = OrderParameters::from_rows(2, 1, &[0.4, 0.2], &[0.8]).unwrap();
     let near = law(&state);
-    let exact = ParticleSystem::builder(&sphere, 100).start(&near).exact_start(&state).seed(1);
+    let exact = ParticleSystem::builder(&sphere, 100).start(Start::law(&near).exactly(&state)).build_seeded(1);
     let Err(ParticleError::Start(StartError::Infeasible(OrderParametersError::OffSphere { value, .. }))) = exact else {
         panic!()
     };
-    assert!((value - 0.8).abs() < 1e-12 && ParticleSystem::builder(&sphere, 100).seed(1).is_ok());
-    let tiny = system(100).node_budget(10).seed(1);
+    assert!((value - 0.8).abs() < 1e-12 && ParticleSystem::builder(&sphere, 100).build_seeded(1).is_ok());
+    let tiny = system(100).node_budget(10).build_seeded(1);
     let Err(ParticleError::Coefficients(StepFailure::Limit(LimitError::ToleranceNotMet { .. }))) = tiny else {
         panic!()
     };
-    let tolerance = system(100).coefficient_tolerance(-1.0).seed(1);
+    let tolerance = system(100).coefficient_tolerance(-1.0).build_seeded(1);
     assert!(matches!(tolerance, Err(ParticleError::Coefficients(StepFailure::Limit(LimitError::Tolerance { .. })))));
     // Features far from second moment I, with weights in their span.
     let span = Rows { features: DMatrix::from_element(50, 2, 2.0), weights: DMatrix::from_element(50, 1, 1.0) };
-    let infeasible = system(50).rows(span).whitening(Whitening::None).seed(1);
+    let infeasible = system(50).start(Start::from(span).whitened(Whitening::None)).build_seeded(1);
     assert!(matches!(infeasible, Err(ParticleError::Coefficients(StepFailure::Infeasible(_)))));
 
     // A drift that overflows: the particles stay where they were.
     let wild = self::model(1, RegularizerFunction(|w: f64| -1e300 * w * w * w), 1.0, Constraint::None);
-    let mut wild = ParticleSystem::builder(&wild, 100).scheme(EulerMaruyama::new(1e10).unwrap()).seed(1).unwrap();
+    let mut wild =
+        ParticleSystem::builder(&wild, 100).scheme(EulerMaruyama::new(1e10).unwrap()).build_seeded(1).unwrap();
     let before = wild.weights(0).unwrap().to_vec();
     let Err(ParticleError::Run(RunError::Failed { time: 0.0, source: StepFailure::Diverged, trajectory })) =
         wild.run(1e11, &Output::Stop)
@@ -462,7 +463,7 @@ fn what_cannot_be_run_is_an_error_that_loses_nothing() {
     assert!(matches!(trajectory.stop_reason(), StopReason::Failure { time: 0.0 }));
     let stuck =
         self::model(1, RegularizerFunction(|w: f64| if w > 2.0 { f64::NAN } else { 0.0 }), 1.0, Constraint::None);
-    let mut stuck = ParticleSystem::builder(&stuck, 1000).seed(1).unwrap();
+    let mut stuck = ParticleSystem::builder(&stuck, 1000).build_seeded(1).unwrap();
     assert_eq!(stuck.step(), Err(StepFailure::StepTooSmall));
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(EulerMaruyama::new(bad).is_err() && Heun::new(bad).is_err() && Exponential::new(bad).is_err());
@@ -480,8 +481,8 @@ fn single_precision_agrees_with_double() {
     let model = builder.learning_rate(0.3).weight_decay(0.5).build().unwrap();
     let state = OrderParameters::from_rows(1, 1, &[0.4_f32], &[0.8]).unwrap();
     let law = LinearGaussianStart::new(FeatureLaw::sparse(0.2).unwrap(), &state).unwrap();
-    let builder = ParticleSystem::builder(&model, 2000).start(&law).exact_start(&state);
-    let mut system = builder.scheme(Exponential::new(0.1).unwrap()).seed(1).unwrap();
+    let builder = ParticleSystem::builder(&model, 2000).start(Start::law(&law).exactly(&state));
+    let mut system = builder.scheme(Exponential::new(0.1).unwrap()).build_seeded(1).unwrap();
     system.run(8.0, &Output::Stop).unwrap();
     // From the double-precision ODE.
     assert!((system.order_parameters().q()[(0, 0)] - 0.924_075_5).abs() < 2e-4);

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::pde::grid::{GridFailure, GridSolver};
 use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
-use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
+use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Start};
 use contrastive_dynamics::state::{Direction, Process, Run, RunError, StopReason};
 use contrastive_dynamics::{OrderParameters, ReducedOde};
 
-fn model(decay: f64) -> Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic> {
+fn model(decay: f64) -> Model<f64, Tanh, Independent, GaussianNoise> {
     let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
     let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
     let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3);
@@ -71,8 +71,8 @@ fn particles_stop_at_events_and_steady_states() {
     let (model, law) = (model(0.5), law());
     assert_runs(
         || {
-            let builder = ParticleSystem::builder(&model, 400).start(&law).exact_start(&start());
-            builder.scheme(Heun::new(0.05).unwrap()).seed(1).unwrap()
+            let builder = ParticleSystem::builder(&model, 400).start(Start::law(&law).exactly(&start()));
+            builder.scheme(Heun::new(0.05).unwrap()).build_seeded(1).unwrap()
         },
         0.05,
     );
@@ -80,15 +80,15 @@ fn particles_stop_at_events_and_steady_states() {
 
 #[test]
 fn a_grid_stops_at_events_and_steady_states() {
-    let model = model(0.5);
-    assert_runs(|| GridSolver::builder(&model).width(0.05).step_size(0.05).start(&law()).unwrap(), 0.05);
+    let (model, law) = (model(0.5), law());
+    assert_runs(|| GridSolver::builder(&model).width(0.05).step_size(0.05).start(&law).build().unwrap(), 0.05);
 }
 
 /// A step that would leave the grid's means is not taken: time, densities and order parameters are those before it.
 #[test]
 fn a_failed_step_of_a_grid_leaves_everything_as_it_was() {
-    let model = model(40.0);
-    let mut solver = GridSolver::builder(&model).tolerance(1e-4).width(0.05).start(&law()).unwrap();
+    let (model, law) = (model(40.0), law());
+    let mut solver = GridSolver::builder(&model).tolerance(1e-4).width(0.05).start(&law).build().unwrap();
     let Err(RunError::Failed { time, source: GridFailure::Unresolved { deviation, width, .. }, trajectory }) =
         Run::of(&mut solver).output(Output::EverySteps(1)).to(20.0)
     else {

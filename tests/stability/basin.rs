@@ -1,14 +1,12 @@
 //! Attraction regions: borders known exactly, neighbourhoods that hold what they promise, maps against careful fates.
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
-use contrastive_dynamics::model::{
-    Constraint, GaussianNoise, Independent, L2, Law, Model, ModelBuilder, Quadratic, Tanh,
-};
+use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, ModelBuilder, Tanh};
 use contrastive_dynamics::stability::{AreaFraction, Border, RegionsError};
 use contrastive_dynamics::stability::{AttractionRegions, Fate, FixedPointFinder, Grid, Neighbourhood, Stray};
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
-type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 
 fn builder(second: Law) -> ModelBuilder<Tanh, Independent, GaussianNoise, f64, f64> {
     Model::builder()

@@ -2,9 +2,9 @@
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::hidden::{Discrete, PointMasses};
 use contrastive_dynamics::model::{
-    Constraint, GaussianNoise, GradientPath, HiddenDistribution, Independent, Law, Model, ModelBuilder, Quartic, Tanh,
+    Constraint, Discrete, GaussianNoise, GradientPath, HiddenDistribution, Independent, Law, Model, ModelBuilder,
+    PointMasses, Quartic, Tanh,
 };
 use contrastive_dynamics::nalgebra::{Complex, DMatrix};
 use contrastive_dynamics::stability::{

@@ -1,15 +1,13 @@
 //! The findings of the letter (Meng and Wang, arXiv 2406.06909), from the library alone.
 
-use contrastive_dynamics::model::{
-    GaussianNoise, HiddenDistribution, Independent, L2, Law, Model, ModelError, Quadratic, Tanh,
-};
+use contrastive_dynamics::model::{GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelError, Tanh};
 use contrastive_dynamics::stability::{
     AttractionRegions, End, FixedPointFinder, Grid, OptimumError, SteadyState, maximum, steady_state,
     uninformative_points,
 };
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
-type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 
 fn model(laws: impl IntoIterator<Item = Law>, noise: GaussianNoise, learning_rate: f64, weight_decay: f64) -> Built {
     let builder = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap()).noise(noise);

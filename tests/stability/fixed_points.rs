@@ -1,10 +1,9 @@
 //! Fixed points of the reduced ODE: where they are, what is known of them, and that none is listed twice.
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
-use contrastive_dynamics::model::hidden::{Discrete, PointMasses};
 use contrastive_dynamics::model::{
-    Constraint, FromFunctions, GaussianNoise, GradientPath, HiddenDistribution, Independent, Law, Model, ModelBuilder,
-    Relu, Sigmoid, Tanh,
+    Constraint, Discrete, FromFunctions, GaussianNoise, GradientPath, HiddenDistribution, Independent, Law, Model,
+    ModelBuilder, PointMasses, Relu, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
 use contrastive_dynamics::stability::{

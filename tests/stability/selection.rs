@@ -3,14 +3,15 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 
 use contrastive_dynamics::ensemble::Ensemble;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::sgd::{ProjectedChain, SgdError};
 use contrastive_dynamics::stability::{
     AttractionRegions, FiniteSizeSelection, Selection, SelectionError, SobolStarts, uninformative_points,
 };
+use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
-type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// Feature 1 two-point of that second moment, feature 2 of 2.25 and active with probability `activity`.
 fn model(first: f64, activity: f64) -> Built {
@@ -65,7 +66,7 @@ fn chains(model: &Built, activity: f64, dimension: usize, runs: u64) -> FiniteSi
     let ode = ReducedOde::new(model).unwrap();
     let regions = AttractionRegions::new(&ode, &points(activity)).unwrap();
     let stride = (dimension / 10).max(1) as u64;
-    let start = |seed| ProjectedChain::builder(model, dimension).seed(seed);
+    let start = |seed| ProjectedChain::builder(model, dimension).build_seeded(seed);
     regions.selection_at_finite_size(&Ensemble::new(runs, 11), (1000.0, stride), |r| start(r.seed)).unwrap()
 }
 
@@ -96,7 +97,7 @@ fn finite_size_ensembles_agree_with_the_border_at_small_overlaps() {
     let regions = AttractionRegions::new(&ode, &points).unwrap();
     let small = |angle: f64| state(1e-3 * angle.cos(), 1e-3 * angle.sin(), r);
     let limit = regions.border(small, (0.2, 1.5), 1e-4).unwrap().at / FRAC_PI_2;
-    let start = |seed| ProjectedChain::builder(&model, 800).seed(seed);
+    let start = |seed| ProjectedChain::builder(&model, 800).build_seeded(seed);
     let runs = Ensemble::new(1500, 5);
     let finite = regions.selection_at_finite_size(&runs, (2000.0, 80), |r| start(r.seed)).unwrap();
     let (low, high) = finite.interval(0, 1.0 - 1e-5);
@@ -123,16 +124,22 @@ fn what_cannot_be_run_is_refused_and_failures_keep_what_there_is() {
         let bad = regions.selection(SobolStarts { dimensions, points, scrambles, seed: 1 }, |_| state(0.1, 0.2, 1.0));
         assert!(matches!(bad, Err(SelectionError::Starts { .. })));
     }
-    let start = |seed| ProjectedChain::builder(&model, 50).seed(seed);
+    let start = |seed| ProjectedChain::builder(&model, 50).build_seeded(seed);
     for (time, stride) in [(0.0, 1), (f64::NAN, 1), (f64::INFINITY, 1), (10.0, 0)] {
         let bad = regions.selection_at_finite_size(&Ensemble::new(3, 1), (time, stride), |r| start(r.seed));
         assert!(matches!(bad, Err(SelectionError::Run { .. })));
     }
     let failing = |r: contrastive_dynamics::ensemble::Replicate| {
-        ProjectedChain::builder(&model, if r.index == 3 { 1 } else { 50 }).seed(r.seed)
+        ProjectedChain::builder(&model, if r.index == 3 { 1 } else { 50 }).build_seeded(r.seed)
     };
     let failed = regions.selection_at_finite_size(&Ensemble::new(9, 1), (500.0, 5), failing);
-    let Err(SelectionError::Replicate { index: 3, seed, source: SgdError::Dimension { .. }, before }) = failed else {
+    let Err(SelectionError::Replicate {
+        index: 3,
+        seed,
+        source: SgdError::Start(StartError::Dimension { .. }),
+        before,
+    }) = failed
+    else {
         panic!("{failed:?}")
     };
     assert_eq!((seed, before.runs()), (Ensemble::new(9, 1).replicate(3).seed, 3));

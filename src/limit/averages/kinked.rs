@@ -6,7 +6,7 @@
 
 use crate::Scalar;
 use crate::limit::averages::table::NodeTable;
-use crate::model::hidden::variables::legendre;
+use crate::numerics::gauss::legendre;
 
 /// Longest panel, in standard deviations.
 const PANEL: f64 = 3.5;

@@ -1,6 +1,6 @@
 //! Cubature of the standard normal law in whitened coordinates (theory §9): tables of nodes and weights.
 //!
-//! In: the trapezoidal lattice, cut at a ball, with the step of each coordinate set by the nearest pole of σ, and
+//! Covers the trapezoidal lattice, cut at a ball, with the step of each coordinate set by the nearest pole of σ, and
 //! Gauss-Hermite products for polynomial σ. A table does not depend on the state once it is made.
 
 use std::num::NonZeroUsize;
@@ -10,7 +10,8 @@ use gauss_quad::hermite::GaussHermite;
 use crate::Scalar;
 use crate::model::Smoothness;
 use crate::numerics::lanes::LANES;
-use crate::numerics::sobol::{normal_quantile, uniform};
+use crate::numerics::normal::normal_quantile;
+use crate::numerics::sobol::uniform;
 
 /// Nodes z and weights w with Σ w f(z) ≈ E f(z), z standard normal of `dimensions` coordinates.
 #[derive(Debug, Clone)]

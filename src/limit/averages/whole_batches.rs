@@ -1,8 +1,9 @@
-//! Averages over whole batches, for penalties that are not quadratic: there C_ij couples the samples of a batch
-//! nonlinearly, and nothing less than the batch can be averaged (theory §3).
+//! Averages over whole batches, for losses whose gradient couples the samples of a batch nonlinearly: nothing less than
+//! the batch can be averaged (theory §3, §12).
 //!
-//! Averaged is what the penalty adds to a quadratic one beside it, g'(C) ≈ offset + slope·C, whose averages are known far
-//! more accurately; the more samples, the less is left. One Sobol point is one batch: for every sample a node of the
+//! Of a penalty that is not quadratic only the difference from a line is averaged here, g'(C) ≈ offset + slope·C, because
+//! averages of the line are known far more accurately; the more samples, the less is left. Of a loss that is no function
+//! of covariances everything is averaged here. One Sobol point is one batch: for every sample a node of the
 //! hidden law and 2m whitened coordinates.
 
 use nalgebra::DMatrix;
@@ -10,12 +11,13 @@ use nalgebra::DMatrix;
 use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::fields::factor::Factor;
-use crate::limit::parameters::Numbers;
-use crate::model::hidden::HiddenQuadrature;
-use crate::model::{GradientPath, Nonlinearity, Penalty};
+use crate::limit::loss_terms::LossTerms;
+use crate::limit::numbers::Numbers;
+use crate::model::{EntrySlope, GradientPath, HiddenQuadrature, Nonlinearity};
 use crate::numerics::dual::Number;
-use crate::numerics::lanes::dispatch;
-use crate::numerics::sobol::{normal_quantile, uniform};
+use crate::numerics::lanes::{LANES, Lanes, dispatch};
+use crate::numerics::normal::normal_quantile;
+use crate::numerics::sobol::uniform;
 
 /// Frozen batches.
 #[derive(Debug, Clone)]
@@ -55,13 +57,14 @@ pub(in crate::limit) struct BatchWork<T, N> {
     /// e_bi^v of one batch with the penalty, and with the quadratic one: index (b·2 + v)·m + i, as the fields.
     errors: [Vec<N>; 2],
     means: Vec<N>,
+    flat: Flat<T>,
     sums: BatchSums<N>,
 }
 
 /// What the error signals are made of besides the fields.
 pub(in crate::limit) struct BatchSignal<'a, T: Scalar, N> {
     pub(in crate::limit) sigma: &'a dyn Nonlinearity<T>,
-    pub(in crate::limit) penalty: &'a dyn Penalty<T>,
+    pub(in crate::limit) loss: &'a LossTerms<'a, T>,
     pub(in crate::limit) offsets: &'a [T],
     pub(in crate::limit) slopes: &'a [T],
     pub(in crate::limit) numbers: &'a Numbers<N>,
@@ -131,6 +134,7 @@ impl<T: Scalar> BatchTable<T> {
             outputs: lifted(),
             errors: [lifted(), lifted()],
             means: vec![N::zero(); m * self.hidden.ncols()],
+            flat: Flat::new(length),
             sums: BatchSums {
                 with_hidden: vec![N::zero(); 2 * m * p],
                 with_z: vec![N::zero(); 4 * m * m],
@@ -234,26 +238,44 @@ impl<T: Scalar> BatchTable<T> {
 
     #[inline(always)]
     fn error_signals<N: Number<T>>(&self, signal: &BatchSignal<'_, T, N>, work: &mut BatchWork<T, N>) {
-        let (m, fields) = (self.neurons, 2 * self.neurons);
-        let BatchWork { fields: h, values, derivatives, seconds, outputs, errors, .. } = work;
+        let BatchWork { fields: h, values, derivatives, outputs, errors, .. } = work;
         for (((y, h), &value), &d) in outputs.iter_mut().zip(&*h).zip(&*values).zip(&*derivatives) {
             *y = h.map(value, d);
         }
-        let strength = signal.numbers.penalty_strength;
-        let scale = T::one() / T::of_usize(self.batch);
-        let both = signal.flow == GradientPath::BothViews;
         for errors in &mut *errors {
             errors.fill(N::zero());
         }
+        if signal.loss.has_form() {
+            self.covariance_gradients(signal, work);
+        } else {
+            self.gradient(signal, work);
+        }
+        let BatchWork { fields: h, derivatives, seconds, errors, .. } = work;
+        for errors in errors {
+            for (k, e) in errors.iter_mut().enumerate() {
+                *e = *e * h[k].map(derivatives[k], seconds[k]);
+            }
+        }
+    }
+
+    /// B ∂F/∂Y of a function of covariances, and of the one with affine slopes beside it.
+    #[inline(always)]
+    fn covariance_gradients<N: Number<T>>(&self, signal: &BatchSignal<'_, T, N>, work: &mut BatchWork<T, N>) {
+        let (m, fields) = (self.neurons, 2 * self.neurons);
+        let BatchWork { outputs, errors, .. } = work;
+        let strength = signal.numbers.penalty_strength;
+        let scale = T::one() / T::of_usize(self.batch);
+        let both = signal.flow == GradientPath::BothViews;
+        let (diagonal, entry) = (N::constant(signal.loss.diagonal()), signal.loss.off_diagonal());
         for i in 0..m {
             for j in 0..m {
-                let mut gradients = [-N::one(); 2];
+                let mut gradients = [diagonal; 2];
                 if i != j {
                     let pairs = (0..self.batch).map(|b| outputs[b * fields + i] * outputs[b * fields + m + j]);
                     let c = pairs.fold(N::zero(), |sum, x| sum + x).times(scale);
                     let (offset, slope) = (signal.offsets[i * m + j], signal.slopes[i * m + j]);
-                    // ∂F/∂C_ij with the penalty, and with the quadratic one.
-                    let curved = c.map(signal.penalty.derivative(c.value()), second::<T, N>(signal.penalty, c.value()));
+                    // ∂F/∂C_ij itself, and the line beside it.
+                    let curved = c.map(entry.at(c.value()), second::<T, N>(&entry, c.value()));
                     gradients = [strength * curved, strength * (N::constant(offset) + c.times(slope))];
                 }
                 for (errors, gradient) in errors.iter_mut().zip(gradients) {
@@ -266,21 +288,110 @@ impl<T: Scalar> BatchTable<T> {
                 }
             }
         }
-        for errors in errors {
+    }
+
+    /// B ∂F/∂Y of any loss, with nothing known beside it.
+    fn gradient<N: Number<T>>(&self, signal: &BatchSignal<'_, T, N>, work: &mut BatchWork<T, N>) {
+        let (m, fields, size) = (self.neurons, 2 * self.neurons, self.batch);
+        let BatchWork { outputs, errors: [errors, _], flat, .. } = work;
+        // A loss sees (2i + v)·B + b; here sample b has view v of neuron i at b·2m + v·m + i.
+        let place = |k: usize| (k % size) * fields + (k / size % 2) * m + k / (2 * size);
+        for (k, y) in flat.outputs.iter_mut().enumerate() {
+            *y = outputs[place(k)].value();
+        }
+        signal.loss.gradient_of(&flat.outputs, m, size, &mut flat.gradient);
+        for (k, &g) in flat.gradient.iter().enumerate() {
+            errors[place(k)] = N::constant(g);
+        }
+        if N::DIFFERENTIATES {
+            flat.differentiate(
+                signal.loss,
+                m,
+                size,
+                |k| outputs[place(k)],
+                |k, slopes| {
+                    errors[place(k)] = N::with_slopes(errors[place(k)].value(), slopes);
+                },
+            );
+        }
+        if signal.flow == GradientPath::StopGradient {
             for (k, e) in errors.iter_mut().enumerate() {
-                *e = *e * h[k].map(derivatives[k], seconds[k]);
+                if k % fields >= m {
+                    *e = N::zero();
+                }
             }
+        }
+    }
+}
+
+/// One batch in the layout of a loss, and what its derivatives along a direction are taken from.
+#[derive(Debug, Clone)]
+struct Flat<T> {
+    outputs: Vec<T>,
+    gradient: Vec<T>,
+    moved: Vec<T>,
+    change: Vec<T>,
+    slopes: Vec<Lanes<T>>,
+}
+
+impl<T: Scalar> Flat<T> {
+    fn new(length: usize) -> Self {
+        let zeros = || vec![T::zero(); length];
+        Self {
+            outputs: zeros(),
+            gradient: zeros(),
+            moved: zeros(),
+            change: zeros(),
+            slopes: vec![Lanes::zero(); length],
+        }
+    }
+
+    /// The derivatives of the gradient along every direction of the outputs, by differences of fourth order.
+    fn differentiate<N: Number<T>>(
+        &mut self,
+        loss: &LossTerms<'_, T>,
+        m: usize,
+        size: usize,
+        output: impl Fn(usize) -> N,
+        mut give: impl FnMut(usize, Lanes<T>),
+    ) {
+        let scale = self.outputs.iter().fold(T::one(), |most, y| most.max(y.abs()));
+        self.slopes.fill(Lanes::zero());
+        for direction in 0..LANES {
+            let along = |k: usize| output(k).slope(direction);
+            let length = (0..self.outputs.len()).fold(T::zero(), |most, k| most.max(along(k).abs()));
+            if !(length > T::zero()) {
+                continue;
+            }
+            // The step at which truncation, of fourth order, and rounding balance.
+            let step = T::EPSILON.powf(T::lit(0.2)) * scale / length;
+            self.change.fill(T::zero());
+            for (at, weight) in [(-2.0, 1.0), (-1.0, -8.0), (1.0, 8.0), (2.0, -1.0)] {
+                for (k, moved) in self.moved.iter_mut().enumerate() {
+                    *moved = self.outputs[k] + T::lit(at) * step * along(k);
+                }
+                loss.gradient_of(&self.moved, m, size, &mut self.gradient);
+                for (change, &g) in self.change.iter_mut().zip(&self.gradient) {
+                    *change += T::lit(weight) * g;
+                }
+            }
+            for (slopes, &change) in self.slopes.iter_mut().zip(&self.change) {
+                slopes.0[direction] = change / (T::lit(12.0) * step);
+            }
+        }
+        for (k, &slopes) in self.slopes.iter().enumerate() {
+            give(k, slopes);
         }
     }
 }
 
 /// g'' by a difference of g' of fourth order, where it matters.
 #[inline(always)]
-fn second<T: Scalar, N: Number<T>>(penalty: &dyn Penalty<T>, c: T) -> T {
+fn second<T: Scalar, N: Number<T>>(entry: &EntrySlope<'_, T>, c: T) -> T {
     if !N::DIFFERENTIATES {
         return T::zero();
     }
     let step = T::EPSILON.powf(T::lit(0.2)) * (T::one() + c.abs());
-    let at = |k: f64| penalty.derivative(c + T::lit(k) * step);
+    let at = |k: f64| entry.at(c + T::lit(k) * step);
     (T::lit(8.0) * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (T::lit(12.0) * step)
 }

@@ -1,6 +1,6 @@
 //! The Gaussian field in whitened coordinates (theory §2): h = μ + F z with z standard normal.
 //!
-//! In: the factor F of a covariance over fields, for singular covariances too, and regressions onto z. The
+//! Covers the factor F of a covariance over fields, for singular covariances too, and regressions onto z. The
 //! elimination order is chosen once and then kept, so that F is a smooth function of the covariance.
 
 use std::marker::PhantomData;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use crate::Scalar;
 use crate::limit::fields::moments::State;
-use crate::model::hidden::HiddenQuadrature;
+use crate::model::HiddenQuadrature;
 
 /// The nodes in groups of equal means.
 #[derive(Debug, Clone)]

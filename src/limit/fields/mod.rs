@@ -1,7 +1,6 @@
-//! The Gaussian fields that the limit averages over: their second moments, their factors, and the nodes of the hidden
-//! law that shift them.
+//! The Gaussian fields that the limit averages over: their second moments, their factors, and groups of nodes of the hidden
+//! law that shift them alike.
 
 pub(in crate::limit) mod factor;
 pub(in crate::limit) mod groups;
-pub(in crate::limit) mod hidden_nodes;
 pub(in crate::limit) mod moments;

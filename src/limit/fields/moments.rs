@@ -4,7 +4,7 @@
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::parameters::Numbers;
+use crate::limit::numbers::Numbers;
 use crate::numerics::dual::Number;
 
 /// A state as numbers: Q, p x m, and R, m x m, row by row.

@@ -1,19 +1,46 @@
-//! The law P_c of the hidden variables c (theory §1): sampling for the simulators, cubature for the limit.
+//! The joint law P_c of the hidden variables c (theory §1): drawn by the simulators, averaged over by the limit.
 //!
-//! In: the trait [`HiddenDistribution`] of a joint law, the trait [`HiddenVariable`] of a one-dimensional law, and
-//! [`HiddenQuadrature`], the form in which a law enters Gaussian averages. The laws themselves are in
-//! [`variables`] (one-dimensional) and [`joint`] (products, discrete joint laws).
+//! Covers the trait [`HiddenDistribution`] of a joint law and [`HiddenQuadrature`], the form in which a law enters
+//! averages. Not here: the trait of one variable ([`HiddenVariable`], in `variable.rs`), the laws themselves (a file
+//! each), and the comparison of what a law says with what it does (see [`check_hidden`](crate::model::check_hidden)).
 
-pub mod joint;
-pub mod variables;
+mod concatenation;
+mod correlated_signs;
+mod discrete;
+mod from_distribution;
+mod gaussian;
+mod independent;
+mod laplace;
+mod law;
+mod mixture;
+mod point_masses;
+mod probabilities;
+mod shared_variable;
+mod three_point;
+mod two_point;
+mod uniform;
+mod variable;
 
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use crate::Scalar;
 
-pub use joint::{Concatenation, Discrete, Independent};
-pub use variables::{Gaussian, Laplace, Law, PointMasses, ThreePoint, TwoPoint, Uniform};
+pub use concatenation::Concatenation;
+pub use correlated_signs::CorrelatedSigns;
+pub use discrete::Discrete;
+pub use from_distribution::FromDistribution;
+pub use gaussian::Gaussian;
+pub use independent::Independent;
+pub use laplace::Laplace;
+pub use law::Law;
+pub use mixture::Mixture;
+pub use point_masses::PointMasses;
+pub use shared_variable::SharedVariable;
+pub use three_point::ThreePoint;
+pub use two_point::TwoPoint;
+pub use uniform::Uniform;
+pub use variable::{HiddenVariable, VariableQuadrature};
 
 /// A law of c as the limit uses it: c = node + Gaussian, the two independent.
 ///
@@ -27,6 +54,61 @@ pub struct HiddenQuadrature<T: Scalar> {
     pub weights: Vec<T>,
     /// Covariance of the Gaussian part: p x p, positive semidefinite.
     pub gaussian: DMatrix<T>,
+}
+
+impl<T: Scalar> HiddenQuadrature<T> {
+    /// Whether there is a weight for every node and the Gaussian part is p x p.
+    fn fits(&self) -> bool {
+        let p = self.nodes.nrows();
+        self.nodes.ncols() == self.weights.len() && self.gaussian.shape() == (p, p)
+    }
+
+    /// E\[c\], of length p. NaN unless there are as many weights as nodes.
+    #[must_use]
+    pub fn mean(&self) -> DVector<T> {
+        if !self.fits() {
+            return DVector::from_element(self.nodes.nrows(), T::lit(f64::NAN));
+        }
+        &self.nodes * DVector::from_column_slice(&self.weights)
+    }
+
+    /// E\[c cᵀ\], p x p. NaN unless there are as many weights as nodes and the Gaussian part is p x p.
+    #[must_use]
+    pub fn second_moment(&self) -> DMatrix<T> {
+        let p = self.nodes.nrows();
+        if !self.fits() {
+            return DMatrix::from_element(p, p, T::lit(f64::NAN));
+        }
+        let mut moment = self.gaussian.clone();
+        for (c, &w) in self.nodes.column_iter().zip(&self.weights) {
+            for l in 0..p {
+                for k in 0..p {
+                    moment[(k, l)] += w * c[k] * c[l];
+                }
+            }
+        }
+        moment
+    }
+
+    /// E\[c_l⁴\] for each l. NaN unless there are as many weights as nodes and the Gaussian part is p x p.
+    #[must_use]
+    pub fn fourth_moments(&self) -> DVector<T> {
+        let p = self.nodes.nrows();
+        if !self.fits() {
+            return DVector::from_element(p, T::lit(f64::NAN));
+        }
+        let six = T::lit(6.0);
+        DVector::from_fn(p, |l, _| {
+            let s = self.gaussian[(l, l)];
+            let columns = self.weights.iter().enumerate();
+            columns
+                .map(|(k, &w)| {
+                    let c2 = self.nodes[(l, k)] * self.nodes[(l, k)];
+                    w * (c2 * c2 + six * c2 * s + T::lit(3.0) * s * s)
+                })
+                .sum()
+        })
+    }
 }
 
 /// The part of a law that the limit needs, its type forgotten.
@@ -54,8 +136,44 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenLaw<T> for H {
 
 /// The joint law of the p hidden variables c.
 ///
-/// Required are the dimension, sampling, the second moment E[c cᵀ] and a cubature; the rest has defaults that claim
-/// nothing.
+/// # A law of your own
+/// Three methods are required: the [`dimension`](Self::dimension), a [`sample`](Self::sample) for the simulators and a
+/// [`quadrature`](Self::quadrature) for the limit. Everything else follows from the quadrature or claims nothing, and is
+/// there to be overridden where more is known. [`check_hidden`](crate::model::check_hidden) compares all of it.
+/// Most laws need no implementation: independent variables are [`Independent`], anything on finitely many points is
+/// [`Discrete`], correlated signs are [`CorrelatedSigns`], a law drawn at random for each sample is a [`Mixture`],
+/// and [`Law::from_distribution`] takes a distribution of `rand_distr` with its nodes.
+///
+/// ```
+/// use contrastive_dynamics::model::{HiddenDistribution, HiddenQuadrature, check_hidden};
+/// use contrastive_dynamics::nalgebra::DMatrix;
+/// use contrastive_dynamics::rand::Rng;
+///
+/// /// One sign for both features.
+/// struct Shared;
+///
+/// impl HiddenDistribution for Shared {
+///     fn dimension(&self) -> usize {
+///         2
+///     }
+///     fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [f64]) {
+///         c.fill(if rng.next_u32() >> 31 == 0 { 1.0 } else { -1.0 });
+///     }
+///     fn quadrature(&self, _points: usize) -> HiddenQuadrature<f64> {
+///         let nodes = DMatrix::from_row_slice(2, 2, &[1.0, -1.0, 1.0, -1.0]);
+///         HiddenQuadrature { nodes, weights: vec![0.5; 2], gaussian: DMatrix::zeros(2, 2) }
+///     }
+/// }
+///
+/// assert_eq!(Shared.second_moment(), DMatrix::from_element(2, 2, 1.0));
+/// assert!(check_hidden(&Shared).is_empty());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a joint law of hidden variables in `{T}`",
+    label = "not a `HiddenDistribution<{T}>`",
+    note = "a single law is not a hidden distribution yet: wrap it, `Independent::new([law])`, one law for each feature",
+    note = "a law of your own implements `HiddenDistribution`: `dimension`, `sample` and `quadrature`"
+)]
 pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
     /// The number p of hidden variables, one for each feature.
     fn dimension(&self) -> usize;
@@ -65,24 +183,29 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
     where
         Self: Sized;
 
-    /// Many draws, each from one uniform random word for every variable: of `words`, p runs of equal length, word k of run l
-    /// makes c_l of draw k, which goes to the same place of `c`. Answers false, and may leave anything in `c`, if the law
-    /// has no such form (then draws are made one by one by [`sample`](Self::sample)); whether it has must not depend on
-    /// the length of the slices. The default has none.
-    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
-        let _ = (words, c);
-        false
-    }
-
-    /// E[c cᵀ], p x p.
-    fn second_moment(&self) -> DMatrix<T>;
-
     /// A cubature of the law with `points` nodes for each continuous variable; discrete laws are exact and ignore it.
     /// Ask [`quadrature_size`](Self::quadrature_size) first: products of many laws have more nodes than memory holds.
     fn quadrature(&self, points: usize) -> HiddenQuadrature<T>;
 
-    /// Whether [`quadrature`](Self::quadrature) is exact whatever the number of points.
-    fn quadrature_is_exact(&self) -> bool;
+    /// Many draws, each from one uniform random word for every variable.
+    ///
+    /// For n draws both slices have n·p entries, the variables one after the other: entry l·n + k of `words` is the word
+    /// of variable l of draw k, and c_l of draw k goes to entry l·n + k of `c`. A draw may use all of its p words for
+    /// all of its variables.
+    ///
+    /// Answers false, and may leave anything in `c`, if the law has no such form; draws are then made one by one by
+    /// [`sample`](Self::sample). Whether it has must not depend on the length of the slices: simulators ask once, with
+    /// empty ones. It pays where many draws are made at once. The default has none.
+    fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let _ = (words, c);
+        false
+    }
+
+    /// Whether [`quadrature`](Self::quadrature) is the law itself whatever the number of points, so that there is no
+    /// error of the rule to estimate. The default claims nothing: false.
+    fn quadrature_is_exact(&self) -> bool {
+        false
+    }
 
     /// The number of nodes of [`quadrature`](Self::quadrature), without making them; products of many laws can have
     /// more than fit anywhere. The default makes them.
@@ -103,26 +226,19 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
         false
     }
 
-    /// E\[c\], of length p.
+    /// E\[c\], of length p. The default is that of the nodes.
     fn mean(&self) -> DVector<T> {
-        let rule = self.quadrature(MOMENT_POINTS);
-        &rule.nodes * DVector::from_column_slice(&rule.weights)
+        moment_rule(self).mean()
     }
 
-    /// E\[c_l⁴\] for each l.
+    /// E\[c cᵀ\], p x p. The default is that of the nodes.
+    fn second_moment(&self) -> DMatrix<T> {
+        moment_rule(self).second_moment()
+    }
+
+    /// E\[c_l⁴\] for each l. The default is that of the nodes.
     fn fourth_moments(&self) -> DVector<T> {
-        let rule = self.quadrature(MOMENT_POINTS);
-        let six = T::lit(6.0);
-        DVector::from_fn(self.dimension(), |l, _| {
-            let s = rule.gaussian[(l, l)];
-            let columns = rule.weights.iter().enumerate();
-            columns
-                .map(|(k, &w)| {
-                    let c2 = rule.nodes[(l, k)] * rule.nodes[(l, k)];
-                    w * (c2 * c2 + six * c2 * s + T::lit(3.0) * s * s)
-                })
-                .sum()
-        })
+        moment_rule(self).fourth_moments()
     }
 
     /// Whether the joint law is invariant under c_l → −c_l for that l alone. The default claims no symmetry.
@@ -145,8 +261,21 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
     }
 }
 
-/// Nodes for moments of laws that give no closed form: exact to degree 63 for polynomial rules.
-const MOMENT_POINTS: usize = 32;
+/// The most nodes for each variable of a rule that moments are taken from: a Gauss rule is then exact to degree 63.
+pub(super) const MOMENT_POINTS: usize = 32;
+
+/// The most nodes of a joint rule that are enumerated, by moments here and by the averages of the limit: 15 two-point
+/// variables have as many. Averages over fields take seconds then.
+pub(crate) const MOST_ENUMERATED_NODES: usize = 1 << 15;
+
+/// The rule that moments are taken from: the finest, in powers of two up to [`MOMENT_POINTS`], that is not too large.
+fn moment_rule<T: Scalar, H: HiddenDistribution<T> + ?Sized>(law: &H) -> HiddenQuadrature<T> {
+    let mut points = 1;
+    while points < MOMENT_POINTS && law.quadrature_size(2 * points) <= MOST_ENUMERATED_NODES {
+        points *= 2;
+    }
+    law.quadrature(points)
+}
 
 impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
     fn dimension(&self) -> usize {
@@ -155,8 +284,8 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
         (**self).sample(rng, c);
     }
-    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
-        (**self).sample_words(words, c)
+    fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        (**self).samples_from_words(words, c)
     }
     fn second_moment(&self) -> DMatrix<T> {
         (**self).second_moment()
@@ -187,99 +316,5 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
     }
     fn is_jointly_symmetric(&self) -> bool {
         (**self).is_jointly_symmetric()
-    }
-}
-
-/// A one-dimensional law as the limit uses it: node plus Gaussian of that variance, the two independent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VariableQuadrature<T> {
-    /// The nodes.
-    pub nodes: Vec<T>,
-    /// Their weights, positive, of sum 1.
-    pub weights: Vec<T>,
-    /// Variance of the Gaussian part.
-    pub gaussian: T,
-}
-
-/// The law of one hidden variable.
-///
-/// Independent products of such laws are joint laws: see [`Independent`].
-pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
-    /// One draw.
-    fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T
-    where
-        Self: Sized;
-
-    /// Many draws, each from one uniform random word: `words\[k\]` makes `c\[k\]`. Answers false, and may leave anything in
-    /// `c`, if the law has no such form; whether it has must not depend on the length of the slices. The default has none.
-    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
-        let _ = (words, c);
-        false
-    }
-
-    /// E\[c\].
-    fn mean(&self) -> T;
-
-    /// E\[c²\].
-    fn second_moment(&self) -> T;
-
-    /// E\[c⁴\].
-    fn fourth_moment(&self) -> T;
-
-    /// A rule with `points` nodes; discrete laws are exact and ignore it.
-    fn quadrature(&self, points: usize) -> VariableQuadrature<T>;
-
-    /// Whether [`quadrature`](Self::quadrature) is exact whatever the number of points.
-    fn quadrature_is_exact(&self) -> bool;
-
-    /// The quantile function of the part of c that is not Gaussian, at 0 < u < 1. The default inverts the distribution
-    /// function of a rule of 64 points.
-    fn quantile(&self, u: T) -> T {
-        let rule = self.quadrature(64);
-        let mut order: Vec<usize> = (0..rule.nodes.len()).collect();
-        order.sort_by(|&a, &b| rule.nodes[a].partial_cmp(&rule.nodes[b]).unwrap_or(std::cmp::Ordering::Equal));
-        let mut below = T::zero();
-        for &k in &order {
-            below += rule.weights[k];
-            if u < below {
-                return rule.nodes[k];
-            }
-        }
-        order.last().map_or(T::zero(), |&k| rule.nodes[k])
-    }
-
-    /// Whether the law is invariant under c → −c.
-    fn is_symmetric(&self) -> bool {
-        false
-    }
-}
-
-impl<T: Scalar, V: HiddenVariable<T>> HiddenVariable<T> for &V {
-    fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T {
-        (**self).sample(rng)
-    }
-    fn sample_words(&self, words: &[u64], c: &mut [T]) -> bool {
-        (**self).sample_words(words, c)
-    }
-    fn mean(&self) -> T {
-        (**self).mean()
-    }
-    fn second_moment(&self) -> T {
-        (**self).second_moment()
-    }
-    fn fourth_moment(&self) -> T {
-        (**self).fourth_moment()
-    }
-    fn quadrature(&self, points: usize) -> VariableQuadrature<T> {
-        (**self).quadrature(points)
-    }
-    fn quadrature_is_exact(&self) -> bool {
-        (**self).quadrature_is_exact()
-    }
-    fn quantile(&self, u: T) -> T {
-        (**self).quantile(u)
-    }
-    fn is_symmetric(&self) -> bool {
-        (**self).is_symmetric()
     }
 }

@@ -4,17 +4,20 @@ use nalgebra::DMatrix;
 
 use crate::integrate::Work;
 use crate::limit::{Coefficients, Limit};
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Model, Nonlinearity, Penalty, Regularizer};
+use crate::model::{Constraint, Spec};
 use crate::pde::grid::density::GridDensity;
 use crate::pde::grid::operator::{Cells, Flux, Work as Room};
 use crate::pde::grid::{GridError, GridFailure, GridSolver, StepSize};
-use crate::start::{FeatureNodes, LinearGaussianStart};
+use crate::start::{FeatureNodes, Start, StartError};
 use crate::state::OrderParameters;
 
 /// Builds a [`GridSolver`]; made by [`GridSolver::builder`], where the defaults are.
-#[derive(Debug, Clone)]
 pub struct GridSolverBuilder<'a, M> {
     model: &'a M,
+    start: Start<'a>,
+    /// Whether a start has been given.
+    started: bool,
+    densities: Option<Densities<'a>>,
     order: usize,
     width: Option<f64>,
     size: StepSize,
@@ -26,10 +29,31 @@ pub struct GridSolverBuilder<'a, M> {
     most_steps: u64,
 }
 
+/// Densities of the user's.
+struct Densities<'a> {
+    nodes: FeatureNodes,
+    range: (f64, f64),
+    density: Box<dyn Fn(usize, f64) -> f64 + 'a>,
+}
+
+impl<M> std::fmt::Debug for GridSolverBuilder<'_, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GridSolverBuilder")
+            .field("start", &self.start)
+            .field("width", &self.width)
+            .field("size", &self.size)
+            .field("flux", &self.flux)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a, M> GridSolverBuilder<'a, M> {
     pub(super) fn new(model: &'a M) -> Self {
         Self {
             model,
+            start: Start::uninformative(),
+            started: false,
+            densities: None,
             order: 16,
             width: None,
             size: StepSize::Adaptive { tolerance: 1e-7 },
@@ -40,6 +64,28 @@ impl<'a, M> GridSolverBuilder<'a, M> {
             most_cells: 1_000_000,
             most_steps: 1_000_000,
         }
+    }
+
+    /// Starts like that: from a law that is linear and Gaussian (`&law`), or from a state, given which the weight is Gaussian
+    /// with mean Q₀·u and variance R₀ − |Q₀|²; see [`Start`]. Default: Q = 0, R = 1.
+    #[must_use]
+    pub fn start(mut self, start: impl Into<Start<'a>>) -> Self {
+        self.start = start.into();
+        self.started = true;
+        self
+    }
+
+    /// Starts from densities of your own instead: `density(k, w)`, of any scale, of the weight given column k of `nodes`, on
+    /// the range `(low, high)`, outside of which they are taken to be zero. The width must be set.
+    #[must_use]
+    pub fn densities(
+        mut self,
+        nodes: FeatureNodes,
+        (low, high): (f64, f64),
+        density: impl Fn(usize, f64) -> f64 + 'a,
+    ) -> Self {
+        self.densities = Some(Densities { nodes, range: (low, high), density: Box::new(density) });
+        self
     }
 
     /// Nodes for every feature whose law is continuous.
@@ -114,24 +160,36 @@ impl<'a, M> GridSolverBuilder<'a, M> {
     }
 }
 
-impl<'a, S, H, A, G, P> GridSolverBuilder<'a, Model<f64, S, H, A, G, P>>
-where
-    S: Nonlinearity,
-    H: HiddenDistribution,
-    A: AugmentationNoise,
-    G: Regularizer,
-    P: Penalty,
-{
-    /// The solver, from that law: given u the weight is Gaussian with mean Q₀·u and variance R₀ − |Q₀|².
+impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
+    /// The solver.
     ///
     /// # Errors
     /// [`GridError::Neurons`] for more than one neuron, [`GridError::Constrained`] under the sphere constraint,
-    /// [`GridError::Shape`] if the law does not fit the model, [`GridError::Setting`] for an unusable number,
-    /// [`GridError::Unfit`] for a variance that is zero or too small for the width, or a domain of too many cells,
-    /// [`GridError::Start`]; [`GridError::Limit`] if the coefficients cannot be computed.
-    pub fn start(self, law: &LinearGaussianStart) -> Result<GridSolver<'a, G>, GridError> {
+    /// [`GridError::Start`] if the start does not fit the model or is not linear and Gaussian, [`GridError::StartTwice`] for
+    /// densities beside another start, [`GridError::Setting`] for an unusable number, [`GridError::Unfit`] for a
+    /// variance that is zero or too small for the width, or a domain of too many cells, [`GridError::Features`] unless the
+    /// nodes have E[u uᵀ] = I, [`GridError::Density`] for a density that is negative, not finite, or zero on all cells;
+    /// [`GridError::Limit`] if the coefficients cannot be computed.
+    pub fn build(mut self) -> Result<GridSolver<'a, M>, GridError> {
+        let shape = (self.model.n_features(), self.model.n_neurons());
+        self.check_model()?;
+        if let Some(Densities { nodes, range, density }) = self.densities.take() {
+            if self.started {
+                return Err(GridError::StartTwice);
+            }
+            let (features, start_features) = (shape.0, nodes.nodes.nrows());
+            if features != start_features {
+                let error = StartError::Model { features, neurons: 1, start_features, start_neurons: 1 };
+                return Err(error.into());
+            }
+            let width = self.width.ok_or(GridError::Setting { name: "width", value: f64::NAN })?;
+            if nodes.weights.len() != nodes.nodes.ncols() || nodes.weights.is_empty() {
+                return Err(GridError::Features { value: f64::NAN });
+            }
+            return self.on_cells(nodes, width, range, &density);
+        }
+        let law = self.start.linear_gaussian(shape)?;
         let state = law.state();
-        self.check_shape(state.n_features(), state.n_neurons())?;
         let nodes = law.feature_law().nodes(state.n_features(), self.order, self.most_cells)?;
         let deviation = state.background()[(0, 0)].max(0.0).sqrt();
         let reach = 9.0 * deviation;
@@ -144,39 +202,16 @@ where
             return Err(GridError::Unfit(GridFailure::Unresolved { node: 0, deviation, width }));
         }
         let density = |k: usize, w: f64| (-0.5 * ((w - means[k]) / deviation).powi(2)).exp();
-        self.build(nodes, width, ends, &density)
+        self.on_cells(nodes, width, ends, &density)
     }
 
-    /// The solver, from densities of your own: `density(k, w)`, of any scale, of the weight given column k of `nodes`, on the
-    /// range `(low, high)`, outside of which they are taken to be zero. The width must be set.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start), and [`GridError::Features`] unless the nodes have E[u uᵀ] = I, [`GridError::Density`] for
-    /// a value that is negative or not finite, or a density that is zero on all cells.
-    pub fn densities(
-        self,
-        nodes: FeatureNodes,
-        (low, high): (f64, f64),
-        density: impl Fn(usize, f64) -> f64,
-    ) -> Result<GridSolver<'a, G>, GridError> {
-        self.check_shape(nodes.nodes.nrows(), 1)?;
-        let width = self.width.ok_or(GridError::Setting { name: "width", value: f64::NAN })?;
-        if nodes.weights.len() != nodes.nodes.ncols() || nodes.weights.is_empty() {
-            return Err(GridError::Features { value: f64::NAN });
-        }
-        self.build(nodes, width, (low, high), &density)
-    }
-
-    fn check_shape(&self, start_features: usize, start_neurons: usize) -> Result<(), GridError> {
-        let (features, neurons) = (self.model.n_features(), self.model.n_neurons());
+    fn check_model(&self) -> Result<(), GridError> {
+        let neurons = self.model.n_neurons();
         if neurons != 1 {
             return Err(GridError::Neurons { neurons });
         }
         if self.model.constraint() != Constraint::None {
             return Err(GridError::Constrained);
-        }
-        if (features, neurons) != (start_features, start_neurons) {
-            return Err(GridError::Shape { features, start_features, start_neurons });
         }
         Ok(())
     }
@@ -197,13 +232,13 @@ where
         Ok(())
     }
 
-    fn build(
+    fn on_cells(
         self,
         nodes: FeatureNodes,
         width: f64,
         (low, high): (f64, f64),
         density: &dyn Fn(usize, f64) -> f64,
-    ) -> Result<GridSolver<'a, G>, GridError> {
+    ) -> Result<GridSolver<'a, M>, GridError> {
         self.check_settings(width)?;
         check_features(&nodes)?;
         let count = (high - low) / width + 1.0;

@@ -17,7 +17,7 @@ use operator::{Generator, Work as Room, extrapolate, extrapolation};
 
 use crate::integrate::{Output, Work};
 use crate::limit::{Coefficients, Limit, LimitError, Rule};
-use crate::model::{Model, Regularizer};
+use crate::model::{Regularizer, Spec};
 use crate::start::StartError;
 use crate::state::OrderParameters;
 use crate::state::{Process, Run, RunError, Trajectory};
@@ -38,16 +38,9 @@ pub enum GridError {
     /// The sphere constraint.
     #[error("the grid knows no sphere constraint: use particles")]
     Constrained,
-    /// The start does not fit the model.
-    #[error("the model has {features} features and one neuron, the start {start_features} and {start_neurons}")]
-    Shape {
-        /// Features of the model.
-        features: usize,
-        /// Features of the start.
-        start_features: usize,
-        /// Neurons of the start.
-        start_neurons: usize,
-    },
+    /// Densities were given beside another start.
+    #[error("a start is given twice, by `start` and by `densities`: leave one of them out")]
+    StartTwice,
     /// A setting is out of range.
     #[error("the {name} is out of range: {value}")]
     Setting {
@@ -153,7 +146,7 @@ enum StepSize {
 ///     .build()?;
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &start)?;
-/// let mut solver = GridSolver::builder(&model).tolerance(1e-5).start(&law)?;
+/// let mut solver = GridSolver::builder(&model).tolerance(1e-5).start(&law).build()?;
 /// let trajectory = solver.run(10.0, &Output::Times(vec![0.0, 5.0, 10.0]))?;
 /// assert_eq!(trajectory.times().len(), 3);
 /// assert!(solver.mass_defect() < 1e-12);
@@ -162,10 +155,11 @@ enum StepSize {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Setters of the builder, which [`GridSolverBuilder::start`] or [`GridSolverBuilder::densities`] ends:
+/// Setters of the builder, which [`GridSolverBuilder::build`] ends:
 ///
 /// | setter | meaning | default |
 /// |---|---|---|
+/// | [`start`](GridSolverBuilder::start), [`densities`](GridSolverBuilder::densities) | the law of (u, w) at t = 0 | Q = 0, R = 1, Gaussian |
 /// | [`width`](GridSolverBuilder::width) | h | a fortieth of the start's standard deviation given u |
 /// | [`feature_nodes`](GridSolverBuilder::feature_nodes) | nodes for each Gaussian feature | 16 |
 /// | [`tolerance`](GridSolverBuilder::tolerance), [`step_size`](GridSolverBuilder::step_size) | adaptive or fixed steps | adaptive, 1e-7 per step |
@@ -174,11 +168,11 @@ enum StepSize {
 /// | [`coefficient_tolerance`](GridSolverBuilder::coefficient_tolerance), [`node_budget`](GridSolverBuilder::node_budget) | of the limit coefficients | those of [`Limit`] |
 /// | [`cell_limit`](GridSolverBuilder::cell_limit), [`step_limit`](GridSolverBuilder::step_limit) | most cells times nodes, most steps of a run | 10⁶ each |
 #[derive(Debug, Clone)]
-pub struct GridSolver<'a, G> {
+pub struct GridSolver<'a, M: Spec<Scalar = f64>> {
     limit: Limit<'a>,
     rule: Rule,
     coefficients: Coefficients,
-    regularizer: &'a G,
+    regularizer: &'a M::Regularizer,
     /// τγ.
     decay: f64,
     density: GridDensity,
@@ -206,12 +200,10 @@ impl GridDensity {
     }
 }
 
-impl<'a, G> GridSolver<'a, G> {
+impl<'a, M: Spec<Scalar = f64>> GridSolver<'a, M> {
     /// A builder for that model.
     #[must_use]
-    pub fn builder<S, H, A, P>(
-        model: &'a Model<f64, S, H, A, G, P>,
-    ) -> GridSolverBuilder<'a, Model<f64, S, H, A, G, P>> {
+    pub fn builder(model: &'a M) -> GridSolverBuilder<'a, M> {
         GridSolverBuilder::new(model)
     }
 
@@ -253,7 +245,7 @@ impl<'a, G> GridSolver<'a, G> {
     }
 }
 
-impl<G: Regularizer> GridSolver<'_, G> {
+impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
     /// Room for the present cells.
     fn resize(&mut self) {
         let (regularizer, decay) = (self.regularizer, self.decay);
@@ -415,7 +407,7 @@ impl<G: Regularizer> GridSolver<'_, G> {
     }
 }
 
-impl<G: Regularizer> Process for GridSolver<'_, G> {
+impl<M: Spec<Scalar = f64>> Process for GridSolver<'_, M> {
     type Scalar = f64;
     type State = OrderParameters;
     type Error = GridFailure;

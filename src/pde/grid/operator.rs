@@ -1,7 +1,7 @@
 //! One step of the Fokker-Planck equations on the grid: fluxes, implicit solves, and their extrapolation.
 //!
-//! In: masses n_j of cells of width h centred at jh, for every node of the law of u side by side; the generator in flux
-//! form, implicit Euler, and the flux-limited extrapolation of implicit Euler steps. Out: where drift and diffusion come
+//! Covers masses n_j of cells of width h centred at jh, for every node of the law of u side by side; the generator in flux
+//! form, implicit Euler, and the flux-limited extrapolation of implicit Euler steps. Not here: where drift and diffusion come
 //! from (see [`crate::pde::grid::GridSolver`]).
 
 use crate::numerics::kernels::add_scaled;

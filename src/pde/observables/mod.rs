@@ -1,7 +1,7 @@
 //! What a law of weights shows: histograms, densities, quantiles, sparsity, moments, and distances between laws.
 //!
-//! In: [`Marginal`], the law of one real quantity, made from a sample (particles, or the weights of SGD) or from a density
-//! on a grid, so that both are looked at and compared in the same way. Out: where samples and densities come from.
+//! Covers [`Marginal`], the law of one real quantity, made from a sample (particles, or the weights of SGD) or from a density
+//! on a grid, so that both are looked at and compared in the same way. Not here: where samples and densities come from.
 
 mod walk;
 

@@ -20,7 +20,7 @@ use crate::Scalar;
 use crate::integrate::{Output, Work};
 use crate::limit::Compiled;
 use crate::limit::LimitError;
-use crate::model::{Model, Regularizer};
+use crate::model::Spec;
 use crate::start::StartError;
 use crate::state::{OrderParameters, OrderParametersError};
 use crate::state::{Process, Run, RunError, Trajectory};
@@ -55,18 +55,6 @@ pub enum ParticleError<T: Scalar = f64> {
     /// The start could not be drawn.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The start law does not fit the model.
-    #[error("the model has {features} features and {neurons} neurons, the start {start_features} and {start_neurons}")]
-    Shape {
-        /// Features of the model.
-        features: usize,
-        /// Neurons of the model.
-        neurons: usize,
-        /// Features of the start.
-        start_features: usize,
-        /// Neurons of the start.
-        start_neurons: usize,
-    },
     /// Too few particles.
     #[error("at least {least} particles are needed here, got {count}")]
     Count {
@@ -103,7 +91,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Model, Tanh};
 /// use contrastive_dynamics::pde::observables::Marginal;
 /// use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
-/// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart};
+/// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Start};
 /// let model = Model::builder()
 ///     .nonlinearity(Tanh)
 ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
@@ -115,7 +103,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &start)?;
 /// let mut particles =
-///     ParticleSystem::builder(&model, 2000).start(&law).exact_start(&start).scheme(Heun::new(0.05)?).seed(1)?;
+///     ParticleSystem::builder(&model, 2000).start(Start::law(&law).exactly(&start)).scheme(Heun::new(0.05)?).build_seeded(1)?;
 /// let trajectory = particles.run(10.0, &Output::Times(vec![0.0, 5.0, 10.0]))?;
 /// assert_eq!(trajectory.times().len(), 3);
 /// let weights = Marginal::sample(particles.weights(0).ok_or("no neuron")?)?;
@@ -127,9 +115,7 @@ pub enum ParticleError<T: Scalar = f64> {
 ///
 /// | setter | meaning | default |
 /// |---|---|---|
-/// | [`start`](ParticleSystemBuilder::start) | law of (u, w) at t = 0 | both standard normal and independent |
-/// | [`rows`](ParticleSystemBuilder::rows) | rows of your own instead | - |
-/// | [`exact_start`](ParticleSystemBuilder::exact_start), [`whitening`](ParticleSystemBuilder::whitening) | second moments the drawn rows are given exactly | ⟨u uᵀ⟩ = I |
+/// | [`start`](ParticleSystemBuilder::start) | (u, w) at t = 0: a law, rows, a state | both standard normal and independent |
 /// | [`noise`](ParticleSystemBuilder::noise) | how the normals are drawn | [`Noise::Matched`] |
 /// | [`scheme`](ParticleSystemBuilder::scheme) | the stepping in time | [`Heun::default`], adaptive |
 /// | [`coefficient_tolerance`](ParticleSystemBuilder::coefficient_tolerance), [`node_budget`](ParticleSystemBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::Limit) |
@@ -138,28 +124,25 @@ pub enum ParticleError<T: Scalar = f64> {
 /// A seed fixes every weight, whatever the number of threads (feature `parallel`) and the instruction set: the rows are
 /// worked on in chunks of 4096, of which chunk k draws from [`LaneRng::stream`](crate::random::LaneRng::stream) k.
 #[derive(Debug, Clone)]
-pub struct ParticleSystem<'a, T: Scalar, G, I = Heun<T>> {
-    field: Field<'a, T, G>,
+pub struct ParticleSystem<'a, M: Spec, I = Heun<<M as Spec>::Scalar>> {
+    field: Field<'a, M::Scalar, M::Regularizer>,
     scheme: I,
-    time: T,
+    time: M::Scalar,
     /// The size proposed for the next adaptive step; zero before the first.
-    next_size: T,
-    error: T,
+    next_size: M::Scalar,
+    error: M::Scalar,
     most_steps: u64,
 }
 
-impl<'a, T: Compiled, G> ParticleSystem<'a, T, G> {
+impl<'a, M: Spec<Scalar: Compiled>> ParticleSystem<'a, M> {
     /// A builder for that model and M = `particles`.
     #[must_use]
-    pub fn builder<S, H, A, P>(
-        model: &'a Model<T, S, H, A, G, P>,
-        particles: usize,
-    ) -> ParticleSystemBuilder<'a, Model<T, S, H, A, G, P>, T> {
+    pub fn builder(model: &'a M, particles: usize) -> ParticleSystemBuilder<'a, M, M::Scalar> {
         ParticleSystemBuilder::new(model, particles)
     }
 }
 
-impl<T: Compiled, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<'_, T, G, I> {
+impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSystem<'_, M, I> {
     /// The number M of particles.
     #[must_use]
     pub fn particles(&self) -> usize {
@@ -298,7 +281,7 @@ impl<T: Compiled, G: Regularizer<T>, I: StochasticIntegrator<T>> ParticleSystem<
     }
 }
 
-impl<T: Compiled, G: Regularizer<T>, I: StochasticIntegrator<T>> Process for ParticleSystem<'_, T, G, I> {
+impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> Process for ParticleSystem<'_, M, I> {
     type Scalar = T;
     type State = OrderParameters<T>;
     type Error = StepFailure<T>;

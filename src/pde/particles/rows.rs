@@ -7,6 +7,7 @@ use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::kernels::{dot, sum};
 use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
+use crate::parallel::{each_chunk, each_numbered};
 use crate::pde::particles::scheme::Stage;
 use crate::random::{FillNormal, LaneRng};
 use crate::start::Rows;
@@ -92,7 +93,7 @@ impl<T: Compiled> RowBuffers<T> {
         let drawn = if mirrored { self.count / 2 } else { self.count };
         for column in self.normals.chunks_exact_mut(self.count) {
             let (first, second) = column.split_at_mut(drawn);
-            each_chunk(&mut self.streams, first, LaneRng::fill_normal);
+            each_chunk(&mut self.streams, first, CHUNK, LaneRng::fill_normal);
             second.iter_mut().zip(first).for_each(|(y, x)| *y = -*x);
         }
     }
@@ -201,7 +202,7 @@ impl<T: Compiled> RowBuffers<T> {
         let bent: Vec<(T, &[T])> =
             nonzero(start, n, terms.bent_start).chain(nonzero(predictor, n, terms.bent_predictor)).collect();
         let mut starts: Vec<usize> = (0..n).step_by(CHUNK).collect();
-        each_chunk(&mut starts, &mut out[i * n..(i + 1) * n], |&mut at, out| {
+        each_chunk(&mut starts, &mut out[i * n..(i + 1) * n], CHUNK, |&mut at, out| {
             dispatch(
                 #[inline(always)]
                 || blend(out, at, terms.constant, &linear, &bent, &psi),
@@ -281,27 +282,6 @@ fn blend<T: Compiled>(
     }
 }
 
-/// Chunks from which on several threads pay.
-#[cfg(feature = "parallel")]
-const MANY: usize = 32;
-
-/// Runs `work` on every chunk of `out` and the state that belongs to it.
-#[cfg(feature = "parallel")]
-fn each_chunk<T: Send, S: Send>(states: &mut [S], out: &mut [T], work: impl Fn(&mut S, &mut [T]) + Sync) {
-    use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
-    use rayon::slice::ParallelSliceMut;
-    if states.len() < MANY {
-        states.iter_mut().zip(out.chunks_mut(CHUNK)).for_each(|(state, out)| work(state, out));
-    } else {
-        states.par_iter_mut().zip(out.par_chunks_mut(CHUNK)).for_each(|(state, out)| work(state, out));
-    }
-}
-
-#[cfg(not(feature = "parallel"))]
-fn each_chunk<T, S>(states: &mut [S], out: &mut [T], work: impl Fn(&mut S, &mut [T])) {
-    states.iter_mut().zip(out.chunks_mut(CHUNK)).for_each(|(state, out)| work(state, out));
-}
-
 /// Means over n rows of what `sums` gives for each chunk of rows, added in the order of the chunks.
 fn reduce<T: Compiled>(
     n: usize,
@@ -320,18 +300,7 @@ fn reduce<T: Compiled>(
             || sums(rows, slots),
         );
     };
-    #[cfg(feature = "parallel")]
-    {
-        use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-        use rayon::slice::ParallelSliceMut;
-        if chunks >= MANY {
-            partial.par_chunks_mut(width).enumerate().for_each(|(chunk, slots)| work(chunk, slots));
-        } else {
-            partial.chunks_mut(width).enumerate().for_each(|(chunk, slots)| work(chunk, slots));
-        }
-    }
-    #[cfg(not(feature = "parallel"))]
-    partial.chunks_mut(width).enumerate().for_each(|(chunk, slots)| work(chunk, slots));
+    each_numbered(partial, width, work);
     out.fill(T::zero());
     for slots in partial.chunks(width) {
         out.iter_mut().zip(slots).for_each(|(out, &x)| *out += x);

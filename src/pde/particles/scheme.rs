@@ -1,6 +1,6 @@
 //! One step in time of particles: the traits [`StochasticIntegrator`] and [`MeanField`], Euler-Maruyama and Heun.
 //!
-//! In: how the answers of a step are combined. Out: the rows themselves and their noise (see `rows` and `noise`), the
+//! Covers how the answers of a step are combined. Not here: the rows themselves and their noise (see `rows` and `noise`), the
 //! exponential scheme (see `exponential`).
 
 use nalgebra::DMatrix;

@@ -1,6 +1,6 @@
 //! An orthogonal frame of span(U, W), built anew from the weights (theory §8): w_i = Σ_l Q_li u_l + √N Σ_a V_ia ê_a.
 //!
-//! In: Gram-Schmidt that is orthogonal to rounding and finds the rank, however singular R − QᵀQ is.
+//! Covers Gram-Schmidt that is orthogonal to rounding and finds the rank, however singular R − QᵀQ is.
 
 use nalgebra::DMatrix;
 

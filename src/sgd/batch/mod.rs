@@ -2,4 +2,5 @@
 
 pub(in crate::sgd) mod error_signals;
 pub(in crate::sgd) mod frame;
+pub(in crate::sgd) mod lane_rows;
 pub(in crate::sgd) mod span;

@@ -1,13 +1,13 @@
 //! One batch as the weights see it (theory §8): its components in span(U, W), and what they leave of the rest.
 //!
-//! In: drawing c, z and ξ of every sample, the fields h = Qᵀx̃ + Vξ, the errors e, their sums against x̃ and ξ, and the
+//! Covers drawing c, z and ξ of every sample, the fields h = Qᵀx̃ + Vξ, the errors e, their sums against x̃ and ξ, and the
 //! factor L of the noise that the remaining N − p − k coordinates see. Everything the gradient of a batch of Gaussian
-//! views is made of, without a loop over N. Out: the weights themselves.
+//! views is made of, without a loop over N. Not here: the weights themselves.
 
 use rand::Rng;
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, HiddenDistribution, Model, Nonlinearity, Penalty};
+use crate::model::{AugmentationNoise, HiddenDistribution, Spec};
 use crate::numerics::kernels::{add_scaled, dot, fill_normals};
 use crate::numerics::lanes::dispatch;
 use crate::numerics::triangle::factor_rows;
@@ -56,13 +56,7 @@ pub(in crate::sgd) struct Span<T> {
 
 impl<T: Scalar> Span<T> {
     /// Room for the batches of that model.
-    pub(in crate::sgd) fn new<S, H, A, G, P>(
-        model: &Model<T, S, H, A, G, P>,
-        simulator: &'static str,
-    ) -> Result<Self, SgdError<T>>
-    where
-        A: AugmentationNoise<T>,
-    {
+    pub(in crate::sgd) fn new<M: Spec<Scalar = T>>(model: &M, simulator: &'static str) -> Result<Self, SgdError<T>> {
         if !model.noise().is_gaussian() {
             return Err(SgdError::NoiseNotGaussian { simulator });
         }
@@ -92,19 +86,14 @@ impl<T: Scalar> Span<T> {
 
     /// Draws a batch and leaves its sums and L. `q` is Q at l·m + i, `v` is V at i·m + a, with k columns.
     #[inline(always)]
-    pub(in crate::sgd) fn draw<S, H, A, G, P, R>(
+    pub(in crate::sgd) fn draw<M: Spec<Scalar = T>, R: Rng>(
         &mut self,
-        model: &Model<T, S, H, A, G, P>,
+        model: &M,
         q: &[T],
         v: &[T],
         k: usize,
         rng: &mut R,
-    ) where
-        S: Nonlinearity<T>,
-        H: HiddenDistribution<T>,
-        P: Penalty<T>,
-        R: Rng,
-    {
+    ) {
         let (size, length) = (self.size, 2 * self.size);
         if self.along.is_some() {
             fill_normals(rng, &mut self.overlaps);
@@ -134,11 +123,7 @@ impl<T: Scalar> Span<T> {
 
     /// From the draws to the sums.
     #[inline(always)]
-    fn reduce<S, H, A, G, P>(&mut self, model: &Model<T, S, H, A, G, P>, q: &[T], v: &[T], shape: Shape)
-    where
-        S: Nonlinearity<T>,
-        P: Penalty<T>,
-    {
+    fn reduce<M: Spec<Scalar = T>>(&mut self, model: &M, q: &[T], v: &[T], shape: Shape) {
         let Shape { p, m, k, size } = shape;
         let length = 2 * size;
         if let Some(factor) = self.along {

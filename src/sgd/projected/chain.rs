@@ -1,7 +1,7 @@
 //! The projected chain (theory §8): under a linear regulariser and Gaussian noise the order parameters are themselves a
 //! Markov chain, simulated exactly in law at a cost that does not depend on N.
 //!
-//! In: the chain of (Q, V), R = QᵀQ + V Vᵀ, and its builder. Out: weights (there are none), other regularisers and
+//! Covers the chain of (Q, V), R = QᵀQ + V Vᵀ, and its builder. Not here: weights (there are none), other regularisers and
 //! other noise (see [`CompressedSgd`](crate::sgd::CompressedSgd) and [`DirectSgd`](crate::sgd::DirectSgd)).
 
 use nalgebra::DMatrix;
@@ -9,68 +9,30 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::Scalar;
-use crate::model::{
-    AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
-};
+use crate::model::{AugmentationNoise, Constraint, LinearRegularizer, Spec};
 use crate::numerics::kernels::fill_normals;
 use crate::numerics::triangle::{factor_covariance, factor_rows};
 use crate::random::chi_squared;
 use crate::sgd::batch::span::Span;
-use crate::sgd::start::{Start, check_dimension, check_norm, check_shape};
+use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::state::{OrderParameters, OrderParametersError};
+use crate::state::OrderParameters;
 
-/// Builds a [`ProjectedChain`]; made by [`ProjectedChain::builder`].
-#[derive(Debug, Clone)]
-pub struct ProjectedChainBuilder<'a, M, T: Scalar = f64> {
-    pub(in crate::sgd) model: &'a M,
-    pub(in crate::sgd) dimension: usize,
-    start: Start<'a, T>,
-}
-
-impl<'a, T, S, H, A, G, P> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-{
-    /// Starts from this state. Default: the order parameters of weights with independent standard normal components,
-    /// as in [`OrderParameters::uninformative`].
-    #[must_use]
-    pub fn start(mut self, state: &OrderParameters<T>) -> Self {
-        self.start = Start::State(state.clone());
-        self
-    }
-
-    /// Starts from weights with order parameters that `law` draws, from the same generator as all else, so that every
-    /// replicate of an ensemble has a start of its own.
-    #[must_use]
-    pub fn start_law(
-        mut self,
-        law: impl Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a,
-    ) -> Self {
-        self.start = Start::drawn(law);
-        self
-    }
-
+impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> SimulatorBuilder<'a, M, Projected> {
     /// The chain, drawing everything from a xoshiro256++ generator with that seed.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn seed(self, seed: u64) -> Result<ProjectedChain<'a, T, S, H, A, G, P, Xoshiro256PlusPlus>, SgdError<T>> {
+    pub fn build_seeded(self, seed: u64) -> Result<ProjectedChain<'a, M, Xoshiro256PlusPlus>, SgdError<T>> {
         self.build(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     /// The chain, drawing everything (the start first, then samples) from `rng`.
     ///
     /// # Errors
-    /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Dimension`] unless N ≥ p + m;
-    /// [`SgdError::StateShape`] if the start does not fit the model; [`SgdError::Weights`] for a neuron that is zero
-    /// under the sphere constraint.
-    pub fn build<R: Rng>(self, mut rng: R) -> Result<ProjectedChain<'a, T, S, H, A, G, P, R>, SgdError<T>> {
+    /// [`SgdError::NoiseNotGaussian`] if the model's noise is not Gaussian; [`SgdError::Start`] if the start does not fit the
+    /// model and the dimension, which must be N ≥ p + m.
+    pub fn build<R: Rng>(self, mut rng: R) -> Result<ProjectedChain<'a, M, R>, SgdError<T>> {
         let (n, p, m) = (self.dimension, self.model.n_features(), self.model.n_neurons());
         let span = Span::new(self.model, SIMULATOR)?;
         let (q, v, rank) = self.draw_start(&mut rng)?;
@@ -101,17 +63,7 @@ where
         if !self.model.noise().is_gaussian() {
             return Err(SgdError::NoiseNotGaussian { simulator: SIMULATOR });
         }
-        check_dimension(n, p, m)?;
-        let start = match self.start.state(rng)? {
-            Some(start) => start,
-            // The identity is a covariance and N ≥ p + m, which is all that can be wrong there.
-            None => OrderParameters::uninformative(p, &DMatrix::identity(m, m), n, rng)
-                .map_err(|_| SgdError::Dimension { dimension: n, least: p + m })?,
-        };
-        check_shape((p, m), (start.n_features(), start.n_neurons()))?;
-        for i in 0..m {
-            check_norm(start.r()[(i, i)], self.model.constraint(), i)?;
-        }
+        let start = self.start.order_parameters(n, (p, m), self.model.constraint(), rng)?;
         let q: Vec<f64> = start.q().transpose().iter().map(|x| x.as_f64()).collect();
         let mut background: Vec<f64> = start.r().iter().map(|x| x.as_f64()).collect();
         let scale = (0..m).fold(0.0_f64, |s, i| s.max(background[i * m + i]));
@@ -213,7 +165,7 @@ struct Rates {
 ///     .learning_rate(0.3)
 ///     .build()?;
 /// let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
-/// let mut chain = ProjectedChain::builder(&model, 1_000_000_000).start(&start).seed(1)?;
+/// let mut chain = ProjectedChain::builder(&model, 1_000_000_000).start(&start).build_seeded(1)?;
 /// let trajectory = chain.run(1e-6, &Output::EverySteps(500))?; // a thousand steps
 /// assert_eq!(trajectory.times(), [0.0, 5e-7, 1e-6]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -222,16 +174,16 @@ struct Rates {
 /// The model is that of Meng and Wang ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)); the chain is derived in
 /// docs/theory.md, §8.
 #[derive(Debug, Clone)]
-pub struct ProjectedChain<'a, T: Scalar, S, H, A, G, P, R> {
-    model: &'a Model<T, S, H, A, G, P>,
+pub struct ProjectedChain<'a, M: Spec, R> {
+    model: &'a M,
     dimension: usize,
     rng: R,
     steps: u64,
     state: State,
     next: State,
     /// Q and V in the precision of the model.
-    rounded: (Vec<T>, Vec<T>),
-    span: Span<T>,
+    rounded: (Vec<M::Scalar>, Vec<M::Scalar>),
+    span: Span<M::Scalar>,
     rates: Rates,
     /// (V', (τ/N) L·Bartlett): m rows of up to 2m numbers.
     rows: Vec<f64>,
@@ -239,30 +191,15 @@ pub struct ProjectedChain<'a, T: Scalar, S, H, A, G, P, R> {
     bartlett: Vec<f64>,
 }
 
-impl<'a, T, S, H, A, G, P> ProjectedChain<'a, T, S, H, A, G, P, Xoshiro256PlusPlus>
-where
-    T: Scalar,
-    G: LinearRegularizer<T>,
-{
+impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> ProjectedChain<'a, M, Xoshiro256PlusPlus> {
     /// A builder for that model at dimension N.
     #[must_use]
-    pub fn builder(
-        model: &'a Model<T, S, H, A, G, P>,
-        dimension: usize,
-    ) -> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T> {
-        ProjectedChainBuilder { model, dimension, start: Start::Random }
+    pub fn builder(model: &'a M, dimension: usize) -> SimulatorBuilder<'a, M, Projected> {
+        SimulatorBuilder::new(model, dimension)
     }
 }
 
-impl<T, S, H, A, G, P, R> ProjectedChain<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-    R: Rng,
-{
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> ProjectedChain<'_, M, R> {
     /// Draws Bartlett's factor T of a Wishart matrix T Tᵀ of order `order` with that many degrees of freedom: chi
     /// variables on the diagonal, normals below. With fewer degrees than `order` the matrix is singular, and T has a
     /// column for each degree.
@@ -302,16 +239,7 @@ where
     }
 }
 
-impl<T, S, H, A, G, P, R> Simulator for ProjectedChain<'_, T, S, H, A, G, P, R>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-    R: Rng,
-{
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> Simulator for ProjectedChain<'_, M, R> {
     type Scalar = T;
 
     fn dimension(&self) -> usize {
@@ -357,17 +285,17 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sgd::tests::model;
+    use crate::sgd::tests::{Plain, model};
 
     /// Mean of every entry of T Tᵀ for Wishart matrices of more and of fewer degrees of freedom than their order: n on
     /// the diagonal, 0 off it; and E[|T Tᵀ|] = n(n−1)(n−2), which is 0 for n < 3 exactly.
     #[test]
     fn bartlett_factors_have_the_moments_of_wishart_matrices() {
         let three = model(Constraint::None, 0.3);
-        let mut chain = ProjectedChain::builder(&three, 30).seed(3).unwrap();
+        let mut chain = ProjectedChain::builder(&three, 30).build_seeded(3).unwrap();
         let runs = 40_000;
         for degrees in [0, 1, 2, 3, 4, 12] {
-            let draw = |chain: &mut ProjectedChain<'_, f64, _, _, _, _, _, _>| {
+            let draw = |chain: &mut ProjectedChain<'_, Plain, _>| {
                 chain.draw_bartlett(3, degrees);
                 let t = DMatrix::from_row_slice(3, 3, &chain.bartlett);
                 &t * t.transpose()

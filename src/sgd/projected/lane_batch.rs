@@ -1,19 +1,20 @@
 //! One batch in every lane: what [`Span`](crate::sgd::batch::span::Span) is for one chain.
 //!
-//! In: drawing samples, their fields and errors, and the sums and the factor L that the next state is made of. Out: that
+//! Covers drawing samples, their fields and errors, and the sums and the factor L that the next state is made of. Not here: that
 //! state (see [`crate::sgd::projected::chain::lanes`]).
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, GradientPath, HiddenDistribution, Model, Nonlinearity, Penalty};
+use crate::model::{AugmentationNoise, HiddenDistribution, Loss, Spec};
 use crate::random::{Block, LaneStreams, NormalBlock, Row, Rows, WIDTH};
-use crate::sgd::projected::lane_rows::{add_product, add_products, factor_rows, mapped, product};
+use crate::sgd::batch::error_signals::LaneErrors;
+use crate::sgd::batch::lane_rows::{add_product, add_products, factor_rows, mapped};
 use crate::sgd::projected::single::Modes;
 
 /// Samples that are worked on at a time, where all of the batch are not needed at once.
 const TILE: usize = 4;
 
-/// A batch in every lane, tile by tile of its samples: without a penalty a few samples at a time, which stay in the nearest
-/// cache, with one all of them, because the penalty's gradient needs the whole batch first. In a tile of B' samples, of
+/// A batch in every lane, tile by tile of its samples: where the loss lets samples be, a few at a time, which stay in
+/// the nearest cache; where it couples them, all, because its gradient needs the whole batch first. In a tile of B' samples, of
 /// direction, feature or neuron i, view v of sample b is at 2(i·B' + b) + v.
 #[derive(Debug, Clone)]
 pub(in crate::sgd) struct LaneBatch<T: Scalar> {
@@ -21,8 +22,6 @@ pub(in crate::sgd) struct LaneBatch<T: Scalar> {
     tile: usize,
     /// For one neuron and exchangeable views, where it spares more normals than it costs.
     modes: Option<Modes<T>>,
-    /// Whether neurons are coupled by a penalty.
-    coupled: bool,
     /// Factors of K^f (none if it is zero) and D.
     along: Option<[[T; 2]; 2]>,
     across: [[T; 2]; 2],
@@ -39,12 +38,7 @@ pub(in crate::sgd) struct LaneBatch<T: Scalar> {
     overlaps: Rows<T>,
     /// ξ_a.
     background: Rows<T>,
-    fields: Rows<T>,
-    values: Rows<T>,
-    derivatives: Rows<T>,
-    errors: Rows<T>,
-    /// ∂F/∂C, m x m.
-    gradient: Rows<T>,
+    signals: LaneErrors<T>,
     /// (e_i · columns of the factor of D)/B, of the whole batch: at 2(i·B + b) + v.
     noise: Rows<T>,
     /// Σ_bv e_i x̃_l at l·m + i.
@@ -56,24 +50,19 @@ pub(in crate::sgd) struct LaneBatch<T: Scalar> {
 }
 
 impl<T: Scalar> LaneBatch<T> {
-    pub(in crate::sgd) fn new<S, H, A, G, P>(model: &Model<T, S, H, A, G, P>) -> Self
-    where
-        H: HiddenDistribution<T>,
-        A: AugmentationNoise<T>,
-    {
+    pub(in crate::sgd) fn new<M: Spec<Scalar = T>>(model: &M) -> Self {
         let (p, m, size) = (model.n_features(), model.n_neurons(), model.batch_size());
         let along = model.noise().feature_covariance();
         let zero = along.to_array().as_flattened().iter().all(|&k| k == T::zero());
         let rows = |count: usize| Rows::new(T::zero(), count);
-        let coupled = m > 1 && model.penalty_strength() > T::zero();
+        let coupled = model.loss().covariance_form().is_none_or(|form| form.couples_samples(m));
         let tile = if coupled { size } else { size.min(TILE) };
         Self {
             tile,
             modes: Modes::new(along, model.view_covariance()).filter(|_| m == 1 && 2 * p * size > p + 4),
-            coupled,
             along: (!zero).then(|| along.factor()),
             across: model.view_covariance().factor(),
-            by_words: model.hidden().sample_words(&[], &mut []),
+            by_words: model.hidden().samples_from_words(&[], &mut []),
             words: Rows::new(0, p),
             hidden: rows(p),
             one: vec![T::zero(); p],
@@ -81,11 +70,7 @@ impl<T: Scalar> LaneBatch<T> {
             v: rows(m * m),
             overlaps: rows(2 * tile * p),
             background: rows(2 * tile * m),
-            fields: rows(2 * tile * m),
-            values: rows(2 * tile * m),
-            derivatives: rows(2 * tile * m),
-            errors: rows(2 * tile * m),
-            gradient: rows(m * m),
+            signals: LaneErrors::new(model, tile),
             noise: rows(2 * size * m),
             feature_sums: rows(p * m),
             background_sums: rows(m * m),
@@ -98,7 +83,7 @@ impl<T: Scalar> LaneBatch<T> {
     fn draw_hidden<H: HiddenDistribution<T>>(&mut self, law: &H, streams: &mut LaneStreams) {
         if self.by_words {
             self.words.iter_mut().for_each(|words| streams.round(words));
-            law.sample_words(self.words.as_flattened(), self.hidden.as_flattened_mut());
+            law.samples_from_words(self.words.as_flattened(), self.hidden.as_flattened_mut());
             return;
         }
         for lane in 0..WIDTH {
@@ -111,15 +96,13 @@ impl<T: Scalar> LaneBatch<T> {
 
     /// x̃ and ξ of so many samples, and the fields h = Qᵀx̃ + Vξ.
     #[inline(always)]
-    fn draw<S, H, A, G, P>(
+    fn draw<M: Spec<Scalar = T>>(
         &mut self,
-        model: &Model<T, S, H, A, G, P>,
+        model: &M,
         streams: &mut LaneStreams,
         room: &mut NormalBlock<T>,
         count: usize,
-    ) where
-        H: HiddenDistribution<T>,
-    {
+    ) {
         let (p, m, tile) = (model.n_features(), model.n_neurons(), self.tile);
         for b in 0..count {
             self.draw_hidden(model.hidden(), streams);
@@ -153,57 +136,7 @@ impl<T: Scalar> LaneBatch<T> {
                 for a in 0..=i {
                     add_product(&mut h, &self.v[i * m + a], &self.background[2 * a * tile + k]);
                 }
-                self.fields[2 * i * tile + k] = h;
-            }
-        }
-    }
-
-    /// e from the fields (theory §1).
-    #[inline(always)]
-    fn error_signals<S, H, A, G, P>(&mut self, model: &Model<T, S, H, A, G, P>)
-    where
-        S: Nonlinearity<T>,
-        P: Penalty<T>,
-    {
-        let (m, size) = (model.n_neurons(), self.tile);
-        let both = model.gradient_path() == GradientPath::BothViews;
-        model.nonlinearity().evaluate(
-            self.fields.as_flattened(),
-            self.values.as_flattened_mut(),
-            self.derivatives.as_flattened_mut(),
-        );
-        if self.coupled {
-            for i in 0..m {
-                for j in (0..m).filter(|&j| j != i) {
-                    let mut covariance = [T::zero(); WIDTH];
-                    for b in 0..size {
-                        let (y1, y2) = (&self.values[2 * (i * size + b)], &self.values[2 * (j * size + b) + 1]);
-                        add_product(&mut covariance, y1, y2);
-                    }
-                    for (g, c) in self.gradient[i * m + j].iter_mut().zip(covariance) {
-                        *g = model.penalty_strength() * model.penalty().derivative(c / T::of_usize(size));
-                    }
-                }
-            }
-        }
-        for i in 0..m {
-            for b in 0..size {
-                let (at1, at2) = (2 * (i * size + b), 2 * (i * size + b) + 1);
-                let (y1, y2) = (self.values[at1], self.values[at2]);
-                let (mut e1, mut e2) = (mapped(&y2, |y| -y), mapped(&y1, |y| -y));
-                if self.coupled {
-                    for j in (0..m).filter(|&j| j != i) {
-                        let (y1, y2) = (&self.values[2 * (j * size + b)], &self.values[2 * (j * size + b) + 1]);
-                        add_product(&mut e1, &self.gradient[i * m + j], y2);
-                        add_product(&mut e2, &self.gradient[j * m + i], y1);
-                    }
-                }
-                product(&mut self.errors[at1], &e1, &self.derivatives[at1]);
-                if both {
-                    product(&mut self.errors[at2], &e2, &self.derivatives[at2]);
-                } else {
-                    self.errors[at2] = [T::zero(); WIDTH];
-                }
+                self.signals.fields[2 * i * tile + k] = h;
             }
         }
     }
@@ -215,7 +148,7 @@ impl<T: Scalar> LaneBatch<T> {
         let [[d11, _], [d21, d22]] = self.across.map(|row| row.map(|x| x / T::of_usize(size)));
         for i in 0..m {
             let at = |i: usize| 2 * i * tile..2 * (i * tile + count);
-            let errors = &self.errors[at(i)];
+            let errors = &self.signals.errors[at(i)];
             for l in 0..p {
                 add_products(&mut self.feature_sums[l * m + i], errors, &self.overlaps[at(l)]);
             }
@@ -234,16 +167,12 @@ impl<T: Scalar> LaneBatch<T> {
 
     /// From new random numbers to the sums and L.
     #[inline(always)]
-    pub(in crate::sgd) fn run<S, H, A, G, P>(
+    pub(in crate::sgd) fn run<M: Spec<Scalar = T>>(
         &mut self,
-        model: &Model<T, S, H, A, G, P>,
+        model: &M,
         streams: &mut LaneStreams,
         room: &mut NormalBlock<T>,
-    ) where
-        S: Nonlinearity<T>,
-        H: HiddenDistribution<T>,
-        P: Penalty<T>,
-    {
+    ) {
         let (p, m, size) = (model.n_features(), model.n_neurons(), model.batch_size());
         if let Some(modes) = self.modes {
             return self.run_single(modes, model, streams, room);
@@ -254,7 +183,7 @@ impl<T: Scalar> LaneBatch<T> {
         for first in (0..size).step_by(self.tile) {
             let count = self.tile.min(size - first);
             self.draw(model, streams, room, count);
-            self.error_signals(model);
+            self.signals.run(model);
             self.reduce(p, m, size, first, count);
         }
         factor_rows(&mut self.noise, 2 * size, &mut self.noise_factor, m);
@@ -262,17 +191,13 @@ impl<T: Scalar> LaneBatch<T> {
 
     /// As [`run`](Self::run), for one neuron whose views are exchangeable: two normals for each sample, whatever p is.
     #[inline(always)]
-    fn run_single<S, H, A, G, P>(
+    fn run_single<M: Spec<Scalar = T>>(
         &mut self,
         modes: Modes<T>,
-        model: &Model<T, S, H, A, G, P>,
+        model: &M,
         streams: &mut LaneStreams,
         room: &mut NormalBlock<T>,
-    ) where
-        S: Nonlinearity<T>,
-        H: HiddenDistribution<T>,
-        P: Penalty<T>,
-    {
+    ) {
         let (p, size) = (model.n_features(), model.batch_size());
         let turn = modes.turn(&self.q, &self.v[0]);
         let zero = [T::zero(); WIDTH];
@@ -297,11 +222,11 @@ impl<T: Scalar> LaneBatch<T> {
                     first[k] = mean[k] + (even + odd);
                     second[k] = mean[k] + (even - odd);
                 }
-                self.fields[2 * b] = first;
-                self.fields[2 * b + 1] = second;
+                self.signals.fields[2 * b] = first;
+                self.signals.fields[2 * b + 1] = second;
             }
-            self.error_signals(model);
-            let errors = self.errors[..2 * count].as_chunks::<2>().0;
+            self.signals.run(model);
+            let errors = self.signals.errors[..2 * count].as_chunks::<2>().0;
             let normals = self.background[..2 * count].as_chunks::<2>().0;
             for (b, (e, n)) in errors.iter().zip(normals).enumerate() {
                 let ([e1, e2], [n1, n2]) = (*e, *n);

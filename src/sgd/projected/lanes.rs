@@ -9,15 +9,13 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::{Output, Work};
-use crate::model::{
-    AugmentationNoise, Constraint, HiddenDistribution, LinearRegularizer, Model, Nonlinearity, Penalty,
-};
+use crate::model::{Constraint, LinearRegularizer, Spec};
 use crate::numerics::lanes::dispatch;
 use crate::random::chi_squared;
 use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH};
-use crate::sgd::projected::chain::ProjectedChainBuilder;
+use crate::sgd::batch::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
+use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::projected::lane_batch::LaneBatch;
-use crate::sgd::projected::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
 use crate::sgd::{Divergence, SgdError, steps_between, time_of, work_of};
 use crate::state::OrderParameters;
 use crate::state::{Lockstep, Run, Trajectory};
@@ -35,7 +33,7 @@ struct State {
 }
 
 /// Up to 32 replicates of the projected chain, stepped together with vector instructions; made by
-/// [`ProjectedChainBuilder::lanes`].
+/// [`SimulatorBuilder::lanes`].
 ///
 /// The law of every replicate is that of [`ProjectedChain`](crate::sgd::ProjectedChain), exactly; its random numbers are its
 /// own, derived from its seed alone, so that it takes the same path, to the last bit, in whatever company. (It is not
@@ -64,36 +62,28 @@ struct State {
 ///
 /// The model is that of Meng and Wang ([arXiv 2406.06909](https://arxiv.org/abs/2406.06909)).
 #[derive(Debug, Clone)]
-pub struct ProjectedLanes<'a, T: Scalar, S, H, A, G, P> {
-    model: &'a Model<T, S, H, A, G, P>,
+pub struct ProjectedLanes<'a, M: Spec> {
+    model: &'a M,
     dimension: usize,
     replicates: usize,
     steps: u64,
     streams: LaneStreams,
-    room: NormalBlock<T>,
+    room: NormalBlock<M::Scalar>,
     state: State,
     next: State,
     diverged: Row<Option<Divergence>>,
-    batch: LaneBatch<T>,
+    batch: LaneBatch<M::Scalar>,
     chi: Rows<f64>,
     /// (V', (τ/N) L·Bartlett), m rows of 2m.
     rows: Rows<f64>,
 }
 
-impl<'a, T, S, H, A, G, P> ProjectedChainBuilder<'a, Model<T, S, H, A, G, P>, T>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-{
+impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> SimulatorBuilder<'a, M, Projected> {
     /// One replicate for each seed, from 1 to 32 of them, stepped together.
     ///
     /// # Errors
     /// As [`build`](Self::build), and [`SgdError::Lanes`] for another number of seeds.
-    pub fn lanes(&self, seeds: &[u64]) -> Result<ProjectedLanes<'a, T, S, H, A, G, P>, SgdError<T>> {
+    pub fn lanes(&self, seeds: &[u64]) -> Result<ProjectedLanes<'a, M>, SgdError<T>> {
         let Some((&first, _)) = seeds.split_first().filter(|_| seeds.len() <= WIDTH) else {
             return Err(SgdError::Lanes { most: WIDTH, got: seeds.len() });
         };
@@ -178,15 +168,7 @@ impl State {
     }
 }
 
-impl<T, S, H, A, G, P> ProjectedLanes<'_, T, S, H, A, G, P>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> ProjectedLanes<'_, M> {
     /// The most replicates that are stepped together.
     pub const LANES: usize = WIDTH;
 
@@ -386,15 +368,7 @@ where
     }
 }
 
-impl<T, S, H, A, G, P> Lockstep for ProjectedLanes<'_, T, S, H, A, G, P>
-where
-    T: Scalar,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
-{
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Lockstep for ProjectedLanes<'_, M> {
     type Scalar = T;
     type State = OrderParameters<T>;
     type Error = Divergence;

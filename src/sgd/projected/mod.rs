@@ -2,9 +2,8 @@
 
 mod chain;
 mod lane_batch;
-mod lane_rows;
 mod lanes;
 mod single;
 
-pub use chain::{ProjectedChain, ProjectedChainBuilder};
+pub use chain::ProjectedChain;
 pub use lanes::ProjectedLanes;

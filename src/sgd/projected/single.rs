@@ -6,12 +6,12 @@
 //! the errors is a normal of variance Σ e². Likewise for the noise along the features across Q. So a sample needs two
 //! normals instead of 2(p + 1), and a batch p + 2 more.
 //!
-//! In: the modes, r and the angles of a state, and what is drawn once. Out: the batch (see [`crate::sgd::projected::chain::lane_batch`]).
+//! Covers the modes, r and the angles of a state, and what is drawn once. Not here: the batch (see [`crate::sgd::projected::lane_batch`]).
 
 use crate::Scalar;
 use crate::model::ViewCovariance;
 use crate::random::{Block, Row, WIDTH};
-use crate::sgd::projected::lane_rows::{add_product, mapped};
+use crate::sgd::batch::lane_rows::{add_product, mapped};
 
 /// Standard deviations of noise along a feature and in the background, in the modes x¹ + x² and x¹ − x², each over √2.
 #[derive(Debug, Clone, Copy, PartialEq)]

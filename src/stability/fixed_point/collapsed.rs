@@ -1,7 +1,7 @@
 //! The collapsed state Q = 0, R = 0 and its linearisation in closed form (theory §6).
 //!
 //! Near w = 0 the outputs are linear, y ≈ s h with s = σ'(0), and so are the error signals, e_i^v = s² Σ_j G_ij h_j^v̄ with
-//! v̄ the other view and G = λ g'(0)(11ᵀ − 1) − 1. Hence, with the number f = 2 of views the gradient flows through
+//! v̄ the other view and G = ∂F/∂C at C = 0, for the covariance loss λ g'(0)(11ᵀ − 1) − 1. Hence, with the number f = 2 of views the gradient flows through
 //! (1 for stop-gradient training),
 //!   dQ/dt = −f τ s² (M₂ + K^f_12) Q G − τγ Q,
 //!   dR/dt = −f τ s² D_12 (R G + G R) + κ (τ²/B) s⁴ G R G − 2τγ R + O(Q²),
@@ -64,7 +64,12 @@ pub fn collapsed_point<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Collapsed
     if matches!(limit.nonlinearity().smoothness(), Smoothness::Kinked { at } if at == T::zero()) {
         return Err(FixedPointError::Kink);
     }
-    let origin = Origin::new(ode, slope);
+    let Some(coupling) = limit.loss().coupling_at_zero() else {
+        return Err(FixedPointError::NotCollapsible {
+            reason: "the loss is no function of the cross-view covariances",
+        });
+    };
+    let origin = Origin::new(ode, slope, coupling);
     let (overlap_rates, covariance_rates) = origin.rates(limit)?;
     Ok(CollapsedPoint { overlap_rates, covariance_rates, jacobian: origin.jacobian(limit) })
 }
@@ -72,7 +77,8 @@ pub fn collapsed_point<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Collapsed
 /// The numbers that the linearisation is made of.
 struct Origin<T> {
     neurons: usize,
-    /// Off-diagonal entries of G; the diagonal is −1.
+    /// The entries of G on the diagonal, −1 for the covariance loss, and off it.
+    diagonal: T,
     coupling: T,
     decay: T,
     /// f τ s², f τ s² D_12 and κ (τ²/B) s⁴.
@@ -85,15 +91,13 @@ struct Origin<T> {
 }
 
 impl<T: Compiled> Origin<T> {
-    fn new(ode: &ReducedOde<'_, T>, slope: T) -> Self {
+    fn new(ode: &ReducedOde<'_, T>, slope: T, coupling: T) -> Self {
         let limit = ode.limit();
         let (tau, d, square) = (limit.learning_rate(), limit.views(), slope * slope);
         let (d11, d12, d22) = (d.get(0, 0), d.get(0, 1), d.get(1, 1));
         let both = limit.gradient_path() == GradientPath::BothViews;
         let views = T::lit(if both { 2.0 } else { 1.0 });
         let kappa = if both { T::lit(2.0) * (d11 * d22 + d12 * d12) } else { d11 * d22 };
-        let coupling =
-            limit.active_penalty().map_or(T::zero(), |(strength, penalty)| strength * penalty.derivative(T::zero()));
         let curvature = curvature(limit);
         let scale = tau * slope * curvature;
         let half = T::lit(0.5);
@@ -101,6 +105,7 @@ impl<T: Compiled> Origin<T> {
             [d22, d11].into_iter().take(if both { 2 } else { 1 }).map(|other| (scale * half * other, scale * d12));
         Self {
             neurons: limit.n_neurons(),
+            diagonal: limit.loss().diagonal(),
             coupling,
             decay: ode.decay(),
             gain: views * tau * square,
@@ -112,14 +117,14 @@ impl<T: Compiled> Origin<T> {
     }
 
     fn g(&self, i: usize, j: usize) -> T {
-        if i == j { -T::one() } else { self.coupling }
+        if i == j { self.diagonal } else { self.coupling }
     }
 
     /// The eigenvalues of G: of the uniform vector, then of all others.
     fn modes(&self) -> Vec<T> {
-        let others = -T::one() - self.coupling;
+        let others = self.diagonal - self.coupling;
         let mut modes = vec![others; self.neurons];
-        modes[0] = -T::one() + self.coupling * T::of_usize(self.neurons - 1);
+        modes[0] = self.diagonal + self.coupling * T::of_usize(self.neurons - 1);
         modes
     }
 

@@ -300,7 +300,7 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     fn vanishes(&self) -> bool {
         let limit = self.ode.limit();
         let at_rest = limit.nonlinearity().value(T::zero()).abs() <= T::lit(16.0) * T::EPSILON;
-        let coupled = limit.active_penalty().is_some_and(|(_, penalty)| penalty.derivative(T::zero()) != T::zero());
+        let coupled = limit.loss().coupling_at_zero().is_none_or(|coupling| coupling != T::zero());
         at_rest && !coupled && self.ode.constraint() == Constraint::None
     }
 

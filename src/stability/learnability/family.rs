@@ -3,9 +3,7 @@
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::limit::{LimitError, Parameter};
-use crate::model::{
-    AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, ModelError, Nonlinearity, Penalty,
-};
+use crate::model::{LinearRegularizer, ModelError, Spec};
 use crate::ode::ReducedOde;
 
 /// Why a family has no member at some value.
@@ -54,7 +52,7 @@ impl<T: Compiled> OdeFamily<T> for ParameterFamily<'_, T> {
 /// The models that a function of one number builds, each with the default tolerances of its limit.
 ///
 /// ```
-/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 /// use contrastive_dynamics::stability::{ModelFamily, OdeFamily};
 /// // The activity of a sparse hidden variable is no `Parameter`; a function of models takes anything.
 /// let family = ModelFamily(|activity| {
@@ -73,15 +71,8 @@ pub struct ModelFamily<F>(
     pub F,
 );
 
-impl<T, F, S, H, A, G, P> OdeFamily<T> for ModelFamily<F>
-where
-    T: Compiled,
-    F: Fn(T) -> Result<Model<T, S, H, A, G, P>, ModelError> + Sync,
-    S: Nonlinearity<T>,
-    H: HiddenDistribution<T>,
-    A: AugmentationNoise<T>,
-    G: LinearRegularizer<T>,
-    P: Penalty<T>,
+impl<T: Compiled, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, F: Fn(T) -> Result<M, ModelError> + Sync>
+    OdeFamily<T> for ModelFamily<F>
 {
     fn visit(&self, value: T, f: &mut dyn FnMut(&ReducedOde<'_, T>)) -> Result<(), FamilyError<T>> {
         let model = (self.0)(value)?;

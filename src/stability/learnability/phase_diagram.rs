@@ -5,9 +5,7 @@ use std::fmt;
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::limit::Parameter;
-use crate::model::{
-    AugmentationNoise, HiddenDistribution, LinearRegularizer, Model, ModelError, Nonlinearity, Penalty,
-};
+use crate::model::{LinearRegularizer, ModelError, Spec};
 use crate::ode::ReducedOde;
 use crate::stability::StabilityError;
 use crate::stability::learnability::modes::{Learnability, attracting_learnability};
@@ -55,18 +53,11 @@ impl<T: Compiled> PhaseDiagram<T> {
     }
 
     /// The diagram over models that a function of two numbers builds.
-    pub fn of_models<S, H, A, G, P>(
+    pub fn of_models<M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>>(
         first: &[T],
         second: &[T],
-        model: impl Fn(T, T) -> Result<Model<T, S, H, A, G, P>, ModelError> + Sync,
-    ) -> Self
-    where
-        S: Nonlinearity<T>,
-        H: HiddenDistribution<T>,
-        A: AugmentationNoise<T>,
-        G: LinearRegularizer<T>,
-        P: Penalty<T>,
-    {
+        model: impl Fn(T, T) -> Result<M, ModelError> + Sync,
+    ) -> Self {
         Self::of(first, second, |x, y| {
             let model = model(x, y).map_err(crate::stability::FamilyError::from)?;
             attracting_learnability(&ReducedOde::new(&model)?)

@@ -226,7 +226,7 @@ fn linear_flow<T: Compiled>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::hidden::Discrete;
+    use crate::model::Discrete;
     use crate::model::{GaussianNoise, HiddenDistribution, Independent, Law, Model, Tanh};
 
     fn points(hidden: impl HiddenDistribution) -> Vec<UninformativePoint> {
@@ -285,7 +285,7 @@ mod tests {
         let sphere = builder().constraint(Constraint::Sphere).build().unwrap();
         let ode = ReducedOde::new(&sphere).unwrap();
         assert!(matches!(uninformative_points(&ode, 0.1, 1.0), Err(StabilityError::Constrained)));
-        let shifted = crate::model::hidden::PointMasses::new([1.0, 0.0], [0.5, 0.5]).unwrap();
+        let shifted = crate::model::PointMasses::new([1.0, 0.0], [0.5, 0.5]).unwrap();
         let shifted = builder().hidden(Independent::new([shifted]).unwrap()).build().unwrap();
         let ode = ReducedOde::new(&shifted).unwrap();
         assert!(matches!(uninformative_points(&ode, 0.1, 1.0), Err(StabilityError::NotCentred { .. })));

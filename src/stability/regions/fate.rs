@@ -306,7 +306,7 @@ impl<'a, T: Compiled> AttractionRegions<'a, T> {
     /// The integration at a tolerance, with coefficients good to a tenth of it.
     pub(super) fn care(&self, tolerance: T) -> Result<Care<'a, T>, LimitError<T>> {
         let ode = self.ode.clone();
-        let wanted = (tolerance * T::lit(0.1)).max(ode.limit().wanted_tolerance());
+        let wanted = (tolerance * T::lit(0.1)).max(ode.limit().accuracy());
         Ok(Care { ode: ode.coefficient_tolerance(wanted)?, tolerance })
     }
 

@@ -1,0 +1,83 @@
+//! How the loss enters the limit coefficients (theory §3, §12): the entries of ∂F/∂C as constants and affine functions,
+//! where it has such a form, and whole batches for what is left.
+
+use crate::Scalar;
+use crate::model::{CovarianceForm, EntrySlope, Loss, OutputGradient, Outputs};
+
+/// The loss of a model as the averages see it.
+#[derive(Clone)]
+pub(crate) struct LossTerms<'a, T: Scalar> {
+    loss: &'a dyn Loss<T>,
+    /// Its form as a function of covariances, if the diagonal of ∂F/∂C is constant.
+    form: Option<CovarianceForm<'a, T>>,
+    /// λ; 0 for one neuron.
+    strength: T,
+    /// Whether entries off the diagonal act, or their strength is varied.
+    coupled: bool,
+}
+
+impl<'a, T: Scalar> LossTerms<'a, T> {
+    pub(super) fn new(loss: &'a dyn Loss<T>, n_neurons: usize) -> Self {
+        let form = loss.covariance_form().filter(|form| form.diagonal.constant().is_some());
+        let coupled = form.is_some_and(|form| form.couples_neurons(n_neurons));
+        let strength = form.filter(|_| coupled).map_or(T::zero(), |form| form.strength);
+        Self { loss, form, strength, coupled }
+    }
+
+    /// Whether entries of ∂F/∂C off the diagonal act.
+    pub(super) fn coupled(&self) -> bool {
+        self.coupled
+    }
+
+    /// Lets entries off the diagonal act, whatever their strength, of a loss that has such a form.
+    pub(super) fn couple(&mut self, n_neurons: usize) {
+        self.coupled |= n_neurons > 1 && self.form.is_some();
+    }
+
+    /// Whether some averages run over whole batches.
+    pub(crate) fn whole_batches(&self) -> bool {
+        self.form.is_none_or(|form| self.coupled && form.off_diagonal.affine().is_none())
+    }
+
+    /// λ; 0 for one neuron, and for a loss that has none.
+    pub(crate) fn strength(&self) -> T {
+        self.strength
+    }
+
+    /// The same loss with another λ; false for a loss that has none.
+    pub(super) fn set_strength(&mut self, strength: T, n_neurons: usize) -> bool {
+        if n_neurons > 1 && self.form.is_some() {
+            self.strength = strength;
+            self.coupled |= strength > T::zero();
+        }
+        self.form.is_some()
+    }
+
+    /// The diagonal entries of ∂F/∂C: 0 for a loss without such a form, which is averaged over whole batches alone.
+    pub(crate) fn diagonal(&self) -> T {
+        self.form.and_then(|form| form.diagonal.constant()).unwrap_or(T::zero())
+    }
+
+    /// The entries of ∂F/∂C off the diagonal over λ, as a function of C.
+    pub(super) fn off_diagonal(&self) -> EntrySlope<'a, T> {
+        let none = EntrySlope::Affine { offset: T::zero(), slope: T::zero() };
+        self.form.map_or(none, |form| form.off_diagonal)
+    }
+
+    /// The entries of ∂F/∂C off the diagonal where C = 0; `None` for a loss without a form.
+    pub(crate) fn coupling_at_zero(&self) -> Option<T> {
+        self.form?;
+        Some(if self.coupled { self.strength * self.off_diagonal().at(T::zero()) } else { T::zero() })
+    }
+
+    /// B ∂F/∂Y of outputs in the layout of [`Outputs`], 2mB numbers.
+    pub(super) fn gradient_of(&self, outputs: &[T], n_neurons: usize, batch_size: usize, gradient: &mut [T]) {
+        let outputs = Outputs::of_slice(outputs, n_neurons, batch_size);
+        self.loss.gradient(outputs, OutputGradient::of_slice(gradient, batch_size));
+    }
+
+    /// Whether ∂F/∂C has entries that are averaged sample by sample.
+    pub(super) fn has_form(&self) -> bool {
+        self.form.is_some()
+    }
+}

@@ -1,0 +1,298 @@
+//! The problem that the averages solve: a model as the limit sees it, types forgotten, and how accurately it is wanted.
+//!
+//! Covers [`Limit`], the parts that it is made of, and [`Quadrature`]. Not here: how averages are computed (see the other
+//! files of this room) and refined (see `refine`).
+
+use nalgebra::{DMatrix, DVector};
+
+use super::error::LimitError;
+use super::hidden::{Hidden, MOST_HIDDEN_NODES, check_hidden};
+use super::loss_terms::LossTerms;
+use super::parameter::{Direction, Parameter};
+use crate::Scalar;
+use crate::model::{
+    AugmentationNoise, GradientPath, HiddenDistribution, Nonlinearity, Parity, Settings, Smoothness, Spec,
+    ViewCovariance,
+};
+
+/// The limit coefficients of a model, as functions of the state.
+///
+/// Averages are exact in the batch size for the quadratic penalty and any number of features. By default an answer is
+/// good to these tolerances, measured against max(τ, largest entry); in `f32` to no better than 2e-5:
+///
+/// | model | tolerance |
+/// |---|---|
+/// | one neuron; two; more | 1e-10; 1e-7; 1e-4 |
+/// | two and more, σ with a kink; with a penalty besides | 1e-3; 5e-3 |
+/// | a penalty that is not quadratic | 3e-3 |
+/// | a hidden law of more than 2¹⁵ nodes | 1e-3 |
+///
+/// Rules and what they reach are described in docs/accuracy.md.
+///
+/// ```
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+/// use contrastive_dynamics::{Limit, OrderParameters};
+/// let model = Model::builder()
+///     .nonlinearity(Tanh)
+///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+///     .noise(GaussianNoise::correlated(0.3, -0.5)?)
+///     .learning_rate(0.3)
+///     .weight_decay(0.5)
+///     .build()?;
+/// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+/// let answer = Limit::new(&model)?.coefficients(&state)?;
+/// assert!((answer.coefficients.a[(0, 0)] - 0.105_918_164_18).abs() < 1e-10);
+/// assert!(answer.error < 1e-10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Limit<'a, T: Scalar = f64> {
+    pub(super) sigma: &'a dyn Nonlinearity<T>,
+    pub(super) hidden: Hidden<'a, T>,
+    pub(super) noise: Noise<T>,
+    pub(super) loss: LossTerms<'a, T>,
+    pub(super) settings: Settings<T>,
+    /// B, as a real number.
+    pub(super) batch: T,
+    /// Whether the rest of a batch matters to Λ.
+    pub(super) batch_terms: bool,
+    pub(super) options: Options<T>,
+}
+
+/// The covariances over the views (theory §1, §2).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Noise<T> {
+    /// η.
+    pub(super) background_std: T,
+    /// K^b.
+    pub(super) background: ViewCovariance<T>,
+    /// K^f.
+    pub(super) features: ViewCovariance<T>,
+}
+
+impl<T: Scalar> Noise<T> {
+    /// D = η² 11ᵀ + K^b.
+    pub(super) fn views(&self) -> ViewCovariance<T> {
+        self.background.plus_shared(self.background_std * self.background_std)
+    }
+
+    /// Whether exchanging the views changes no average.
+    pub(super) fn is_exchangeable(&self) -> bool {
+        self.features.is_exchangeable() && self.views().is_exchangeable()
+    }
+}
+
+/// How the averages are to be computed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options<T> {
+    pub(super) quadrature: Quadrature,
+    /// In units of max(τ, largest entry).
+    pub(super) tolerance: T,
+    /// The most nodes of one average at one value of the hidden variables.
+    pub(super) node_budget: usize,
+}
+
+impl<T: Scalar> std::fmt::Debug for Limit<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limit")
+            .field("settings", &self.settings)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nodes for each continuous variable of a default rule, from which it is known whether a hidden law has too many to
+/// enumerate: those of a tolerance of 1e-10.
+const DEFAULT_POINTS: usize = 27;
+
+/// The nodes that one average may have by default.
+const DEFAULT_BUDGET: usize = 1 << 22;
+
+/// No tolerance by default is below so many roundings.
+const ROUNDINGS: f64 = 200.0;
+
+impl<'a, T: Scalar> Limit<'a, T> {
+    /// The limit of that model.
+    ///
+    /// # Errors
+    /// [`LimitError::HiddenQuadrature`] or [`LimitError::HiddenNodes`] if a hidden law of your own gives a cubature that
+    /// is none, or one too large to enumerate without a map from uniform variables.
+    pub fn new<M: Spec<Scalar = T>>(model: &'a M) -> Result<Self, LimitError<T>> {
+        let settings = *model.settings();
+        let (law, noise) = (model.hidden(), model.noise());
+        check_hidden(law, settings.n_features)?;
+        let loss = LossTerms::new(model.loss(), settings.n_neurons);
+        let kinked = matches!(model.nonlinearity().smoothness(), Smoothness::Kinked { .. });
+        let many_nodes = HiddenDistribution::quadrature_size(law, DEFAULT_POINTS) > MOST_HIDDEN_NODES;
+        let tolerance = match settings.n_neurons {
+            _ if many_nodes => 1e-3,
+            _ if loss.whole_batches() => 3e-3,
+            1 => 1e-10,
+            _ if kinked && loss.coupled() => 5e-3,
+            _ if kinked => 1e-3,
+            2 => 1e-7,
+            _ => 1e-4,
+        };
+        Ok(Self {
+            sigma: model.nonlinearity(),
+            hidden: Hidden {
+                law,
+                is_exact: law.quadrature_is_exact(),
+                mean: law.mean(),
+                second_moment: law.second_moment(),
+                scales: vec![T::one(); settings.n_features],
+                mirror: model.nonlinearity().parity() != Parity::None && law.is_jointly_symmetric(),
+            },
+            noise: Noise {
+                background_std: settings.background_std,
+                background: noise.background_covariance(),
+                features: noise.feature_covariance(),
+            },
+            loss,
+            batch: T::of_usize(settings.batch_size),
+            batch_terms: settings.batch_size > 1,
+            settings,
+            options: Options {
+                quadrature: Quadrature::Automatic,
+                tolerance: T::lit(tolerance).max(T::lit(ROUNDINGS) * T::EPSILON),
+                node_budget: DEFAULT_BUDGET,
+            },
+        })
+    }
+
+    /// Asks for errors below `tolerance` times max(τ, largest entry).
+    ///
+    /// # Errors
+    /// [`LimitError::Tolerance`] unless it is positive and finite.
+    pub fn tolerance(mut self, tolerance: T) -> Result<Self, LimitError<T>> {
+        if !(tolerance > T::zero() && tolerance.is_finite()) {
+            return Err(LimitError::Tolerance { value: tolerance.as_f64() });
+        }
+        self.options.tolerance = tolerance;
+        Ok(self)
+    }
+
+    /// The tolerance asked for.
+    pub(crate) fn accuracy(&self) -> T {
+        self.options.tolerance
+    }
+
+    /// Allows each average at most that many nodes at each value of the hidden variables. Default 2²².
+    #[must_use]
+    pub fn node_budget(mut self, nodes: usize) -> Self {
+        self.options.node_budget = nodes;
+        self
+    }
+
+    /// Averages by that rule. Default [`Quadrature::Automatic`].
+    #[must_use]
+    pub fn quadrature(mut self, quadrature: Quadrature) -> Self {
+        self.options.quadrature = quadrature;
+        self
+    }
+
+    /// The limit with every term that a derivative along those directions needs.
+    pub(crate) fn for_directions(&self, directions: &[Direction]) -> Self {
+        let mut this = self.clone();
+        let varies = |parameter| directions.iter().any(|d| matches!(d, Direction::Parameter(p) if *p == parameter));
+        if varies(Parameter::PenaltyStrength) {
+            this.loss.couple(self.settings.n_neurons);
+        }
+        this.batch_terms |= varies(Parameter::BatchSize);
+        this
+    }
+
+    /// The number p of features.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        self.settings.n_features
+    }
+
+    /// The number m of neurons.
+    #[must_use]
+    pub fn n_neurons(&self) -> usize {
+        self.settings.n_neurons
+    }
+
+    /// The learning rate τ.
+    #[must_use]
+    pub fn learning_rate(&self) -> T {
+        self.settings.learning_rate
+    }
+
+    /// K^f: covariance over views of the noise along each feature.
+    #[must_use]
+    pub fn feature_noise(&self) -> ViewCovariance<T> {
+        self.noise.features
+    }
+
+    /// σ.
+    pub(crate) fn nonlinearity(&self) -> &'a dyn Nonlinearity<T> {
+        self.sigma
+    }
+
+    /// B, as a real number.
+    pub(crate) fn batch(&self) -> T {
+        self.batch
+    }
+
+    /// D = η² 11ᵀ + K^b.
+    pub(crate) fn views(&self) -> ViewCovariance<T> {
+        self.noise.views()
+    }
+
+    /// Which views the gradient flows through.
+    pub(crate) fn gradient_path(&self) -> GradientPath {
+        self.settings.gradient_path
+    }
+
+    /// E\[c\], of length p.
+    #[must_use]
+    pub fn hidden_mean(&self) -> &DVector<T> {
+        &self.hidden.mean
+    }
+
+    /// E[c cᵀ], p x p.
+    #[must_use]
+    pub fn hidden_second_moment(&self) -> &DMatrix<T> {
+        &self.hidden.second_moment
+    }
+
+    /// How the loss enters.
+    pub(crate) fn loss(&self) -> &LossTerms<'a, T> {
+        &self.loss
+    }
+
+    pub(super) fn check_shape(&self, state: &crate::state::OrderParameters<T>) -> Result<(), LimitError<T>> {
+        let (features, neurons) = (self.settings.n_features, self.settings.n_neurons);
+        if (state.n_features(), state.n_neurons()) == (features, neurons) {
+            return Ok(());
+        }
+        Err(LimitError::Shape {
+            features,
+            neurons,
+            state_features: state.n_features(),
+            state_neurons: state.n_neurons(),
+        })
+    }
+}
+
+/// The rule by which Gaussian averages are computed. Whichever it is, it is refined until its own error estimate meets
+/// the tolerance; see docs/accuracy.md for what each costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Quadrature {
+    /// Closed forms where they exist; else by the smoothness of σ: Gauss-Hermite for polynomials; at a kink panels for
+    /// pairs of fields and Sobol points for four; the trapezoidal rule for all others.
+    #[default]
+    Automatic,
+    /// The trapezoidal rule on a truncated lattice.
+    Trapezoidal,
+    /// Products of Gauss-Hermite rules: exact for polynomials, slow to converge for tanh and its like.
+    GaussHermite,
+    /// Gauss-Legendre panels that end at the kink (at zero where there is none), for pairs of fields; averages over four
+    /// fields as for [`Automatic`](Self::Automatic).
+    Panels,
+    /// Owen-scrambled Sobol points.
+    Sobol,
+}

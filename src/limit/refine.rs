@@ -1,0 +1,110 @@
+//! Refining rules until their own error estimate meets the tolerance.
+//!
+//! Covers the choice of accuracy and the two estimates of the error. Not here: the rules themselves (see `rule`).
+
+use super::accuracy::Accuracy;
+use super::coefficients::{Coefficients, Estimated};
+use super::error::LimitError;
+use super::problem::{Limit, Quadrature};
+use super::rule::Rule;
+use crate::Scalar;
+use crate::model::Smoothness;
+use crate::state::OrderParameters;
+
+/// Independent scrambles of Sobol points, from whose spread their error is known.
+const SCRAMBLES: u32 = 8;
+
+impl<T: Scalar> Limit<'_, T> {
+    /// Whether a rule converges no faster than algebraically, so that refining it goes on for as long as the budget lasts.
+    fn converges_slowly(&self) -> bool {
+        let kinked = matches!(self.sigma.smoothness(), Smoothness::Kinked { .. });
+        !self.loss.whole_batches() && kinked && self.options.quadrature == Quadrature::Trapezoidal
+    }
+
+    /// Refines until the estimated error meets the tolerance. The rule returned is the coarser of two that agree (their
+    /// difference is its error), the coefficients those of the finer; rules over Sobol points are judged by the
+    /// spread over independent scrambles.
+    pub(super) fn refine_generic(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
+        self.check_shape(state)?;
+        // Rules are better than their bounds by about two units, but for coarse ones, where the bounds mean little.
+        let wanted = -self.options.tolerance.as_f64().ln();
+        let mut accuracy = (wanted + 2.0).min(7.0).max(wanted - 2.0).max(5.0);
+        let mut nodes = 0;
+        let mut best: Option<(Rule<T>, Estimated<T>)> = None;
+        let fail = |best: Option<(Rule<T>, Estimated<T>)>| LimitError::ToleranceNotMet {
+            tolerance: self.options.tolerance.as_f64(),
+            budget: self.options.node_budget,
+            best: best.map(|(_, estimated)| Box::new(estimated)),
+        };
+        loop {
+            let both = Accuracy { fixed: accuracy + self.margin(), sampled: accuracy };
+            let Some(mut rule) = Rule::new(self, state, both, 0..SCRAMBLES)? else { return Err(fail(best)) };
+            let mut coefficients = Coefficients::zeros(self.settings.n_features, self.settings.n_neurons);
+            nodes += rule.apply_generic(self, state, &mut coefficients);
+            if !coefficients.is_finite() {
+                return Err(LimitError::NotFinite);
+            }
+            let magnitude = coefficients.magnitude().max(self.settings.learning_rate);
+            // Sums over all fields of many neurons have the more roundings.
+            let roundings = if self.settings.n_neurons == 1 { 32.0 } else { 1024.0 };
+            let rounding = T::lit(roundings) * T::EPSILON * magnitude;
+            if rule.is_exact() {
+                return Ok((rule, Estimated { coefficients, error: rounding, nodes }));
+            }
+            let error = if rule.is_sampled() {
+                self.spread(state, accuracy, &mut nodes)? + rounding
+            } else if let Some((_, previous)) = &best {
+                // Twice the difference: it may be small by chance, and of coarse rules it need not bound the error.
+                T::lit(2.0) * coefficients.distance(&previous.coefficients) + rounding
+            } else {
+                T::lit(f64::INFINITY)
+            };
+            let estimated = Estimated { coefficients, error, nodes };
+            if error <= self.options.tolerance * magnitude {
+                let rule = if rule.is_sampled() { rule } else { best.map_or(rule, |(rule, _)| rule) };
+                return Ok((rule, estimated));
+            }
+            // Rounding sets the floor: a rule ten times finer than that will not agree better.
+            let pointless = accuracy > 90.0 && !self.converges_slowly() || rule.saturated;
+            best = Some((rule, estimated));
+            if pointless {
+                return Err(fail(best));
+            }
+            // In four dimensions the nodes grow with the fourth power of it.
+            accuracy *= 1.15;
+        }
+    }
+
+    /// How much more accurate lattices are than Sobol points beside them, in units of ln(1/error): they cost less.
+    fn margin(&self) -> f64 {
+        if self.loss.whole_batches() { 4.0 } else { 0.0 }
+    }
+
+    /// The error of a rule with Sobol points: four standard errors over independent scrambles, of the entry that strays
+    /// most, and twice what finer lattices change for one of the scrambles.
+    fn spread(&self, state: &OrderParameters<T>, accuracy: f64, nodes: &mut u64) -> Result<T, LimitError<T>> {
+        let mut apply = |fixed: f64, r: u32| -> Result<Option<Vec<T>>, LimitError<T>> {
+            let accuracy = Accuracy { fixed, sampled: accuracy };
+            let Some(mut rule) = Rule::new(self, state, accuracy, r..r + 1)? else { return Ok(None) };
+            let mut c = Coefficients::zeros(self.settings.n_features, self.settings.n_neurons);
+            *nodes += rule.apply_generic(self, state, &mut c);
+            Ok(Some([&c.a, &c.b, &c.lambda].iter().flat_map(|x| x.iter().copied()).collect()))
+        };
+        let mut rows = Vec::new();
+        for r in 0..SCRAMBLES {
+            // A part of a rule that fitted into the budget fits.
+            let Some(row) = apply(accuracy + self.margin(), r)? else { return Ok(T::lit(f64::INFINITY)) };
+            rows.push(row);
+        }
+        let Some(finer) = apply(1.15 * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
+        let count = T::of_usize(rows.len());
+        let (mut sampled, mut fixed) = (T::zero(), T::zero());
+        for k in 0..finer.len() {
+            let mean = rows.iter().map(|row| row[k]).sum::<T>() / count;
+            let squares: T = rows.iter().map(|row| (row[k] - mean) * (row[k] - mean)).sum();
+            sampled = sampled.max((squares / (count * (count - T::one()))).sqrt());
+            fixed = fixed.max((finer[k] - rows[0][k]).abs());
+        }
+        Ok(T::lit(4.0) * sampled + T::lit(2.0) * fixed)
+    }
+}

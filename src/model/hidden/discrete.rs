@@ -1,0 +1,165 @@
+//! Any joint law of the hidden variables on finitely many points.
+//!
+//! Covers sampling, moments, symmetries and the exact rule. Not here: one variable alone (see
+//! [`PointMasses`](crate::model::PointMasses)).
+
+use nalgebra::{DMatrix, DVector};
+use rand::Rng;
+
+use crate::Scalar;
+use crate::model::ModelError;
+use crate::model::hidden::probabilities::{draw_index, index_at, normalise, uniform};
+use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
+
+/// Any joint law on finitely many points of ℝ^p, such as dependent features or an empirical sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discrete<T: Scalar = f64> {
+    points: DMatrix<T>,
+    probabilities: Vec<T>,
+}
+
+impl<T: Scalar> Discrete<T> {
+    /// The law with P(c = column k of `points`) = probabilities\[k\]; `points` is p x n. The probabilities are
+    /// normalised after the check.
+    ///
+    /// # Errors
+    /// [`ModelError::NoFeatures`] if p = 0; [`ModelError::PointMasses`] unless there are as many probabilities as
+    /// columns and at least one, all entries are finite, and the probabilities are positive and sum to 1 within 1e-6.
+    pub fn new(points: DMatrix<T>, probabilities: impl Into<Vec<T>>) -> Result<Self, ModelError> {
+        let mut probabilities = probabilities.into();
+        if points.nrows() == 0 {
+            return Err(ModelError::NoFeatures);
+        }
+        if points.ncols() == 0 || points.ncols() != probabilities.len() {
+            let reason = if points.nrows() == probabilities.len() {
+                "there are as many probabilities as rows: points are columns, p x n, transpose them"
+            } else {
+                "need as many probabilities as points, one in each column, and at least one"
+            };
+            return Err(ModelError::PointMasses { reason });
+        }
+        if !points.iter().all(nalgebra::ComplexField::is_finite) {
+            return Err(ModelError::PointMasses { reason: "points must be finite" });
+        }
+        normalise(&mut probabilities).map_err(|reason| ModelError::PointMasses { reason })?;
+        Ok(Self { points, probabilities })
+    }
+
+    /// Whether the law is invariant when the signs of the rows marked in `flip` change.
+    fn is_invariant(&self, flip: &dyn Fn(usize) -> bool) -> bool {
+        let (p, n) = self.points.shape();
+        let mass = |target: &dyn Fn(usize) -> T| -> T {
+            let hits = (0..n).filter(|&k| (0..p).all(|l| self.points[(l, k)] == target(l)));
+            hits.map(|k| self.probabilities[k]).sum()
+        };
+        (0..n).all(|k| {
+            let point = |l: usize| self.points[(l, k)];
+            let mirror = |l: usize| if flip(l) { -self.points[(l, k)] } else { self.points[(l, k)] };
+            (mass(&point) - mass(&mirror)).abs() <= T::lit(4.0) * T::EPSILON
+        })
+    }
+}
+
+impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
+    fn dimension(&self) -> usize {
+        self.points.nrows()
+    }
+
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
+        let k = draw_index(&self.probabilities, rng);
+        for (c, &value) in c.iter_mut().zip(self.points.column(k).iter()) {
+            *c = value;
+        }
+    }
+
+    fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        let p = self.points.nrows();
+        let count = words.len() / p.max(1);
+        for (k, &word) in words[..count].iter().enumerate() {
+            let drawn = index_at(&self.probabilities, uniform(word));
+            for l in 0..p {
+                c[l * count + k] = self.points[(l, drawn)];
+            }
+        }
+        true
+    }
+
+    fn second_moment(&self) -> DMatrix<T> {
+        let weights = DMatrix::from_diagonal(&DVector::from_column_slice(&self.probabilities));
+        &self.points * weights * self.points.transpose()
+    }
+
+    fn quadrature(&self, _points: usize) -> HiddenQuadrature<T> {
+        let p = self.points.nrows();
+        HiddenQuadrature {
+            nodes: self.points.clone(),
+            weights: self.probabilities.clone(),
+            gaussian: DMatrix::zeros(p, p),
+        }
+    }
+
+    fn quadrature_is_exact(&self) -> bool {
+        true
+    }
+
+    fn quadrature_size(&self, _points: usize) -> usize {
+        self.probabilities.len()
+    }
+
+    fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        let Some(&first) = u.first() else { return false };
+        let mut below = T::zero();
+        let k = self.probabilities.iter().position(|&w| {
+            below += w;
+            first < below
+        });
+        let column = self.points.column(k.unwrap_or(self.probabilities.len() - 1));
+        for (c, &value) in c.iter_mut().zip(column.iter()) {
+            *c = value;
+        }
+        true
+    }
+
+    fn is_symmetric(&self, l: usize) -> bool {
+        self.is_invariant(&|row| row == l)
+    }
+
+    fn is_jointly_symmetric(&self) -> bool {
+        self.is_invariant(&|_| true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependent_variables_are_symmetric_jointly_but_not_alone() {
+        // Two signs of correlation 0.4.
+        let points = DMatrix::from_row_slice(2, 4, &[1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0, -1.0]);
+        let law = Discrete::<f64>::new(points, [0.35, 0.15, 0.15, 0.35]).unwrap();
+        assert!((law.second_moment()[(0, 1)] - 0.4).abs() < 1e-15);
+        assert!(!law.is_symmetric(0) && law.is_jointly_symmetric());
+        assert!(law.mean().norm() < 1e-15);
+    }
+
+    #[test]
+    fn parameters_that_make_no_law_are_rejected() {
+        assert!(matches!(Discrete::<f64>::new(DMatrix::zeros(0, 1), [1.0]), Err(ModelError::NoFeatures)));
+        assert!(matches!(Discrete::<f64>::new(DMatrix::zeros(1, 0), []), Err(ModelError::PointMasses { .. })));
+        for weights in [vec![1.0], vec![1.5, -0.5], vec![0.5, 0.4], vec![f64::NAN, 0.5], vec![1.0, 0.0]] {
+            let law = Discrete::new(DMatrix::zeros(1, 2), weights);
+            assert!(matches!(law, Err(ModelError::PointMasses { .. })));
+        }
+        for bad in [f64::NAN, f64::INFINITY] {
+            let law = Discrete::new(DMatrix::from_element(1, 1, bad), [1.0]);
+            assert!(matches!(law, Err(ModelError::PointMasses { .. })));
+        }
+    }
+
+    #[test]
+    fn transposed_points_are_told_as_such() {
+        let text = Discrete::new(DMatrix::zeros(4, 2), [0.25; 4]).unwrap_err().to_string();
+        assert!(text.contains("transpose"), "{text}");
+    }
+}

@@ -1,0 +1,87 @@
+//! The numbers and switches of a model (theory §1): everything that is neither a law nor a function.
+//!
+//! Covers [`Settings`], [`Constraint`] and [`GradientPath`]. Not here: the parts that are types (see [`super::spec`]).
+
+use super::ModelError;
+use crate::Scalar;
+
+/// A constraint on the weights, enforced after each step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Constraint {
+    /// None.
+    #[default]
+    None,
+    /// Each neuron's weights are scaled back to ‖w_i‖² = N, so R_ii = 1.
+    Sphere,
+}
+
+/// Which views the gradient flows through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum GradientPath {
+    /// Both views: the gradient of the loss.
+    #[default]
+    BothViews,
+    /// View 1 only; view 2 is a target (stop-gradient training).
+    StopGradient,
+}
+
+impl GradientPath {
+    /// How many views carry the gradient: 1 or 2.
+    pub(crate) fn views(self) -> usize {
+        if self == Self::StopGradient { 1 } else { 2 }
+    }
+}
+
+/// The numbers and switches of a [`Model`](super::Model), as they were checked when it was built.
+///
+/// Learning rate and weight decay are the theory's own: nothing is divided by N beforehand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Settings<T = f64> {
+    /// p: the number of features, the dimension of the hidden law.
+    pub n_features: usize,
+    /// m: the number of neurons.
+    pub n_neurons: usize,
+    /// B: samples per step.
+    pub batch_size: usize,
+    /// τ: the learning rate, positive.
+    pub learning_rate: T,
+    /// γ: the weight decay, at least 0.
+    pub weight_decay: T,
+    /// η: the standard deviation of each background coordinate, at least 0.
+    pub background_std: T,
+    /// The constraint on the weights.
+    pub constraint: Constraint,
+    /// Which views the gradient flows through.
+    pub gradient_path: GradientPath,
+}
+
+impl<T: Scalar> Settings<T> {
+    /// Checks every number; NaN and infinities fail.
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        let at_least_zero = |x: T| x >= T::zero() && x.is_finite();
+        if !(self.learning_rate > T::zero() && self.learning_rate.is_finite()) {
+            return Err(ModelError::LearningRate { value: self.learning_rate.as_f64() });
+        }
+        if !at_least_zero(self.weight_decay) {
+            return Err(ModelError::WeightDecay { value: self.weight_decay.as_f64() });
+        }
+        if !at_least_zero(self.background_std) {
+            return Err(ModelError::BackgroundStd { value: self.background_std.as_f64() });
+        }
+        if self.n_neurons == 0 {
+            return Err(ModelError::Neurons { value: self.n_neurons });
+        }
+        if self.batch_size == 0 {
+            return Err(ModelError::BatchSize { value: self.batch_size });
+        }
+        if self.n_features == 0 {
+            return Err(ModelError::NoFeatures);
+        }
+        Ok(())
+    }
+}

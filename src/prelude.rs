@@ -1,0 +1,20 @@
+//! What most programs need, for one `use`.
+//!
+//! ```
+//! use contrastive_dynamics::prelude::*;
+//! ```
+
+pub use crate::ensemble::Ensemble;
+pub use crate::integrate::Output;
+pub use crate::limit::{Limit, Parameter};
+pub use crate::model::{
+    AugmentationNoise, Constraint, CovarianceLoss, ElasticNet, Erf, GaussianNoise, GradientPath, HiddenDistribution,
+    HiddenVariable, Identity, Independent, L1, L2, Law, LeakyRelu, LinearRegularizer, Loss, Model, ModelError, NoNoise,
+    Nonlinearity, OutputGradient, Outputs, Penalty, Polynomial, PseudoHuber, Quadratic, Quartic, RademacherNoise,
+    Regularizer, Relu, Sigmoid, SmoothedL1, Softplus, Spec, Tanh, ViewCovariance,
+};
+pub use crate::ode::ReducedOde;
+pub use crate::scalar::Scalar;
+pub use crate::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
+pub use crate::start::Features;
+pub use crate::state::{OrderParameters, StopReason, Trajectory};

@@ -1,0 +1,69 @@
+//! One builder for every simulator: a model, a dimension, features and a start.
+//!
+//! Covers what all simulators are told. Not here: what each of them makes of it (`build` stands beside the simulator).
+
+use std::marker::PhantomData;
+
+use crate::Scalar;
+use crate::model::Spec;
+use crate::start::{Features, Start};
+
+/// Direct SGD, as a builder knows it.
+#[derive(Debug, Clone, Copy)]
+pub enum Direct {}
+
+/// Compressed SGD, as a builder knows it.
+#[derive(Debug, Clone, Copy)]
+pub enum Compressed {}
+
+/// The projected chain, as a builder knows it.
+#[derive(Debug, Clone, Copy)]
+pub enum Projected {}
+
+/// A simulator that keeps N-dimensional features.
+pub trait KeepsFeatures {}
+impl KeepsFeatures for Direct {}
+impl KeepsFeatures for Compressed {}
+
+/// Builds a simulator of kind K; made by [`DirectSgd::builder`](super::DirectSgd::builder),
+/// [`CompressedSgd::builder`](super::CompressedSgd::builder) and
+/// [`ProjectedChain::builder`](super::ProjectedChain::builder).
+///
+/// | method | meaning | default |
+/// |---|---|---|
+/// | [`start`](Self::start) | how the weights start | independent standard normal components |
+/// | [`features`](Self::features) | the features U, of direct and compressed SGD | random ones |
+/// | `build_seeded(seed)` | ends the chain: everything is drawn from a generator with that seed | |
+/// | `build(rng)` | ends the chain: everything is drawn from `rng` | |
+/// | [`lanes`](SimulatorBuilder::lanes) | ends the chain: up to 32 projected chains in lock-step | |
+#[derive(Debug, Clone)]
+pub struct SimulatorBuilder<'a, M: Spec, K> {
+    pub(super) model: &'a M,
+    pub(super) dimension: usize,
+    pub(super) features: Option<Features<M::Scalar>>,
+    pub(super) start: Start<'a, M::Scalar>,
+    kind: PhantomData<K>,
+}
+
+impl<'a, T: Scalar, M: Spec<Scalar = T>, K> SimulatorBuilder<'a, M, K> {
+    pub(super) fn new(model: &'a M, dimension: usize) -> Self {
+        Self { model, dimension, features: None, start: Start::uninformative(), kind: PhantomData }
+    }
+
+    /// Starts like that: from a state (`&state`), from weights, rows, or a law; see [`Start`].
+    #[must_use]
+    pub fn start(mut self, start: impl Into<Start<'a, T>>) -> Self {
+        self.start = start.into();
+        self
+    }
+
+    /// Uses these features, of dimension N. Default: random ones.
+    #[must_use]
+    pub fn features(mut self, features: Features<T>) -> Self
+    where
+        K: KeepsFeatures,
+    {
+        self.features = Some(features);
+        self
+    }
+}

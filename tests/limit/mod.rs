@@ -1,0 +1,12 @@
+//! The limit coefficients.
+
+mod case_file;
+mod hidden_laws;
+mod identity;
+mod kinked;
+mod limit_properties;
+mod many_neurons;
+mod reference;
+mod rules;
+mod single_precision;
+mod whole_batches;

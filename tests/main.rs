@@ -1,0 +1,14 @@
+//! All tests that need no program of their own, one folder for each room of src/. One program, because the crate's generic
+//! code is compiled into every program that uses it.
+
+mod architecture;
+mod compile_errors;
+mod ensemble;
+mod limit;
+mod model;
+mod ode;
+mod pde;
+mod random;
+mod sgd;
+mod stability;
+mod support;

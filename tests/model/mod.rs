@@ -1,0 +1,3 @@
+//! Parts of a model: samplers, moments and nodes.
+
+mod samplers;

@@ -1,0 +1,4 @@
+//! The reduced ODE: its solver and its derivatives.
+
+mod sensitivities;
+mod solver;

@@ -1,0 +1,3 @@
+//! Random numbers in bulk.
+
+mod normals;

@@ -1,0 +1,7 @@
+//! Simulation at finite N: three simulators with one law, and that law against the limit.
+
+mod chains;
+mod direct_vs_limit;
+mod equality_in_law;
+mod events;
+mod user_loss;

@@ -1,0 +1,4 @@
+//! What tests, benches and examples share.
+#![allow(dead_code)] // each of them uses a part
+
+pub(crate) mod case_file;
