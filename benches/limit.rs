@@ -8,21 +8,16 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::integrate::{DormandPrince, System};
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
-use contrastive_dynamics::{Model, OrderParameters, ReducedOde};
+use contrastive_dynamics::{OrderParameters, ReducedOde};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-fn model(features: usize, neurons: usize) -> Model<f64, Tanh, Independent, GaussianNoise> {
-    Model::builder()
-        .nonlinearity(Tanh)
-        .hidden(Independent::new(vec![Law::two_point(2.25).unwrap(); features]).unwrap())
-        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
-        .learning_rate(0.3)
-        .weight_decay(0.5)
-        .n_neurons(neurons)
-        .penalty_strength(if neurons > 1 { 1.0 } else { 0.0 })
-        .build()
-        .unwrap()
+#[path = "../tests/support/models.rs"]
+#[allow(dead_code)] // a bench uses a part of what tests do
+mod models;
+
+fn model(features: usize, neurons: usize) -> models::Reference {
+    let strength = if neurons > 1 { 1.0 } else { 0.0 };
+    models::equal_features(features).n_neurons(neurons).penalty_strength(strength).build().unwrap()
 }
 
 fn start(features: usize, neurons: usize) -> OrderParameters {

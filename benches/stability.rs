@@ -8,21 +8,17 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use contrastive_dynamics::ReducedOde;
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
 use contrastive_dynamics::stability::{Continuation, FixedPointFinder, OdeCurve, attracting_learnability};
-use contrastive_dynamics::{Model, ReducedOde};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-fn model(features: usize) -> Model<f64, Tanh, Independent, GaussianNoise> {
-    Model::builder()
-        .nonlinearity(Tanh)
-        .hidden(Independent::new(vec![Law::two_point(2.25).unwrap(); features]).unwrap())
-        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
-        .learning_rate(0.3)
-        .weight_decay(0.5)
-        .build()
-        .unwrap()
+#[path = "../tests/support/models.rs"]
+#[allow(dead_code)] // a bench uses a part of what tests do
+mod models;
+
+fn model(features: usize) -> models::Reference {
+    models::equal_features(features).build().unwrap()
 }
 
 fn stability(c: &mut Criterion) {

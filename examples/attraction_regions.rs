@@ -217,9 +217,9 @@ fn draw_portrait(area: &DrawingArea<SVGBackend<'_>, Shift>, portrait: &Portrait)
         .build_cartesian_2d(0.0..WIDTH, 0.0..WIDTH)?;
     let Grid { a, columns, .. } = portrait.map.grid();
     let cell = (a.1 - a.0) / columns as f64;
-    let cells = portrait.map.fates().iter().enumerate().filter_map(|(k, fate)| {
+    let cells = portrait.map.outcomes().iter().enumerate().filter_map(|(k, outcome)| {
         let (x, y) = portrait.map.grid().parameters(k % columns, k / columns);
-        let color = if fate.point()? == portrait.first { FIRST } else { SECOND };
+        let color = if outcome.point()? == portrait.first { FIRST } else { SECOND };
         let half = 0.5 * cell;
         Some(Rectangle::new([(x - half, y - half), (x + half, y + half)], color.mix(0.13).filled()))
     });

@@ -15,19 +15,18 @@
 //! | which features can be learned | [`stability`] |
 //! | what do the weights look like in the limit | [`pde`] |
 //! | with which time stepping, and when to report | [`integrate`] |
-//! | what a run reports | [`state`] |
+//! | what runs anything, and what a run reports | [`state`] |
 //! | how particles, grids and SGD start | [`start`] |
 //! | what do many runs do | [`ensemble`] |
 //! | where random numbers come from | [`random`] |
+//! | where many things run at once | [`parallel`] |
+//! | all of it that most programs need, for one `use` | [`prelude`] |
 //!
 //! Scaling: weights and features have components of order one, a step of SGD moves w by −τ ∂F/∂w − (τ/N) γ φ(w), and
 //! time is t = steps/N. No public number is pre-divided by N.
 //!
 //! ```
-//! use contrastive_dynamics::integrate::Output;
-//! use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-//! use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-//! use contrastive_dynamics::{OrderParameters, ReducedOde};
+//! use contrastive_dynamics::prelude::*;
 //!
 //! let model = Model::builder()
 //!     .nonlinearity(Tanh)

@@ -156,6 +156,17 @@ impl<X: Executor> Ensemble<X> {
         self.executor.map(0..self.replicates, &|index| work(self.replicate(index)))
     }
 
+    /// As [`map`](Self::map), but `consume` gets every result when its turn comes. After [`ControlFlow::Break`] nothing
+    /// more is consumed, and replicates that have not begun are left undone.
+    pub fn for_each<R: Send>(
+        &self,
+        work: impl Fn(Replicate) -> R + Sync,
+        mut consume: impl FnMut(Replicate, R) -> ControlFlow<()>,
+    ) {
+        let work = |index| work(self.replicate(index));
+        self.executor.for_each(0..self.replicates, &work, &mut |index, result| consume(self.replicate(index), result));
+    }
+
     /// Runs every replicate by `simulate`, and summarises the values that `observe` reads off each recorded time and
     /// state. All runs must be recorded at the same times, and all calls of `observe` give the same number of values.
     ///

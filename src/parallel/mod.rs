@@ -111,11 +111,6 @@ pub type Local = Threads;
 #[cfg(not(feature = "parallel"))]
 pub type Local = Serial;
 
-/// The results of `work` for every number of the range, in order, by the executor of this machine.
-pub(crate) fn records<R: Send>(range: Range<u64>, work: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
-    Local::default().map(range, work)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,22 +1,28 @@
 //! Where training ends and what is stable there (theory §6).
 //!
-//! In: the fixed points of the reduced ODE with their spectra and classes, from all of a model's starts
+//! Covers the fixed points of the reduced ODE with their spectra and classes, from all of a model's starts
 //! ([`FixedPointFinder`]); what can be learned from states without features ([`learnability`]), at which value of a
-//! parameter that changes ([`critical_value`]) and over two parameters ([`PhaseDiagram`]); closed forms at the collapsed
-//! state ([`collapsed_point`]); how fixed points move, fold and branch with a parameter ([`Continuation`], [`OdeCurve`]);
-//! which starts end at which point ([`AttractionRegions`]) and with which probability ([`Selection`],
+//! parameter that changes ([`critical_value`]) and over two parameters ([`PhaseDiagram`]); closed forms at the
+//! collapsed state ([`collapsed_point`]); how fixed points move, fold and branch with a parameter ([`Continuation`],
+//! [`OdeCurve`]); which starts end at which point ([`AttractionRegions`]) and with which probability ([`Selection`],
 //! [`FiniteSizeSelection`]); steady states ([`steady_state`]) and the maximum of what they achieve ([`maximum`]); a
-//! guarded solver for eigenvalues and eigenvectors ([`spectrum()`]).
+//! guarded solver for eigenvalues and eigenvectors ([`spectrum()`]). Not here: the flow itself (see [`crate::ode`]).
+//!
+//! Every answer prints as a table or a paragraph, with the names Q and R and indices from 0; a format string such as
+//! `{:.3}` sets the digits.
 
-pub mod continuation;
+mod continuation;
+mod coordinates;
+mod display;
 mod fixed_point;
 mod learnability;
-mod optimum;
 mod regions;
 mod selection;
 mod spectrum;
 mod steady;
+mod tolerances;
 
+pub use crate::numerics::maximum::{End, Maximum, OptimumError, maximum};
 pub use continuation::{
     Bifurcation, BifurcationKind, Branch, BranchState, BranchStop, Continuation, ContinuationError, ContinuationSystem,
     CurveError, Emanating, FamilyCurve, FunctionSystem, OdeCurve,
@@ -30,8 +36,9 @@ pub use learnability::{
     PhaseDiagram, StabilityError, UninformativePoint, attracting_learnability, critical_value, learnability,
     uninformative_points,
 };
-pub use optimum::{End, Maximum, OptimumError, maximum};
-pub use regions::{AreaFraction, AttractionRegions, Border, Fate, Grid, Neighbourhood, RegionMap, RegionsError, Stray};
+pub use regions::{
+    AreaFraction, AttractionRegions, Border, Grid, Neighbourhood, NotReached, Outcome, RegionMap, RegionsError,
+};
 pub use selection::{FiniteSizeSelection, Selection, SelectionError, SobolStarts};
 pub use spectrum::{Spectrum, SpectrumError, eigenvalues, spectrum};
 pub use steady::{SteadyState, SteadyStateError, steady_state};

@@ -1,13 +1,15 @@
-//! Eigenvalues and eigenvectors of small dense matrices that need not be symmetric, normal or diagonalisable.
+//! Eigenvalues and eigenvectors as an answer: which matrices are refused, and how good the answer is.
 //!
-//! In: a guarded solver that ends on every input. Plain QR iterations cycle for ever on some matrices (permutations
-//! among them) and on NaN; here every attempt has a bound on its iterations, and an attempt that fails is repeated on a
-//! shifted or rotated matrix. Out: which matrix it is (see [`crate::stability::FixedPoint`]).
+//! Covers [`eigenvalues`], [`spectrum()`] and what they report. Not here: the iterations (see
+//! [`crate::numerics::eigen`]), and which matrix it is (see [`crate::stability::FixedPoint`]).
 
-use nalgebra::{Complex, ComplexField, DMatrix, DVector, Schur};
+use std::fmt;
+
+use nalgebra::{Complex, ComplexField, DMatrix, DVector};
 
 use crate::Scalar;
-use crate::limit::Compiled;
+use crate::numerics::eigen;
+use crate::stability::display::{Table, complex, complex_numbers, digits, small};
 
 /// Why a spectrum could not be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,19 +41,27 @@ pub enum SpectrumError {
     },
 }
 
+impl From<eigen::NotConverged> for SpectrumError {
+    fn from(eigen::NotConverged { iterations, attempts }: eigen::NotConverged) -> Self {
+        Self::NotConverged { iterations, attempts }
+    }
+}
+
 /// Eigenvalues with their eigenvectors, in the order of falling real part (then of falling imaginary part).
+///
+/// Prints as a table, a line for each eigenvalue with its eigenvector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum<T: Scalar = f64> {
     /// The eigenvalues, n of them, each as often as its algebraic multiplicity.
     pub values: Vec<Complex<T>>,
-    /// The right eigenvectors as columns, n x n, of Euclidean norm 1 and with a real positive largest entry. A defective
-    /// matrix has too few: then columns of one eigenvalue repeat.
+    /// The right eigenvectors as columns, n x n, of Euclidean norm 1 and with a real positive largest entry. A
+    /// defective matrix has too few: then columns of one eigenvalue repeat.
     pub vectors: DMatrix<Complex<T>>,
     /// The largest ‖A v − λ v‖ over the pairs, divided by the Frobenius norm of A (0 if A = 0).
     pub residual: T,
 }
 
-impl<T: Compiled> Spectrum<T> {
+impl<T: Scalar> Spectrum<T> {
     /// The largest real part; −∞ for a matrix of size 0.
     #[must_use]
     pub fn abscissa(&self) -> T {
@@ -71,8 +81,17 @@ impl<T: Compiled> Spectrum<T> {
     }
 }
 
-/// Steps that each attempt may take for each row.
-const ITERATIONS_PER_ROW: usize = 60;
+impl<T: Scalar> fmt::Display for Spectrum<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let mut table = Table::new(["", "eigenvalue", "eigenvector"]);
+        for (k, &value) in self.values.iter().enumerate() {
+            let vector = complex_numbers(self.vectors.column(k).into_owned().as_slice(), digits);
+            table.push([format!("[{k}]"), complex(value, digits)].into_iter().chain(vector));
+        }
+        write!(f, "{table}largest residual {}", small(self.residual))
+    }
+}
 
 /// The eigenvalues of a real square matrix, in the order of falling real part (then of falling imaginary part).
 ///
@@ -90,36 +109,14 @@ const ITERATIONS_PER_ROW: usize = 60;
 /// assert!((values[0].re - 1.0).abs() < 1e-14 && (values[1].im - 1.0).abs() < 1e-14);
 /// # Ok::<(), contrastive_dynamics::stability::SpectrumError>(())
 /// ```
-pub fn eigenvalues<T: Compiled>(matrix: &DMatrix<T>) -> Result<Vec<Complex<T>>, SpectrumError> {
-    let n = check(matrix)?;
-    let scale = matrix.amax();
-    if scale == T::zero() {
-        return Ok(vec![Complex::new(T::zero(), T::zero()); n]);
-    }
-    // Entries of at most 1: neither tiny nor huge matrices overflow on the way.
-    let scaled = matrix.map(|x| x / scale);
-    let iterations = ITERATIONS_PER_ROW * (n + 1);
-    let rotation = reflection(n);
-    let mut attempts = 0;
-    for rotated in [false, true] {
-        for shift in [0.0, 0.3, -0.7, 1.7] {
-            attempts += 1;
-            let mut attempt = if rotated { &rotation * &scaled * &rotation } else { scaled.clone() };
-            (0..n).for_each(|i| attempt[(i, i)] += T::lit(shift));
-            let Some(schur) = Schur::try_new(attempt, T::EPSILON, iterations) else { continue };
-            let (_, triangular) = schur.unpack();
-            let mut values: Vec<_> = block_eigenvalues(&triangular)
-                .into_iter()
-                .map(|x| (x - Complex::from(T::lit(shift))) * scale)
-                .collect();
-            if values.iter().all(|x| x.re.is_finite() && x.im.is_finite()) {
-                sort(&mut values);
-                return Ok(values);
-            }
-        }
-    }
-    Err(SpectrumError::NotConverged { iterations, attempts })
+pub fn eigenvalues<T: Scalar>(matrix: &DMatrix<T>) -> Result<Vec<Complex<T>>, SpectrumError> {
+    check(matrix)?;
+    Ok(eigen::eigenvalues(matrix)?)
 }
+
+/// Eigenvalues that differ by that many roundings of the norm, for each row, share a decomposition: as far as rounding
+/// spreads equal ones of a matrix that is diagonalisable.
+const EQUAL: f64 = 256.0;
 
 /// The eigenvalues and eigenvectors of a real square matrix.
 ///
@@ -136,7 +133,7 @@ pub fn eigenvalues<T: Compiled>(matrix: &DMatrix<T>) -> Result<Vec<Complex<T>>, 
 /// assert!((spectrum.values[0].im - 1.0).abs() < 1e-14 && spectrum.residual < 1e-14);
 /// # Ok::<(), contrastive_dynamics::stability::SpectrumError>(())
 /// ```
-pub fn spectrum<T: Compiled>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumError> {
+pub fn spectrum<T: Scalar>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumError> {
     let values = eigenvalues(matrix)?;
     let n = values.len();
     let norm = matrix.amax();
@@ -146,22 +143,22 @@ pub fn spectrum<T: Compiled>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, Spectru
         return Ok(Spectrum { values, vectors, residual: T::zero() });
     }
     let scaled = matrix.map(|x| Complex::from(x / norm));
-    let cutoff = T::lit(256.0) * T::of_usize(n) * T::EPSILON;
+    let cutoff = T::lit(EQUAL) * T::of_usize(n) * T::EPSILON;
     // One decomposition for each set of equal eigenvalues: its null vectors are orthogonal.
-    let mut spaces: Vec<(Complex<T>, NullSpace<T>, usize)> = Vec::new();
+    let mut spaces: Vec<(Complex<T>, Vec<DVector<Complex<T>>>, usize)> = Vec::new();
     for (column, &value) in values.iter().enumerate() {
         let value = value / norm;
         let known = spaces.iter().position(|(other, ..)| (*other - value).modulus() <= cutoff);
         let at = if let Some(at) = known {
             at
         } else {
-            spaces.push((value, null_space(&scaled, value, cutoff)?, 0));
+            spaces.push((value, eigen::null_vectors(&scaled, value, cutoff)?, 0));
             spaces.len() - 1
         };
         let (_, space, used) = &mut spaces[at];
-        let vector = &space.0[(*used).min(space.0.len() - 1)];
+        let vector = &space[(*used).min(space.len() - 1)];
         *used += 1;
-        vectors.set_column(column, &normalised(vector, value.im == T::zero()));
+        vectors.set_column(column, &eigen::normalised(vector, value.im == T::zero()));
     }
     let frobenius = scaled.norm();
     let residual = values.iter().enumerate().fold(T::zero(), |worst, (k, &value)| {
@@ -171,42 +168,7 @@ pub fn spectrum<T: Compiled>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, Spectru
     Ok(Spectrum { values, vectors, residual })
 }
 
-/// Singular vectors of the smallest singular values, smallest first: those that vanish to rounding, at least one.
-struct NullSpace<T: Scalar>(Vec<DVector<Complex<T>>>);
-
-fn null_space<T: Compiled>(
-    matrix: &DMatrix<Complex<T>>,
-    value: Complex<T>,
-    cutoff: T,
-) -> Result<NullSpace<T>, SpectrumError> {
-    let n = matrix.nrows();
-    let mut shifted = matrix.clone();
-    (0..n).for_each(|i| shifted[(i, i)] -= value);
-    let iterations = ITERATIONS_PER_ROW * (n + 1);
-    let failed = SpectrumError::NotConverged { iterations, attempts: 1 };
-    let svd = shifted.try_svd(false, true, T::EPSILON, iterations).ok_or(failed)?;
-    let rows = svd.v_t.ok_or(failed)?;
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&a, &b| {
-        svd.singular_values[a].partial_cmp(&svd.singular_values[b]).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    let null = order.iter().enumerate().filter(|&(k, &at)| k == 0 || svd.singular_values[at] <= cutoff);
-    Ok(NullSpace(null.map(|(_, &at)| rows.row(at).adjoint()).collect()))
-}
-
-/// Norm 1, with a real positive largest entry; `real` drops imaginary rounding.
-fn normalised<T: Compiled>(vector: &DVector<Complex<T>>, real: bool) -> DVector<Complex<T>> {
-    let largest = vector.iter().fold(Complex::from(T::zero()), |most: Complex<T>, x| {
-        // The first of equal entries, whatever the rounding.
-        if x.modulus() > most.modulus() * T::lit(1.000_01) { *x } else { most }
-    });
-    let phase = if largest.modulus() > T::zero() { largest / largest.modulus() } else { Complex::from(T::one()) };
-    let turned = vector.map(|x| if real { Complex::from((x / phase).re) } else { x / phase });
-    let norm = turned.norm();
-    if norm > T::zero() { turned.map(|x| x / norm) } else { turned }
-}
-
-fn check<T: Compiled>(matrix: &DMatrix<T>) -> Result<usize, SpectrumError> {
+fn check<T: Scalar>(matrix: &DMatrix<T>) -> Result<(), SpectrumError> {
     let (rows, columns) = matrix.shape();
     if rows != columns {
         return Err(SpectrumError::NotSquare { rows, columns });
@@ -218,50 +180,5 @@ fn check<T: Compiled>(matrix: &DMatrix<T>) -> Result<usize, SpectrumError> {
             }
         }
     }
-    Ok(rows)
-}
-
-/// A Householder reflection along a vector without symmetries.
-fn reflection<T: Compiled>(n: usize) -> DMatrix<T> {
-    let axis = DVector::from_fn(n, |k, _| T::lit(1.0 + 0.618_033_988_75 * (k as f64) % 1.0));
-    let squares = axis.norm_squared();
-    if n == 0 {
-        return DMatrix::zeros(0, 0);
-    }
-    DMatrix::identity(n, n) - &axis * axis.transpose() * (T::lit(2.0) / squares)
-}
-
-/// The eigenvalues of a quasi-triangular matrix: blocks of one or two rows.
-fn block_eigenvalues<T: Compiled>(t: &DMatrix<T>) -> Vec<Complex<T>> {
-    let n = t.nrows();
-    let mut values = Vec::with_capacity(n);
-    let mut k = 0;
-    while k < n {
-        if k + 1 == n || t[(k + 1, k)] == T::zero() {
-            values.push(Complex::from(t[(k, k)]));
-            k += 1;
-            continue;
-        }
-        let (a, b, c, d) = (t[(k, k)], t[(k, k + 1)], t[(k + 1, k)], t[(k + 1, k + 1)]);
-        let half = T::lit(0.5);
-        let (mean, difference) = (half * (a + d), half * (a - d));
-        let discriminant = difference * difference + b * c;
-        if discriminant < T::zero() {
-            let im = (-discriminant).sqrt();
-            values.extend([Complex::new(mean, im), Complex::new(mean, -im)]);
-        } else {
-            // The root that is a sum without cancellation, then its partner from difference² − root² = −bc.
-            let root = discriminant.sqrt();
-            let far = if difference >= T::zero() { difference + root } else { difference - root };
-            let near = if far == T::zero() { T::zero() } else { -b * c / far };
-            values.extend([Complex::from(d + far), Complex::from(d + near)]);
-        }
-        k += 2;
-    }
-    values
-}
-
-fn sort<T: Compiled>(values: &mut [Complex<T>]) {
-    let by = |x: &T, y: &T| y.partial_cmp(x).unwrap_or(std::cmp::Ordering::Equal);
-    values.sort_by(|x, y| by(&x.re, &y.re).then(by(&x.im, &y.im)));
+    Ok(())
 }

@@ -1,12 +1,15 @@
 //! The steady state of training from a start, and how noisy the gradient is there.
+//!
+//! Covers [`steady_state`] and what it finds. Not here: all fixed points (see [`crate::stability::FixedPointFinder`]).
+
+use std::fmt;
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::LimitError;
+use crate::limit::{Compiled, LimitError};
 use crate::ode::{OdeError, ReducedOde};
+use crate::stability::display::{digits, number, state};
 use crate::stability::regions::{RegionsError, linearly_stable_root};
-use crate::state::OrderParameters;
-use crate::state::StopReason;
+use crate::state::{OrderParameters, StopReason};
 
 /// Why no steady state was found.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -35,6 +38,8 @@ impl<T: Compiled> From<LimitError<T>> for SteadyStateError<T> {
 }
 
 /// A stable steady state of training.
+///
+/// Prints as a paragraph: Q and R row by row, and the variance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SteadyState<T: Scalar = f64> {
     /// The state: a root of the rates, to the tolerance of the coefficients.
@@ -43,7 +48,16 @@ pub struct SteadyState<T: Scalar = f64> {
     pub gradient_variance: T,
 }
 
-/// The rate at which the integration hands over to Newton's method, times the learning rate.
+impl<T: Scalar> fmt::Display for SteadyState<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let (state, variance) = (state(&self.state, digits), number(self.gradient_variance, digits));
+        write!(f, "stable steady state\n{state}variance of the gradient {variance}")
+    }
+}
+
+/// The rate, in learning rates, at which the integration hands over to Newton's method: there the state is near enough
+/// for quadratic convergence.
 const HANDOVER: f64 = 1e-5;
 
 /// The stable steady state that training reaches from `start` by time `time_limit`: the reduced ODE until nothing moves

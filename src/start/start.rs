@@ -161,6 +161,7 @@ impl<'a, T: Scalar> Start<'a, T> {
             return Err(StartError::FeaturesTwice);
         }
         let whitening = self.whitening.unwrap_or_default();
+        check_whitening(constraint, &whitening)?;
         let (features, mut weights) = match self.source {
             Source::Rows(mut rows) => {
                 check_shape((p, m), (rows.features.ncols(), rows.weights.ncols()))?;
@@ -251,6 +252,9 @@ impl<'a, T: Scalar> Start<'a, T> {
         constraint: Constraint,
         rng: &mut dyn Rng,
     ) -> Result<Rows<T>, StartError> {
+        if let Some(whitening) = &self.whitening {
+            check_whitening(constraint, whitening)?;
+        }
         let given = |default| self.whitening.clone().unwrap_or(default);
         let gaussian = |state: &OrderParameters<T>| LinearGaussianStart::new(FeatureLaw::gaussian(), state);
         match &self.source {
@@ -370,6 +374,11 @@ fn check_state<T: Scalar>(constraint: Constraint, state: &OrderParameters<T>) ->
         }
     }
     Ok(())
+}
+
+/// The same of a state that rows are given exactly.
+fn check_whitening<T: Scalar>(constraint: Constraint, whitening: &Whitening<T>) -> Result<(), StartError> {
+    if let Whitening::State(state) = whitening { check_state(constraint, state) } else { Ok(()) }
 }
 
 /// The same of weights, N x m.

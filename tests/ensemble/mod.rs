@@ -4,21 +4,13 @@ use std::ops::ControlFlow;
 
 use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary};
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::{Run, RunError, StopReason};
 use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
 
-fn model() -> Model<f64, Tanh, Independent, GaussianNoise> {
-    let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
-    let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).learning_rate(0.3).weight_decay(0.5);
-    builder.noise(GaussianNoise::correlated(0.3, -0.5).unwrap()).build().unwrap()
-}
-
-fn start() -> OrderParameters {
-    OrderParameters::from_rows(1, 1, &[0.4], &[0.8]).unwrap()
-}
+use crate::support::models::{informed_start as start, one_feature as model};
 
 fn run(replicate: Replicate, dimension: usize) -> Result<Trajectory, SgdError> {
     let model = model();

@@ -6,8 +6,8 @@ use approx::assert_abs_diff_eq;
 use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
 use contrastive_dynamics::limit::LimitError;
 use contrastive_dynamics::model::{
-    Constraint, GaussianNoise, HiddenDistribution, HiddenQuadrature, Identity, Independent, Law, Model, NoNoise,
-    Nonlinearity, Polynomial, Tanh,
+    Constraint, GaussianNoise, HiddenDistribution, HiddenQuadrature, Identity, Independent, Law, Model, ModelError,
+    NoNoise, Nonlinearity, Polynomial, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::{OdeError, OdeFailure};
@@ -15,20 +15,14 @@ use contrastive_dynamics::rand::Rng;
 use contrastive_dynamics::state::{Direction, RunError, StopReason};
 use contrastive_dynamics::{Limit, OrderParameters, OrderParametersError, ReducedOde};
 
+use crate::support::models::{informed_start as start, one_feature as model};
+
 type Plain<H = Independent> = Model<f64, Tanh, H, GaussianNoise>;
 
 fn with<H: HiddenDistribution>(hidden: H, constraint: Constraint) -> Plain<H> {
     let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
     let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3);
     builder.weight_decay(0.5).constraint(constraint).build().unwrap()
-}
-
-fn model() -> Plain {
-    with(Independent::new([Law::two_point(2.25).unwrap()]).unwrap(), Constraint::None)
-}
-
-fn start() -> OrderParameters {
-    OrderParameters::from_rows(1, 1, &[0.4], &[0.8]).unwrap()
 }
 
 #[test]
@@ -277,7 +271,9 @@ impl HiddenDistribution for Faulty {
 fn hidden_laws_of_users_are_checked() {
     let model = |size, total| with(Faulty { size, total }, Constraint::None);
     assert!(Limit::new(&model(2, 1.0)).is_ok());
-    assert!(matches!(Limit::new(&model(2, 0.9)), Err(LimitError::HiddenQuadrature { .. })));
+    let faulty = Faulty { size: 2, total: 0.9 };
+    let built = Model::builder().nonlinearity(Tanh).hidden(faulty).noise(NoNoise).learning_rate(0.3).build();
+    assert!(matches!(built, Err(ModelError::Disagreement(_))));
     assert!(matches!(Limit::new(&model(1 << 20, 1.0)), Err(LimitError::HiddenNodes { .. })));
 }
 

@@ -9,7 +9,7 @@ use contrastive_dynamics::model::{
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::sgd::{CompressedSgd, Divergence, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::{Features, Start, StartError};
-use contrastive_dynamics::state::RunError;
+use contrastive_dynamics::state::{OrderParametersError, RunError};
 use contrastive_dynamics::{OrderParameters, ReducedOde, Scalar};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -140,10 +140,14 @@ fn starts_are_exactly_those_asked_for() {
     for start in [compressed, projected] {
         assert!((start.to_packed() - state::<f64>().to_packed()).amax() < 1e-14);
     }
-    // The sphere scales them.
+    // The sphere refuses what is off it, and `normalised` brings it there.
     let model = builder::<f64>().n_neurons(2).constraint(Constraint::Sphere).build().unwrap();
     let r = DMatrix::from_row_slice(2, 2, &[4.0, 0.4, 0.4, 1.0]);
     let start = OrderParameters::new(state().q().clone(), r).unwrap();
+    let off = ProjectedChain::builder(&model, 40).start(&start).build_seeded(1).err();
+    let value = OrderParametersError::OffSphere { neuron: 0, value: 4.0 };
+    assert_eq!(off, Some(SgdError::Start(StartError::Infeasible(value))));
+    let start = start.normalised().unwrap();
     let chain = ProjectedChain::builder(&model, 40).start(&start).build_seeded(1).unwrap().order_parameters();
     let want = [0.175, 0.1, 0.05, 0.4, 1.0, 0.2, 1.0];
     assert!(chain.to_packed().iter().zip(want).all(|(x, y)| (x - y).abs() < 1e-14));
@@ -195,14 +199,9 @@ fn what_does_not_fit_is_rejected_each_with_its_error() {
     assert!(matches!(projected(9).start(&state()).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
     let model = builder::<f64>().constraint(Constraint::Sphere).build().unwrap();
     let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
-    assert!(matches!(
-        ProjectedChain::builder(&model, 9).start(&zero).build_seeded(1),
-        Err(SgdError::Start(StartError::Weights { neuron: 0 }))
-    ));
-    assert!(matches!(
-        CompressedSgd::builder(&model, 9).start(&zero).build_seeded(1),
-        Err(SgdError::Start(StartError::Weights { neuron: 0 }))
-    ));
+    let off = SgdError::Start(StartError::Infeasible(OrderParametersError::OffSphere { neuron: 0, value: 0.0 }));
+    assert_eq!(ProjectedChain::builder(&model, 9).start(&zero).build_seeded(1).err(), Some(off.clone()));
+    assert_eq!(CompressedSgd::builder(&model, 9).start(&zero).build_seeded(1).err(), Some(off));
 }
 
 /// Without the sphere a zero neuron is a start like any other: with tanh it stays there.

@@ -333,12 +333,12 @@ fn branches_on_the_sphere_and_of_two_neurons_go_through() {
 }
 
 #[test]
-fn branches_print_as_tables() {
+fn branches_are_written_as_comma_separated_values() {
     let mut cubic = FunctionSystem::new(1, |x: &[f64], l, out: &mut [f64]| out[0] = l + x[0] - x[0].powi(3));
     let branch = Continuation::new(-1.0, 1.0).run(&mut cubic, &[-1.3], -0.9).unwrap();
-    let table = branch.to_string();
+    let table = branch.to_csv();
     let mut lines = table.lines();
-    assert_eq!(lines.next(), Some("parameter,arclength,unstable,abscissa,x1,event"));
+    assert_eq!(lines.next(), Some("parameter,arclength,unstable,abscissa,x0,event"));
     assert_eq!(table.lines().count(), 1 + branch.points.len() + 2);
     assert_eq!(table.lines().filter(|line| line.ends_with(",fold")).count(), 2);
     assert!(lines.all(|line| line.split(',').count() == 6));

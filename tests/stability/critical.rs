@@ -232,12 +232,19 @@ fn phase_diagrams_hold_what_each_model_alone_gives() {
     assert!(
         diagram.growth(3, 0, 0).is_none() && diagram.growth(0, 3, 0).is_none() && diagram.growth(0, 0, 1).is_none()
     );
-    let table = diagram.to_string();
+    // Numbers whose product with the number of columns wraps around to a cell.
+    for (i, j) in [(1 << 63, 0), (usize::MAX, 1), (usize::MAX, usize::MAX), (0, usize::MAX)] {
+        assert!(diagram.growth(i, j, 0).is_none() && diagram.cell(i, j).is_none(), "{i} {j}");
+    }
+    let table = diagram.to_csv();
     assert_eq!(table.lines().count(), 10);
     assert!(table.starts_with("first,second,r,growth0,failure\n0.8,0.2,"));
     assert!(
         PhaseDiagram::new(&ode, (Parameter::LearningRate, &[]), (Parameter::WeightDecay, &decays)).cells.is_empty()
     );
+    // With two columns 2^63 is the number that wraps around to 0.
+    let two = PhaseDiagram::new(&ode, (Parameter::SecondMoment(0), &[2.4]), (Parameter::WeightDecay, &decays[..2]));
+    assert!(two.growth(0, 0, 0).is_some() && two.growth(1 << 63, 0, 0).is_none());
 }
 
 #[cfg(feature = "parallel")]

@@ -1,10 +1,11 @@
 //! Fixed points, learnability, continuation, attraction regions, and the findings.
 
-mod basin;
 mod continuation;
 mod critical;
+mod display;
 mod findings;
 mod fixed_points;
 mod known_limits;
+mod regions;
 mod selection;
 mod spectrum;

@@ -84,6 +84,25 @@ fn uninformative_starts_choose_between_equal_features_by_chance() {
     assert!((even.count_of_image(0, 0) as f64 - half).abs() < 4.5 * (half / 2.0).sqrt());
 }
 
+/// The time limit holds within a stride: however long that is, no step begins at the limit, and the last look is there.
+#[test]
+fn runs_end_at_their_time_limit_whatever_the_stride() {
+    let model = model(2.25, 1.0);
+    let ode = ReducedOde::new(&model).unwrap();
+    let regions = AttractionRegions::new(&ode, &points(1.0)).unwrap();
+    let start = |seed| ProjectedChain::builder(&model, 50).seed(seed);
+    let select = |time, stride| {
+        let runs = Ensemble::new(20, 3);
+        regions.selection_at_finite_size(&runs, (time, stride), |replicate| start(replicate.seed)).unwrap()
+    };
+    assert_eq!(select(0.5, u64::MAX).undecided(), 20);
+    // At t = 200 all have long entered: one look, at the limit, sees most of them inside.
+    let late = select(200.0, u64::MAX);
+    assert!(late.undecided() < 10 && late.runs() == 20, "{late}");
+    // A stride that does not divide the time: as if the look at the limit were the stride's own.
+    assert_eq!(select(40.0, 1999), select(40.0, 2000));
+}
+
 /// Equal second moments grow alike out of an uninformative start, so as N grows the direction in which a run leaves it is
 /// uniform, and the probability is the part of all directions, at small overlaps and R = R*, on one side of the border.
 /// Interval of confidence 1 − 1e-5; the control is the symmetric value 1/2.
@@ -123,6 +142,13 @@ fn what_cannot_be_run_is_refused_and_failures_keep_what_there_is() {
     for (dimensions, points, scrambles) in [(0, 4, 4), (2, 0, 4), (2, 4, 1)] {
         let bad = regions.selection(SobolStarts { dimensions, points, scrambles, seed: 1 }, |_| state(0.1, 0.2, 1.0));
         assert!(matches!(bad, Err(SelectionError::Starts { .. })));
+    }
+    // Numbers of starts that wrap around, and ones that do not and are too many.
+    for (dimensions, points, scrambles) in
+        [(2, 1 << 63, 2), (2, usize::MAX, u32::MAX), (2, 1 << 28, 2), (usize::MAX, 4, 4), (1 << 17, 4, 4)]
+    {
+        let bad = regions.selection(SobolStarts { dimensions, points, scrambles, seed: 1 }, |_| state(0.1, 0.2, 1.0));
+        assert!(matches!(bad, Err(SelectionError::TooManyStarts { .. })), "{dimensions} {points} {scrambles}");
     }
     let start = |seed| ProjectedChain::builder(&model, 50).build_seeded(seed);
     for (time, stride) in [(0.0, 1), (f64::NAN, 1), (f64::INFINITY, 1), (10.0, 0)] {

@@ -2,3 +2,4 @@
 #![allow(dead_code)] // each of them uses a part
 
 pub(crate) mod case_file;
+pub(crate) mod models;

@@ -1,49 +1,55 @@
 //! One point of a branch: Newton's method on f(x, λ) = 0 within a hyperplane, and the tangent there.
 //!
+//! Covers the corrector for any system. Not here: fixed points of the reduced ODE, whose Newton's method knows its
+//! feasible set.
+//!
 //! Points are z = (x, λ/scale), of length n + 1.
 
 use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::Compiled;
-use crate::stability::continuation::ContinuationSystem;
-use crate::stability::fixed_point::solve;
+use crate::numerics::linear::solve_square;
+use crate::stability::continuation::system::ContinuationSystem;
+
+/// A correction that leaves more than that of |f| no longer helps.
+const HELPS: f64 = 0.5;
+/// A correction that makes 1 + |f| grow by that has lost the branch.
+const LOST: f64 = 1e6;
 
 /// A solution with its derivatives.
 #[derive(Debug, Clone)]
-pub(super) struct Corrected<T: Scalar> {
-    pub(super) z: DVector<T>,
+pub(crate) struct Corrected<T: Scalar> {
+    pub(crate) z: DVector<T>,
     /// [f_x, f_μ], n x (n + 1), with μ = λ/scale.
-    pub(super) slopes: DMatrix<T>,
-    pub(super) residual: T,
-    pub(super) iterations: usize,
+    pub(crate) slopes: DMatrix<T>,
+    pub(crate) residual: T,
+    pub(crate) iterations: usize,
 }
 
 /// How points are corrected.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Corrector<T> {
-    pub(super) scale: T,
-    pub(super) tolerance: T,
-    pub(super) iterations: usize,
+pub(crate) struct Corrector<T> {
+    pub(crate) scale: T,
+    pub(crate) tolerance: T,
+    pub(crate) iterations: usize,
+}
+
+impl<T: Scalar> Corrector<T> {
+    pub(crate) fn parameter(&self, z: &DVector<T>) -> T {
+        z[z.len() - 1] * self.scale
+    }
 }
 
 impl<T: Compiled> Corrector<T> {
-    pub(super) fn parameter(&self, z: &DVector<T>) -> T {
-        z[z.len() - 1] * self.scale
-    }
-
-    pub(super) fn residual<S: ContinuationSystem<T>>(
-        &self,
-        system: &mut S,
-        z: &DVector<T>,
-    ) -> Result<DVector<T>, S::Error> {
+    fn residual<S: ContinuationSystem<T>>(&self, system: &mut S, z: &DVector<T>) -> Result<DVector<T>, S::Error> {
         let n = z.len() - 1;
         let mut f = DVector::zeros(n);
         system.residual(&z.as_slice()[..n], self.parameter(z), f.as_mut_slice())?;
         Ok(f)
     }
 
-    pub(super) fn slopes<S: ContinuationSystem<T>>(
+    pub(crate) fn slopes<S: ContinuationSystem<T>>(
         &self,
         system: &mut S,
         z: &DVector<T>,
@@ -57,7 +63,7 @@ impl<T: Compiled> Corrector<T> {
     }
 
     /// The solution near `guess` with normal · (z − guess) = 0, or none.
-    pub(super) fn correct<S: ContinuationSystem<T>>(
+    pub(crate) fn correct<S: ContinuationSystem<T>>(
         &self,
         system: &mut S,
         guess: &DVector<T>,
@@ -81,10 +87,10 @@ impl<T: Compiled> Corrector<T> {
             let trial = &z - step;
             let trial_f = self.residual(system, &trial)?;
             // Beyond the tolerance as long as it helps: what is located later lives on the last digits.
-            if small && size(&trial_f) >= T::lit(0.5) * size(&f) {
+            if small && size(&trial_f) >= T::lit(HELPS) * size(&f) {
                 return Ok(Some(Corrected { z, slopes, residual: size(&f), iterations }));
             }
-            if !(size(&trial_f) < T::lit(1e6) * (size(&f) + T::one())) {
+            if !(size(&trial_f) < T::lit(LOST) * (size(&f) + T::one())) {
                 return Ok(None);
             }
             (z, f) = (trial, trial_f);
@@ -98,26 +104,17 @@ impl<T: Compiled> Corrector<T> {
 }
 
 /// The matrix with one more row.
-pub(super) fn bordered<T: Compiled>(slopes: &DMatrix<T>, row: &DVector<T>) -> DMatrix<T> {
+pub(crate) fn bordered<T: Scalar>(slopes: &DMatrix<T>, row: &DVector<T>) -> DMatrix<T> {
     let (n, columns) = slopes.shape();
     DMatrix::from_fn(n + 1, columns, |r, c| if r < n { slopes[(r, c)] } else { row[c] })
 }
 
 /// The unit tangent that goes on in the direction of `before`.
-pub(super) fn tangent<T: Compiled>(slopes: &DMatrix<T>, before: &DVector<T>) -> DVector<T> {
+pub(crate) fn tangent<T: Scalar>(slopes: &DMatrix<T>, before: &DVector<T>) -> DVector<T> {
     let n = slopes.nrows();
     let mut right = DVector::zeros(n + 1);
     right[n] = T::one();
     let tangent = solve_square(&bordered(slopes, before), &right);
     let norm = tangent.norm();
     if norm > T::zero() && norm.is_finite() { tangent / norm } else { before.clone() }
-}
-
-fn solve_square<T: Compiled>(matrix: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
-    matrix
-        .clone()
-        .lu()
-        .solve(right)
-        .filter(|x| x.iter().all(nalgebra::ComplexField::is_finite))
-        .unwrap_or_else(|| solve(matrix, right))
 }

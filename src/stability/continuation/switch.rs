@@ -1,12 +1,29 @@
 //! Other branches through a branch point.
+//!
+//! Covers the directions in which they leave, and first points on them. Not here: how a branch is followed from there
+//! (see `follow`).
 
 use nalgebra::{DMatrix, DVector, SVD};
 
 use crate::Scalar;
 use crate::limit::Compiled;
-use crate::stability::continuation::ContinuationSystem;
-use crate::stability::continuation::branch::{Bifurcation, BifurcationKind, Continuation, ContinuationError};
+use crate::numerics::linear::{SVD_ITERATIONS, ascending};
+use crate::stability::continuation::branch::{Bifurcation, BifurcationKind};
 use crate::stability::continuation::corrector::bordered;
+use crate::stability::continuation::error::ContinuationError;
+use crate::stability::continuation::settings::Continuation;
+use crate::stability::continuation::system::ContinuationSystem;
+
+/// Distances tried in each direction, each [`NEARER`] times the one before.
+const DISTANCES: usize = 6;
+/// See [`DISTANCES`]: down to a hundredth of the first.
+const NEARER: f64 = 0.4;
+/// A solution farther from its guess, in distances, belongs to another branch.
+const FAR: f64 = 2.0;
+/// Ways out whose directions have that cosine, 2.6°, are one.
+const SAME_WAY: f64 = 0.999;
+/// Weights with which pairs of null vectors are combined: features that share a neuron evenly, or one twice the other.
+const COMBINATIONS: [(f64, f64); 3] = [(1.0, 1.0), (1.0, 2.0), (2.0, 1.0)];
 
 /// A first point on another branch, near a branch point.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,13 +40,13 @@ impl<T: Compiled> Continuation<T> {
     /// First points on the branches that cross at a branch point, one for each way out (so two for a branch that
     /// passes through), at a distance of about the first step.
     ///
-    /// Where a single eigenvalue crosses, every other branch leaves along the null vector of f_x up to a multiple of the
-    /// tangent, and both ways are tried. Where several cross at once there are more ways than can be listed: tried
+    /// Where a single eigenvalue crosses, every other branch leaves along the null vector of f_x up to a multiple of
+    /// the tangent, and both ways are tried. Where several cross at once there are more ways than can be listed: tried
     /// are the null vectors in echelon form, and combinations of their pairs with weights 1:1, 1:2 and 2:1.
     ///
     /// # Errors
-    /// [`ContinuationError::System`] if the system cannot be evaluated on any way out; [`ContinuationError::NoSolution`] if the point is
-    /// no branch point.
+    /// [`ContinuationError::System`] if the system cannot be evaluated on any way out;
+    /// [`ContinuationError::NoSolution`] if the point is no branch point.
     pub fn switch<S: ContinuationSystem<T>>(
         &self,
         system: &mut S,
@@ -46,8 +63,8 @@ impl<T: Compiled> Continuation<T> {
         let mut failure = None;
         for direction in directions(&bordered(&slopes, &point.tangent), crossing) {
             for sign in [T::one(), -T::one()] {
-                let mut distance = self.departure();
-                for _ in 0..6 {
+                let mut distance = self.first_step;
+                for _ in 0..DISTANCES {
                     let along = &direction * sign;
                     let guess = &z + &along * distance;
                     // Too far out the system may not exist.
@@ -59,15 +76,15 @@ impl<T: Compiled> Continuation<T> {
                         }
                     };
                     let near = corrected.filter(|c| {
-                        (&c.z - &guess).norm() <= T::lit(2.0) * distance
+                        (&c.z - &guess).norm() <= T::lit(FAR) * distance
                             && system.is_admissible(&c.z.as_slice()[..n], corrector.parameter(&c.z))
                     });
                     let Some(corrected) = near else {
-                        distance *= T::lit(0.4);
+                        distance *= T::lit(NEARER);
                         continue;
                     };
                     let away = (&corrected.z - &z).normalize();
-                    if !found.iter().any(|(known, _)| known.dot(&away) > T::lit(0.999)) {
+                    if !found.iter().any(|(known, _)| known.dot(&away) > T::lit(SAME_WAY)) {
                         let start = Emanating {
                             parameter: corrector.parameter(&corrected.z),
                             state: corrected.z.rows(0, n).into_owned(),
@@ -86,14 +103,12 @@ impl<T: Compiled> Continuation<T> {
     }
 }
 
-/// Unit null vectors of [f_x f_μ; tangent] to try: a basis of the space of the `count` smallest singular values in echelon
-/// form, and combinations of its pairs.
-fn directions<T: Compiled>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
-    let Some(svd) = SVD::try_new(matrix.clone(), false, true, T::EPSILON, 10_000) else { return Vec::new() };
+/// Unit null vectors of [f_x f_μ; tangent] to try: a basis of the space of the `count` smallest singular values in
+/// echelon form, and combinations of its pairs.
+fn directions<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
+    let Some(svd) = SVD::try_new(matrix.clone(), false, true, T::EPSILON, SVD_ITERATIONS) else { return Vec::new() };
     let Some(rows) = svd.v_t else { return Vec::new() };
-    let mut order: Vec<usize> = (0..svd.singular_values.len()).collect();
-    let by = |a: &usize, b: &usize| svd.singular_values[*a].partial_cmp(&svd.singular_values[*b]);
-    order.sort_by(|a, b| by(a, b).unwrap_or(std::cmp::Ordering::Equal));
+    let order = ascending(svd.singular_values.as_slice());
     let mut basis: Vec<DVector<T>> = order.iter().take(count.max(1)).map(|&k| rows.row(k).transpose()).collect();
     for pivot in 0..basis.len() {
         let largest = basis[pivot].iamax();
@@ -109,7 +124,7 @@ fn directions<T: Compiled>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>>
     let mut directions = units.clone();
     for a in 0..units.len() {
         for b in a + 1..units.len() {
-            for (x, y) in [(1.0, 1.0), (1.0, 2.0), (2.0, 1.0)] {
+            for (x, y) in COMBINATIONS {
                 let (x, y) = (&units[a] * T::lit(x), &units[b] * T::lit(y));
                 directions.extend([(&x + &y).normalize(), (x - y).normalize()]);
             }

@@ -1,9 +1,15 @@
-//! Branches as tables.
+//! How branches print.
+//!
+//! Covers a branch as a table to read and as comma-separated values, and a bifurcation as a paragraph. Not here: what
+//! is in them (see `branch`).
 
-use std::fmt;
+use std::fmt::{self, Write};
 
-use crate::limit::Compiled;
-use crate::stability::continuation::branch::{BifurcationKind, Branch};
+use nalgebra::Complex;
+
+use crate::Scalar;
+use crate::stability::continuation::branch::{Bifurcation, BifurcationKind, Branch, BranchStop};
+use crate::stability::display::{Table, complex_numbers, count, digits, number, numbers, small};
 
 impl<T: fmt::Display> fmt::Display for BifurcationKind<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,28 +22,134 @@ impl<T: fmt::Display> fmt::Display for BifurcationKind<T> {
     }
 }
 
-/// Comma-separated values, with a header: one line for each point and each bifurcation, in the order of the branch. The
-/// columns are λ, the arclength, the number of unstable eigenvalues, the largest real part, x_1 to x_n, and what happens
-/// there (empty for ordinary points; bifurcations have no arclength).
-impl<T: Compiled, E> fmt::Display for Branch<T, E> {
+impl<T: Scalar> fmt::Display for Bifurcation<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let error = small(self.parameter_error);
+        writeln!(f, "{} at parameter {} +- {error}, after point {}", self.kind, self.parameter, self.after)?;
+        let state = numbers(self.state.as_slice(), digits).join(", ");
+        write!(f, "x = [{state}]\neigenvalues {}", complex_numbers(&self.eigenvalues, digits).join(", "))
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for BranchStop<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "{}: {error}", reason(self)),
+            Self::Spectrum(error) => write!(f, "{}: {error}", reason(self)),
+            other => f.pad(reason(other)),
+        }
+    }
+}
+
+/// Why a branch ends, without what an error says of itself.
+fn reason<E>(stop: &BranchStop<E>) -> &'static str {
+    match stop {
+        BranchStop::Bound => "the parameter reached its bound",
+        BranchStop::PointLimit => "limit of points",
+        BranchStop::Closed => "back at the first point",
+        BranchStop::StepTooSmall => "no step is small enough",
+        BranchStop::Inadmissible => "the next solution is not admissible",
+        BranchStop::Failed(_) => "the system could not be evaluated",
+        BranchStop::Spectrum(_) => "the eigenvalues could not be computed",
+    }
+}
+
+/// A line of a branch: a point or a bifurcation. Bifurcations have no arclength.
+struct Line<'b, T: Scalar> {
+    parameter: T,
+    arclength: Option<T>,
+    eigenvalues: &'b [Complex<T>],
+    state: &'b [T],
+    event: Option<&'b BifurcationKind<T>>,
+}
+
+impl<T: Scalar> Line<'_, T> {
+    fn unstable(&self) -> usize {
+        self.eigenvalues.iter().filter(|x| x.re > T::zero()).count()
+    }
+
+    fn abscissa(&self) -> T {
+        self.eigenvalues.first().map_or(T::lit(f64::NAN), |x| x.re)
+    }
+
+    fn event(&self) -> String {
+        self.event.map_or_else(String::new, ToString::to_string)
+    }
+}
+
+impl<T: Scalar, E> Branch<T, E> {
+    /// Points and bifurcations in the order of the branch.
+    fn lines(&self) -> impl Iterator<Item = Line<'_, T>> {
+        self.points.iter().enumerate().flat_map(|(index, point)| {
+            let point = Line {
+                parameter: point.parameter,
+                arclength: Some(point.arclength),
+                eigenvalues: &point.eigenvalues,
+                state: point.state.as_slice(),
+                event: None,
+            };
+            let events = self.bifurcations.iter().filter(move |event| event.after == index).map(|event| Line {
+                parameter: event.parameter,
+                arclength: None,
+                eigenvalues: &event.eigenvalues,
+                state: event.state.as_slice(),
+                event: Some(&event.kind),
+            });
+            std::iter::once(point).chain(events)
+        })
+    }
+
+    /// Unknowns of the system.
+    fn dimension(&self) -> usize {
+        self.points.first().map_or(0, |point| point.state.len())
+    }
+
+    /// Comma-separated values, with a header: one line for each point and each bifurcation, in the order of the branch.
+    /// The columns are λ, the arclength, the number of unstable eigenvalues, the largest real part, x_0 to x_(n−1), and
+    /// what happens there (empty for ordinary points; bifurcations have no arclength).
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_csv(&mut out);
+        out
+    }
+
+    fn write_csv(&self, f: &mut String) -> fmt::Result {
         write!(f, "parameter,arclength,unstable,abscissa")?;
-        let n = self.points.first().map_or(0, |point| point.state.len());
-        (1..=n).try_for_each(|k| write!(f, ",x{k}"))?;
+        (0..self.dimension()).try_for_each(|k| write!(f, ",x{k}"))?;
         writeln!(f, ",event")?;
-        for (index, point) in self.points.iter().enumerate() {
-            write!(f, "{},{},{},", point.parameter, point.arclength, point.unstable)?;
-            write!(f, "{}", point.eigenvalues.first().map_or(T::lit(f64::NAN), |x| x.re))?;
-            point.state.iter().try_for_each(|x| write!(f, ",{x}"))?;
-            writeln!(f, ",")?;
-            for event in self.bifurcations.iter().filter(|event| event.after == index) {
-                let unstable = event.eigenvalues.iter().filter(|x| x.re > T::zero()).count();
-                write!(f, "{},,{unstable},", event.parameter)?;
-                write!(f, "{}", event.eigenvalues.first().map_or(T::lit(f64::NAN), |x| x.re))?;
-                event.state.iter().try_for_each(|x| write!(f, ",{x}"))?;
-                writeln!(f, ",{}", event.kind)?;
-            }
+        for line in self.lines() {
+            let arclength = line.arclength.map_or_else(String::new, |length| length.to_string());
+            write!(f, "{},{arclength},{},{}", line.parameter, line.unstable(), line.abscissa())?;
+            line.state.iter().try_for_each(|x| write!(f, ",{x}"))?;
+            writeln!(f, ",{}", line.event())?;
         }
         Ok(())
+    }
+}
+
+impl<T: Scalar, E> fmt::Display for Branch<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let head = ["", "parameter", "arclength", "unstable", "abscissa"].map(String::from);
+        let unknowns = (0..self.dimension()).map(|k| format!("x[{k}]"));
+        let mut table = Table::new(head.into_iter().chain(unknowns).chain(["event".into()]));
+        let mut index = 0;
+        for line in self.lines() {
+            let name = if line.event.is_some() { String::new() } else { format!("[{index}]") };
+            index += usize::from(line.event.is_none());
+            let before = [
+                name,
+                number(line.parameter, digits),
+                line.arclength.map_or_else(String::new, |length| number(length, digits)),
+                line.unstable().to_string(),
+                number(line.abscissa(), digits),
+            ];
+            table.push(before.into_iter().chain(numbers(line.state, digits)).chain([line.event()]));
+        }
+        let (points, bifurcations) = (count(self.points.len(), "point"), count(self.bifurcations.len(), "bifurcation"));
+        write!(f, "{table}{points}, {bifurcations}; ends: {}", reason(&self.stop))
     }
 }

@@ -1,21 +1,27 @@
 //! The collapsed state Q = 0, R = 0 and its linearisation in closed form (theory §6).
 //!
-//! Near w = 0 the outputs are linear, y ≈ s h with s = σ'(0), and so are the error signals, e_i^v = s² Σ_j G_ij h_j^v̄ with
-//! v̄ the other view and G = ∂F/∂C at C = 0, for the covariance loss λ g'(0)(11ᵀ − 1) − 1. Hence, with the number f = 2 of views the gradient flows through
-//! (1 for stop-gradient training),
+//! Covers any number of features and neurons. Not here: other fixed points (see `finder`).
+//!
+//! Near w = 0 the outputs are linear, y ≈ s h with s = σ'(0), and so are the error signals, e_i^v = s² Σ_j G_ij h_j^v̄
+//! with v̄ the other view and G = ∂F/∂C at C = 0, for the covariance loss λ g'(0)(11ᵀ − 1) − 1. Hence, with the number
+//! f = 2 of views the gradient flows through (1 for stop-gradient training),
 //!   dQ/dt = −f τ s² (M₂ + K^f_12) Q G − τγ Q,
 //!   dR/dt = −f τ s² D_12 (R G + G R) + κ (τ²/B) s⁴ G R G − 2τγ R + O(Q²),
 //! κ = 2 (D_11 D_22 + D_12²), or D_11 D_22 for stop-gradient training. G is diagonal in the uniform vector and what is
 //! orthogonal to it, so the spectrum is in closed form for any number of neurons.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::Limit;
+use crate::limit::{Compiled, Limit};
 use crate::model::{Constraint, GradientPath, Smoothness};
+use crate::numerics::differences::fourth_order_step;
+use crate::numerics::eigen::{SYMMETRIC_ITERATIONS, symmetric_eigen};
 use crate::ode::ReducedOde;
-use crate::stability::fixed_point::FixedPointError;
+use crate::stability::coordinates::pairs;
+use crate::stability::fixed_point::error::FixedPointError;
+use crate::stability::fixed_point::shape::vanishes_at_zero;
+use crate::stability::spectrum::SpectrumError;
 use crate::state::packed_len;
 
 /// The linearisation of the flow at the collapsed state.
@@ -35,8 +41,8 @@ pub struct CollapsedPoint<T: Scalar = f64> {
 ///
 /// # Errors
 /// [`FixedPointError::NotCollapsible`] where R = 0 is no fixed point: σ(0) ≠ 0, or the sphere constraint;
-/// [`FixedPointError::Kink`] for a σ with a kink at 0; [`FixedPointError::Spectrum`] if the eigenvalues of E\[c cᵀ\] do not
-/// converge.
+/// [`FixedPointError::Kink`] for a σ with a kink at 0; [`FixedPointError::Spectrum`] if the eigenvalues of E\[c cᵀ\] do
+/// not converge.
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
@@ -58,7 +64,7 @@ pub fn collapsed_point<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Collapsed
     }
     let limit = ode.limit();
     let (offset, slope) = limit.nonlinearity().value_and_derivative(T::zero());
-    if !(offset.abs() <= T::lit(16.0) * T::EPSILON) {
+    if !vanishes_at_zero(offset) {
         return Err(FixedPointError::NotCollapsible { reason: "the nonlinearity does not vanish at 0" });
     }
     if matches!(limit.nonlinearity().smoothness(), Smoothness::Kinked { at } if at == T::zero()) {
@@ -129,8 +135,8 @@ impl<T: Compiled> Origin<T> {
     }
 
     fn rates(&self, limit: &Limit<'_, T>) -> Result<(Vec<T>, Vec<T>), FixedPointError<T>> {
-        let failed = crate::stability::fixed_point::SpectrumError::NotConverged { iterations: 1000, attempts: 1 };
-        let moments = SymmetricEigen::try_new(limit.hidden_second_moment().clone(), T::EPSILON, 1000).ok_or(failed)?;
+        let failed = SpectrumError::NotConverged { iterations: SYMMETRIC_ITERATIONS, attempts: 1 };
+        let moments = symmetric_eigen(limit.hidden_second_moment().clone()).ok_or(failed)?;
         let modes = self.modes();
         let falling = |mut rates: Vec<T>| {
             rates.sort_by(|a, b| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
@@ -139,8 +145,7 @@ impl<T: Compiled> Origin<T> {
         let overlap = moments.eigenvalues.iter().flat_map(|&moment| {
             modes.iter().map(move |&g| -self.gain * (moment + self.feature_noise) * g - self.decay)
         });
-        let pairs = (0..self.neurons).flat_map(|a| (a..self.neurons).map(move |b| (a, b)));
-        let covariance = pairs.map(|(a, b)| {
+        let covariance = pairs(self.neurons).map(|(a, b)| {
             let (g, h) = (modes[a], modes[b]);
             -self.spread * (g + h) + self.diffusion * g * h - (self.decay + self.decay)
         });
@@ -164,7 +169,7 @@ impl<T: Compiled> Origin<T> {
             }
         }
         // Columns of the R-block: images of the symmetric units.
-        let pairs: Vec<(usize, usize)> = (0..m).flat_map(|i| (i..m).map(move |j| (i, j))).collect();
+        let pairs: Vec<(usize, usize)> = pairs(m).collect();
         for (column, &(a, b)) in pairs.iter().enumerate() {
             let mut unit = DMatrix::zeros(m, m);
             unit[(a, b)] = T::one();
@@ -194,7 +199,7 @@ impl<T: Compiled> Origin<T> {
 fn curvature<T: Compiled>(limit: &Limit<'_, T>) -> T {
     let sigma = limit.nonlinearity();
     sigma.second_derivative(T::zero()).unwrap_or_else(|| {
-        let step = T::EPSILON.powf(T::lit(0.2));
+        let step = fourth_order_step::<T>();
         let slope = |x: f64| sigma.derivative(T::lit(x) * step);
         (slope(-2.0) - slope(2.0) + T::lit(8.0) * (slope(1.0) - slope(-1.0))) / (T::lit(12.0) * step)
     })

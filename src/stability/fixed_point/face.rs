@@ -1,30 +1,38 @@
-//! Affine families of packed states that the flow keeps: everything, states without overlaps, neurons that are copies of
-//! one another. Newton's method moves within one of them, so that fixed points on the boundary of the feasible set
-//! (R − QᵀQ singular because neurons coincide or vanish) are reached, and symmetric ones stay symmetric.
+//! Affine families of packed states that the flow keeps: everything, states without overlaps, neurons that are copies
+//! of one another.
+//!
+//! Covers the coordinates of such a family, and the family in which neurons lie that nearly coincide. Newton's method
+//! moves within one of them, so that fixed points on the boundary of the feasible set (R − QᵀQ singular because neurons
+//! coincide or vanish) are reached, and symmetric ones stay symmetric. Not here: from which states it begins (see
+//! `starts`).
 
 use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
-use crate::limit::Compiled;
 use crate::model::Constraint;
-use crate::state::packed_len;
+use crate::state::{OrderParameters, packed_len};
+
+/// How near to coinciding (1 − cos² of the angle between their weights) or to vanishing (R_ii in units of the largest)
+/// neurons must be to be taken for it. A run of Newton's method that is pressed against the boundary stops within half
+/// a percent of it (see `newton`), hence less than that.
+const COINCIDING: f64 = 2e-3;
 
 /// The family x = offset + basis · y.
 #[derive(Debug, Clone)]
-pub(super) struct Face<T: Scalar> {
+pub(crate) struct Face<T: Scalar> {
     offset: DVector<T>,
     /// Columns with disjoint supports and entries 0 and ±1.
     basis: DMatrix<T>,
     /// For each coordinate y one entry of x that has it, with its sign.
     entries: Vec<(usize, T)>,
     /// The rank that R − QᵀQ has inside.
-    pub(super) rank: usize,
+    pub(crate) rank: usize,
 }
 
-impl<T: Compiled> Face<T> {
+impl<T: Scalar> Face<T> {
     /// Neuron i is `signs[i]` times the neuron of cluster `clusters[i]` (counted from 0, in the order of their first
     /// members), or zero. `overlaps` says whether Q may differ from zero.
-    pub(super) fn new(
+    pub(crate) fn new(
         features: usize,
         clusters: &[Option<(usize, T)>],
         overlaps: bool,
@@ -68,32 +76,56 @@ impl<T: Compiled> Face<T> {
         Self { offset, basis, entries, rank: k }
     }
 
+    /// The family in which those neurons coincide, up to sign, or vanish that nearly do at `state`; `None` if none
+    /// does, or if all vanish.
+    pub(crate) fn of_coinciding(state: &OrderParameters<T>, constraint: Constraint) -> Option<Self> {
+        let (m, r) = (state.n_neurons(), state.r());
+        let near = T::lit(COINCIDING);
+        let mut clusters: Vec<Option<(usize, T)>> = Vec::with_capacity(m);
+        let mut first: Vec<usize> = Vec::new();
+        for i in 0..m {
+            if r[(i, i)] <= near * r.amax() {
+                clusters.push(None);
+                continue;
+            }
+            let twin = first.iter().position(|&j| r[(i, j)] * r[(i, j)] >= (T::one() - near) * r[(i, i)] * r[(j, j)]);
+            clusters.push(Some(twin.map_or((first.len(), T::one()), |c| {
+                (c, if r[(i, first[c])] < T::zero() { -T::one() } else { T::one() })
+            })));
+            if twin.is_none() {
+                first.push(i);
+            }
+        }
+        let overlaps = state.q().amax() > T::zero();
+        (first.len() < m && !first.is_empty()).then(|| Self::new(state.n_features(), &clusters, overlaps, constraint))
+    }
+
     /// All states.
-    pub(super) fn whole(features: usize, neurons: usize, constraint: Constraint) -> Self {
+    pub(crate) fn whole(features: usize, neurons: usize, constraint: Constraint) -> Self {
         let clusters: Vec<_> = (0..neurons).map(|i| Some((i, T::one()))).collect();
         Self::new(features, &clusters, true, constraint)
     }
 
-    pub(super) fn dimension(&self) -> usize {
+    pub(crate) fn dimension(&self) -> usize {
         self.basis.ncols()
     }
 
     /// The entries of the packed state that serve as coordinates.
-    pub(super) fn entries(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = usize> + '_ {
         self.entries.iter().map(|entry| entry.0)
     }
 
-    pub(super) fn basis(&self) -> &DMatrix<T> {
+    pub(crate) fn basis(&self) -> &DMatrix<T> {
         &self.basis
     }
 
     /// The packed state at y.
-    pub(super) fn embed(&self, y: &DVector<T>) -> DVector<T> {
+    pub(crate) fn embed(&self, y: &DVector<T>) -> DVector<T> {
         &self.offset + &self.basis * y
     }
 
     /// The coordinates of a packed state, or of its projection.
-    pub(super) fn project(&self, x: &DVector<T>) -> DVector<T> {
+    pub(crate) fn project(&self, x: &DVector<T>) -> DVector<T> {
         DVector::from_iterator(
             self.entries.len(),
             self.entries.iter().map(|&(row, sign)| (x[row] - self.offset[row]) * sign),
@@ -101,12 +133,12 @@ impl<T: Compiled> Face<T> {
     }
 
     /// The coordinates of packed rates: those that the face keeps.
-    pub(super) fn rates(&self, f: &DVector<T>) -> DVector<T> {
+    pub(crate) fn rates(&self, f: &DVector<T>) -> DVector<T> {
         DVector::from_iterator(self.entries.len(), self.entries.iter().map(|&(row, sign)| f[row] * sign))
     }
 
     /// The Jacobian in the face's coordinates.
-    pub(super) fn jacobian(&self, by_state: &DMatrix<T>) -> DMatrix<T> {
+    pub(crate) fn jacobian(&self, by_state: &DMatrix<T>) -> DMatrix<T> {
         let moved = by_state * &self.basis;
         DMatrix::from_fn(self.entries.len(), self.dimension(), |r, c| {
             let (row, sign) = self.entries[r];

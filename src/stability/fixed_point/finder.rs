@@ -1,57 +1,32 @@
 //! The search for all fixed points: from many starts by Newton's method, then away from those found, each orbit of the
 //! model's symmetries listed once.
-
-use nalgebra::DVector;
+//!
+//! Covers [`FixedPointFinder`], its settings and the order of its starts. Not here: what is done with one start (see
+//! `search`).
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::LimitError;
-use crate::model::Constraint;
+use crate::limit::{Compiled, LimitError};
 use crate::ode::ReducedOde;
-use crate::stability::fixed_point::linearization::linearize;
-use crate::stability::fixed_point::newton::{NewtonLimits, NewtonStop, Run, newton, solve};
-use crate::stability::fixed_point::starts::{FacedStart, Shape, Start, StartKind};
-use crate::stability::fixed_point::symmetry::distance;
-use crate::stability::fixed_point::{FixedPoint, FixedPointError, Symmetries, classify, collapsed_point, kind};
-use crate::stability::spectrum::spectrum;
+use crate::stability::fixed_point::error::FixedPointError;
+use crate::stability::fixed_point::face::Face;
+use crate::stability::fixed_point::found::FixedPoints;
+use crate::stability::fixed_point::point::FixedPoint;
+use crate::stability::fixed_point::search::{Search, SearchSettings, nearest_images};
+use crate::stability::fixed_point::settle::settle;
+use crate::stability::fixed_point::shape::{Shape, keeps_vanishing_neurons};
+use crate::stability::fixed_point::starts::{FacedStart, Start, StartKind};
+use crate::stability::fixed_point::symmetry::Symmetries;
 use crate::state::OrderParameters;
 
-use crate::stability::fixed_point::face::Face;
-
-/// A start from which no new fixed point was reached.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FailedStart<T: Scalar = f64> {
-    /// The start.
-    pub start: Start<T>,
-    /// Where Newton's method ended.
-    pub end: OrderParameters<T>,
-    /// The largest rate before each step, and at the end.
-    pub residuals: Vec<T>,
-    /// Why it stopped.
-    pub stop: NewtonStop<T>,
-}
-
-/// What a search has found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FixedPoints<T: Scalar = f64> {
-    /// The fixed points, one for each orbit of the symmetries, in the order in which they were found.
-    pub points: Vec<FixedPoint<T>>,
-    /// The symmetries up to which duplicates were removed.
-    pub symmetries: Symmetries,
-    /// Starts that led to no fixed point, with the reason.
-    pub failed: Vec<FailedStart<T>>,
-    /// How many starts led to each point, beside the first.
-    pub repeats: Vec<usize>,
-    /// Fixed points reached that could not be analysed, with the reason.
-    pub unresolved: Vec<(OrderParameters<T>, FixedPointError<T>)>,
-}
-
-impl<T: Compiled> FixedPoints<T> {
-    /// The stable ones.
-    pub fn stable(&self) -> impl Iterator<Item = &FixedPoint<T>> {
-        self.points.iter().filter(|point| point.is_stable())
-    }
-}
+/// Default number of Sobol starts: a compromise. Each costs a run of Newton's method, and no number makes a search
+/// certain to be complete.
+const SOBOL_STARTS: usize = 24;
+/// Default number of those that are followed again with deflation: fewer, since steps are longer and more of them fail.
+const DEFLATED_STARTS: usize = 8;
+/// Weights of a point with R_00 up to that have vanished: it says nothing of the size of starts.
+const VANISHED: f64 = 1e-3;
+/// The sizes R_ii by which starts are scaled lie between these.
+const SIZES: (f64, f64) = (1e-2, 1e2);
 
 /// Seeks the fixed points of a [`ReducedOde`].
 ///
@@ -87,14 +62,9 @@ impl<T: Compiled> FixedPoints<T> {
 /// ```
 #[derive(Debug)]
 pub struct FixedPointFinder<'o, 'a, T: Scalar = f64> {
-    ode: &'o ReducedOde<'a, T>,
-    tolerance: T,
-    separation: T,
-    degeneracy: T,
-    purity: T,
+    search: Search<'o, 'a, T>,
     sobol_starts: usize,
     deflated_starts: usize,
-    step_limit: usize,
     starts: Vec<OrderParameters<T>>,
 }
 
@@ -103,14 +73,9 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     #[must_use]
     pub fn new(ode: &'o ReducedOde<'a, T>) -> Self {
         Self {
-            ode,
-            tolerance: T::lit(1e-12).max(T::lit(400.0) * T::EPSILON),
-            separation: T::lit(1e-6).max(T::lit(1e4) * T::EPSILON),
-            degeneracy: T::lit(1e-7).max(T::lit(1e4) * T::EPSILON),
-            purity: T::lit(0.1),
-            sobol_starts: 24,
-            deflated_starts: 8,
-            step_limit: 60,
+            search: Search { ode, settings: SearchSettings::default() },
+            sobol_starts: SOBOL_STARTS,
+            deflated_starts: DEFLATED_STARTS,
             starts: Vec::new(),
         }
     }
@@ -118,28 +83,28 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     /// Rates up to `tolerance` times max(τ, τγ·largest entry) count as zero.
     #[must_use]
     pub fn tolerance(mut self, tolerance: T) -> Self {
-        self.tolerance = tolerance;
+        self.search.settings.newton.tolerance = tolerance;
         self
     }
 
     /// States no farther apart than that in any entry are one.
     #[must_use]
     pub fn separation(mut self, separation: T) -> Self {
-        self.separation = separation;
+        self.search.settings.separation = separation;
         self
     }
 
     /// Eigenvalues with real parts up to `degeneracy` times the largest modulus count as zero.
     #[must_use]
     pub fn degeneracy(mut self, degeneracy: T) -> Self {
-        self.degeneracy = degeneracy;
+        self.search.settings.degeneracy = degeneracy;
         self
     }
 
     /// A neuron has selected a feature if every other overlap is at most `purity` times that one.
     #[must_use]
     pub fn purity(mut self, purity: T) -> Self {
-        self.purity = purity;
+        self.search.settings.purity = purity;
         self
     }
 
@@ -167,51 +132,46 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     /// Takes at most that many Newton steps from each start.
     #[must_use]
     pub fn step_limit(mut self, steps: usize) -> Self {
-        self.step_limit = steps;
+        self.search.settings.newton.steps = steps;
         self
     }
 
     /// Searches.
     ///
     /// # Errors
-    /// [`FixedPointError::Tolerance`] for a tolerance out of range; [`FixedPointError::Limit`] if the coefficients cannot
-    /// be computed at an ordinary state. A start that fails is listed in the answer.
+    /// [`FixedPointError::Tolerance`] for a tolerance out of range; [`FixedPointError::Limit`] if the coefficients
+    /// cannot be computed at an ordinary state. A start that fails is listed in the answer.
     pub fn find(&self) -> Result<FixedPoints<T>, FixedPointError<T>> {
+        let SearchSettings { newton, separation, degeneracy, purity } = self.search.settings;
         for (name, value) in [
-            ("tolerance", self.tolerance),
-            ("separation", self.separation),
-            ("degeneracy", self.degeneracy),
-            ("purity", self.purity),
+            ("tolerance", newton.tolerance),
+            ("separation", separation),
+            ("degeneracy", degeneracy),
+            ("purity", purity),
         ] {
             if !(value > T::zero() && value.is_finite()) {
                 return Err(FixedPointError::Tolerance { name, value: value.as_f64() });
             }
         }
-        let symmetries = Symmetries::detect(self.ode)?;
-        let shape = self.shape(&symmetries);
-        let mut found = FixedPoints {
-            points: Vec::new(),
-            symmetries,
-            failed: Vec::new(),
-            repeats: Vec::new(),
-            unresolved: Vec::new(),
-        };
-        self.add_collapsed(&shape, &mut found);
-        self.follow_all(self.given(&shape), &mut found);
-        self.follow_all(shape.uninformative(), &mut found);
-        let scale = Self::scale(&found);
-        self.follow_all(shape.selected(scale), &mut found);
-        self.follow_all(shape.mixtures(scale), &mut found);
+        let (search, ode) = (&self.search, self.search.ode);
+        let symmetries = Symmetries::detect(ode)?;
+        let shape = Shape::new(ode, &symmetries);
+        let mut found = FixedPoints::none(symmetries);
+        search.add_collapsed(&mut found);
+        search.follow_all(self.given(&shape), &mut found);
+        search.follow_all(shape.uninformative(), &mut found);
+        let scale = size_of_weights(&found);
+        search.follow_all(shape.selected(scale), &mut found);
+        search.follow_all(shape.mixtures(scale), &mut found);
         if shape.neurons > 1 {
-            let vanishing = self.vanishes();
-            self.follow_all(shape.coinciding(scale, vanishing), &mut found);
+            search.follow_all(shape.coinciding(scale, keeps_vanishing_neurons(ode)), &mut found);
         }
-        self.follow_all((0..self.sobol_starts).map(|index| shape.sobol(index, scale)), &mut found);
+        search.follow_all((0..self.sobol_starts).map(|index| shape.sobol(index, scale)), &mut found);
         let again = self.given(&shape).into_iter().chain((0..).map(|index| shape.sobol(index, scale)));
         for mut start in again.take(self.deflated_starts) {
             start.start.kind = StartKind::Deflated;
             let known = nearest_images(&found.points, &start.start.state);
-            self.follow(start, &known, &mut found);
+            search.follow(start, &known, &mut found);
         }
         Ok(found)
     }
@@ -222,92 +182,15 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     /// [`FixedPointError::Limit`] and [`FixedPointError::Spectrum`] if the point reached cannot be analysed. A run that
     /// does not converge says so in [`FixedPoint::stop`].
     pub fn polish(&self, state: &OrderParameters<T>) -> Result<FixedPoint<T>, FixedPointError<T>> {
-        let (p, m) = (self.ode.limit().n_features(), self.ode.limit().n_neurons());
+        let ode = self.search.ode;
+        let (p, m) = (ode.limit().n_features(), ode.limit().n_neurons());
         if (state.n_features(), state.n_neurons()) != (p, m) {
             let (state_features, state_neurons) = (state.n_features(), state.n_neurons());
             return Err(LimitError::Shape { features: p, neurons: m, state_features, state_neurons }.into());
         }
-        let face = Face::whole(p, m, self.ode.constraint());
-        let run = self.run(&face, state, &[]);
-        let symmetries = Symmetries::none();
-        self.analyse(run, StartKind::Given { index: 0 }, &symmetries)
-    }
-
-    /// The fixed points without overlaps and with weights, one of each orbit, their states alone.
-    pub(crate) fn blind_states(&self) -> Result<Vec<OrderParameters<T>>, FixedPointError<T>> {
-        // One neuron needs no symmetries.
-        let one = self.ode.limit().n_neurons() == 1;
-        let symmetries = if one { Symmetries::none() } else { Symmetries::detect(self.ode)? };
-        let shape = self.shape(&symmetries);
-        let mut starts = shape.uninformative();
-        if !one {
-            starts.extend(
-                shape.coinciding(1.0, false).into_iter().filter(|start| start.start.state.q().amax() == T::zero()),
-            );
-        }
-        let mut states: Vec<OrderParameters<T>> = Vec::new();
-        for FacedStart { start, face } in starts {
-            let run = self.run(&face, &start.state, &[]);
-            // A state of one kind of weights: vanishing neurons are the business of fewer neurons.
-            let kept = (0..shape.neurons).all(|i| run.state.r()[(i, i)] > self.separation);
-            let known = || {
-                states.iter().any(|state| {
-                    symmetries
-                        .images(state, self.separation)
-                        .iter()
-                        .any(|image| distance(image, &run.state) <= T::lit(10.0) * self.separation)
-                })
-            };
-            if run.stop == NewtonStop::Converged && kept && !known() {
-                states.push(run.state);
-            }
-        }
-        Ok(states)
-    }
-
-    fn limits(&self) -> NewtonLimits<T> {
-        NewtonLimits { tolerance: self.tolerance, steps: self.step_limit, bound: T::lit(1e6) }
-    }
-
-    fn shape(&self, symmetries: &Symmetries) -> Shape {
-        let limit = self.ode.limit();
-        let (p, m) = (limit.n_features(), limit.n_neurons());
-        let moved = |pairs: &[(usize, bool)]| pairs.iter().enumerate().any(|(k, &(to, minus))| to != k || minus);
-        let alone = |l: usize| {
-            symmetries.generators.iter().any(|g| {
-                !moved(&g.neurons)
-                    && g.features.iter().enumerate().all(|(k, &(to, minus))| to == k && minus == (k == l))
-            })
-        };
-        let even_neurons = (0..m).all(|i| {
-            symmetries.generators.iter().any(|g| {
-                !moved(&g.features)
-                    && g.neurons.iter().enumerate().all(|(k, &(to, minus))| to == k && minus == (k == i))
-            })
-        });
-        let scale = limit.hidden_second_moment().trace().sqrt();
-        Shape {
-            features: p,
-            neurons: m,
-            constraint: self.ode.constraint(),
-            centred: limit.hidden_mean().amax() <= T::lit(64.0) * T::EPSILON * scale,
-            even_features: (0..p).map(alone).collect(),
-            even_neurons,
-        }
-    }
-
-    /// Whether a neuron of weight zero stays there: σ(0) = 0 and nothing else pulls it.
-    fn vanishes(&self) -> bool {
-        let limit = self.ode.limit();
-        let at_rest = limit.nonlinearity().value(T::zero()).abs() <= T::lit(16.0) * T::EPSILON;
-        let coupled = limit.loss().coupling_at_zero().is_none_or(|coupling| coupling != T::zero());
-        at_rest && !coupled && self.ode.constraint() == Constraint::None
-    }
-
-    /// The size R_ii that uninformative points have.
-    fn scale(found: &FixedPoints<T>) -> f64 {
-        let sizes = found.points.iter().map(|point| point.state.r()[(0, 0)].as_f64()).filter(|r| *r > 1e-3);
-        sizes.fold(None, |most: Option<f64>, r| Some(most.map_or(r, |m| m.max(r)))).unwrap_or(1.0).clamp(1e-2, 1e2)
+        let face = Face::whole(p, m, ode.constraint());
+        let run = settle(ode, &face, state, &[], &self.search.settings.newton);
+        self.search.analyse(run, StartKind::Given { index: 0 }, &Symmetries::none())
     }
 
     fn given(&self, shape: &Shape) -> Vec<FacedStart<T>> {
@@ -319,194 +202,10 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
         });
         starts.collect()
     }
-
-    fn add_collapsed(&self, shape: &Shape, found: &mut FixedPoints<T>) {
-        let Ok(point) = collapsed_point(self.ode) else { return };
-        let zeros = |rows| nalgebra::DMatrix::zeros(rows, shape.neurons);
-        let state = OrderParameters::from_parts(zeros(shape.features), zeros(shape.neurons));
-        let Ok(spectrum) = spectrum(&point.jacobian) else { return };
-        let (unstable, neutral, stability) = classify(&spectrum, self.threshold(&spectrum));
-        found.points.push(FixedPoint {
-            images: vec![state.clone()],
-            state,
-            error: T::zero(),
-            residuals: vec![T::zero()],
-            stop: NewtonStop::Converged,
-            start: StartKind::Collapsed,
-            coordinates: (0..point.jacobian.nrows()).collect(),
-            jacobian: point.jacobian,
-            spectrum,
-            unstable,
-            neutral,
-            stability,
-            kind: crate::stability::fixed_point::Kind::Collapsed,
-        });
-        found.repeats.push(0);
-    }
-
-    /// How near another state counts as this point: the separation, or what the errors of both explain.
-    fn reach(&self, point: &FixedPoint<T>) -> T {
-        self.separation.max((T::lit(4.0) * point.error).min(T::lit(1e3) * self.separation))
-    }
-
-    fn threshold(&self, spectrum: &crate::stability::fixed_point::Spectrum<T>) -> T {
-        use nalgebra::ComplexField;
-        self.degeneracy * spectrum.values.iter().fold(T::zero(), |most, x| most.max(x.modulus()))
-    }
-
-    fn follow_all(&self, starts: impl IntoIterator<Item = FacedStart<T>>, found: &mut FixedPoints<T>) {
-        for start in starts {
-            self.follow(start, &[], found);
-        }
-    }
-
-    fn follow(&self, faced: FacedStart<T>, deflated: &[DVector<T>], found: &mut FixedPoints<T>) {
-        let FacedStart { start, face } = faced;
-        let mut run = self.run(&face, &start.state, deflated);
-        if run.stop == NewtonStop::Boundary
-            && let Some(face) = coinciding_face(&run.state, self.ode.constraint())
-        {
-            // Pressed against the boundary where neurons coincide or vanish: from here within it.
-            let within = self.run(&face, &run.state, &[]);
-            run.residuals.extend(within.residuals);
-            if within.stop == NewtonStop::Converged {
-                (run.state, run.stop) = (within.state, within.stop);
-            }
-        }
-        // Convergence to R = 0 is linear: Q is of the order of the root of R there.
-        let collapsed = found.points.first().is_some_and(|point| point.start == StartKind::Collapsed);
-        if collapsed && run.state.r().amax() <= self.separation {
-            run.state = found.points[0].state.clone();
-            run.stop = NewtonStop::Converged;
-        }
-        if run.stop != NewtonStop::Converged {
-            found.failed.push(FailedStart { start, end: run.state, residuals: run.residuals, stop: run.stop });
-            return;
-        }
-        let known = found
-            .points
-            .iter()
-            .position(|point| point.images.iter().any(|image| distance(image, &run.state) <= self.reach(point)));
-        if let Some(of) = known {
-            found.repeats[of] += 1;
-            return;
-        }
-        let state = run.state.clone();
-        match self.analyse(run, start.kind, &found.symmetries) {
-            Ok(point) => {
-                found.points.push(point);
-                found.repeats.push(0);
-            }
-            Err(error) => found.unresolved.push((state, error)),
-        }
-    }
-
-    /// Newton's method, then again with a rule chosen where it ended, until that is fixed to the coefficients' tolerance.
-    fn run(&self, face: &Face<T>, start: &OrderParameters<T>, deflated: &[DVector<T>]) -> Run<T> {
-        let mut run = newton(self.ode, face, start, deflated, &self.limits());
-        for _ in 0..3 {
-            if run.stop != NewtonStop::Converged || self.is_fixed(&run.state) {
-                return run;
-            }
-            let again = newton(self.ode, face, &run.state, &[], &self.limits());
-            run.residuals.extend(again.residuals);
-            (run.state, run.stop) = (again.state, again.stop);
-        }
-        if run.stop == NewtonStop::Converged && !self.is_fixed(&run.state) {
-            run.stop = NewtonStop::NotInvariant;
-        }
-        run
-    }
-
-    /// Whether all rates vanish, not those of a face or of a frozen rule alone.
-    fn is_fixed(&self, state: &OrderParameters<T>) -> bool {
-        let Ok(rates) = self.ode.rates(state) else { return false };
-        let unit = self.ode.limit().learning_rate().max(self.ode.decay().abs() * state.r().amax());
-        let tolerance = T::lit(3.0) * self.ode.limit().accuracy() + T::lit(1e3) * self.tolerance;
-        rates.q.amax().max(rates.r.amax()) <= tolerance * unit
-    }
-
-    fn analyse(
-        &self,
-        run: Run<T>,
-        start: StartKind,
-        symmetries: &Symmetries,
-    ) -> Result<FixedPoint<T>, FixedPointError<T>> {
-        let Run { state, residuals, stop } = run;
-        let whole = Face::whole(state.n_features(), state.n_neurons(), self.ode.constraint());
-        let linear = linearize(self.ode, &state)?;
-        let jacobian = whole.jacobian(&linear.by_state);
-        let spectrum = spectrum(&jacobian)?;
-        let threshold = self.threshold(&spectrum).max(linear.error);
-        let (unstable, neutral, stability) = classify(&spectrum, threshold);
-        let rates = self.ode.rates(&state)?;
-        let coefficients = self.ode.limit().coefficients(&state)?.error;
-        let left = rates.q.amax().max(rates.r.amax()) + T::lit(3.0) * coefficients;
-        // The norm of the inverse, from its columns.
-        let n = jacobian.nrows();
-        let identity = nalgebra::DMatrix::<T>::identity(n, n);
-        let error = if neutral > 0 {
-            T::lit(f64::INFINITY)
-        } else {
-            let columns: Vec<DVector<T>> = (0..n).map(|k| solve(&jacobian, &identity.column(k).into_owned())).collect();
-            let row = |r: usize| columns.iter().map(|column| column[r].abs()).sum::<T>();
-            (0..n).fold(T::zero(), |most, r| most.max(row(r))) * left
-        };
-        Ok(FixedPoint {
-            images: symmetries.images(&state, self.separation),
-            kind: kind(&state, self.separation, self.purity),
-            coordinates: whole.entries().collect(),
-            state,
-            error,
-            residuals,
-            stop,
-            start,
-            jacobian,
-            spectrum,
-            unstable,
-            neutral,
-            stability,
-        })
-    }
 }
 
-/// How near to coinciding or vanishing neurons must be to be taken for it.
-const COINCIDING: f64 = 2e-3;
-
-/// The family in which the neurons coincide, up to sign, or vanish that nearly do at `state`; `None` if none does.
-fn coinciding_face<T: Compiled>(state: &OrderParameters<T>, constraint: Constraint) -> Option<Face<T>> {
-    let (m, r) = (state.n_neurons(), state.r());
-    let near = T::lit(COINCIDING);
-    let mut clusters: Vec<Option<(usize, T)>> = Vec::with_capacity(m);
-    let mut first: Vec<usize> = Vec::new();
-    for i in 0..m {
-        if r[(i, i)] <= near * r.amax() {
-            clusters.push(None);
-            continue;
-        }
-        let twin = first.iter().position(|&j| r[(i, j)] * r[(i, j)] >= (T::one() - near) * r[(i, i)] * r[(j, j)]);
-        clusters.push(Some(twin.map_or((first.len(), T::one()), |c| {
-            (c, if r[(i, first[c])] < T::zero() { -T::one() } else { T::one() })
-        })));
-        if twin.is_none() {
-            first.push(i);
-        }
-    }
-    let overlaps = state.q().amax() > T::zero();
-    (first.len() < m && !first.is_empty()).then(|| Face::new(state.n_features(), &clusters, overlaps, constraint))
-}
-
-/// The most images of one point that are deflated.
-const MOST_DEFLATED: usize = 128;
-
-/// Packed images of all points, of each those nearest to `state`.
-fn nearest_images<T: Compiled>(points: &[FixedPoint<T>], state: &OrderParameters<T>) -> Vec<DVector<T>> {
-    let mut known = Vec::new();
-    for point in points {
-        let mut images: Vec<(T, &OrderParameters<T>)> =
-            point.images.iter().map(|image| (distance(image, state), image)).collect();
-        images.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal));
-        known.extend(images.iter().take(MOST_DEFLATED).map(|(_, image)| image.to_packed()));
-    }
-    known
+/// The size R_ii that uninformative points have.
+fn size_of_weights<T: Compiled>(found: &FixedPoints<T>) -> f64 {
+    let sizes = found.points.iter().map(|point| point.state.r()[(0, 0)].as_f64()).filter(|r| *r > VANISHED);
+    sizes.fold(None, |most: Option<f64>, r| Some(most.map_or(r, |m| m.max(r)))).unwrap_or(1.0).clamp(SIZES.0, SIZES.1)
 }

@@ -1,14 +1,16 @@
 //! The Jacobian of the rates at any feasible state, the boundary included.
 //!
+//! Covers interior states by exact derivatives and boundary states by extrapolation. Not here: Jacobians within a
+//! family of states (see `face` and `newton`).
+//!
 //! As a function of (Q, R) the rates are smooth up to the boundary of the feasible set (they are averages over Gaussian
-//! fields, and depend on the fields' covariance as solutions of a heat equation do on time), but the factor of a singular
-//! covariance is not. There the Jacobians at interior states towards R + t·1 are extrapolated to t = 0.
+//! fields, and depend on the fields' covariance as solutions of a heat equation do on time), but the factor of a
+//! singular covariance is not. There the Jacobians at interior states towards R + t·1 are extrapolated to t = 0.
 
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::LimitError;
+use crate::limit::{Compiled, LimitError};
 use crate::ode::ReducedOde;
 use crate::state::OrderParameters;
 
@@ -20,8 +22,16 @@ pub(crate) struct Linearization<T: Scalar> {
     pub(crate) error: T,
 }
 
-/// Interior states from which it extrapolates.
+/// Interior states from which it extrapolates: a polynomial of degree 5 in t, which leaves about 1e-9 of the first
+/// step's change.
 const POINTS: usize = 6;
+/// The first of them is at t = this part of the largest entry of R: there the averages are still smooth in t on the
+/// scale of the steps.
+const FIRST_STEP: f64 = 0.02;
+/// The least size of R by which the first step is measured, so that R = 0 has one.
+const LEAST_SIZE: f64 = 0.05;
+/// Each step is this part shorter than the one before: slow enough that the last is far from the singular factor at 0.
+const SHRINKAGE: f64 = 1.6;
 
 /// The linearisation at `state`.
 pub(crate) fn linearize<T: Compiled>(
@@ -40,8 +50,8 @@ fn extrapolate<T: Compiled>(
     state: &OrderParameters<T>,
 ) -> Result<Linearization<T>, LimitError<T>> {
     let m = state.n_neurons();
-    let first = T::lit(0.02) * state.r().amax().max(T::lit(0.05));
-    let step = |k: usize| first / T::lit(f64::powi(1.6, i32::try_from(k).unwrap_or(0)));
+    let first = T::lit(FIRST_STEP) * state.r().amax().max(T::lit(LEAST_SIZE));
+    let step = |k: usize| first / T::lit(f64::powi(SHRINKAGE, i32::try_from(k).unwrap_or(0)));
     let mut tableau: Vec<DMatrix<T>> = Vec::new();
     let mut previous: Option<DMatrix<T>> = None;
     for k in 0..POINTS {

@@ -1,179 +1,41 @@
 //! Fixed points of the reduced ODE (theory §6): what is known of one, and the search for all of them.
 //!
-//! In: [`FixedPoint`] with its spectrum and class. The parts of the search are in the private modules: `face` (linear
-//! families of states that the flow keeps, on which Newton's method moves), `newton`, `symmetry` (which states are
-//! images of one another), `starts`, `finder`; and `linearization` (Jacobians, also where the rates are smooth but
-//! their averages are singular), `collapsed` (closed forms at R = 0).
+//! Covers, from the ground up: `orbit` and `symmetry` (which states are images of one another), `linearization`
+//! (Jacobians, also where the rates are smooth but their averages are singular), `face` (linear families of states that
+//! the flow keeps), `newton` within one of them and `settle` to a fixed point of the whole flow, `shape` and `starts`,
+//! `point` and `found` (what is known), `collapsed` (closed forms at R = 0), `search`, `finder`, and how all that
+//! prints. Not here: what can be learned, and how fixed points move with a parameter.
 
 mod collapsed;
+mod display;
+mod error;
 mod face;
 mod finder;
+mod found;
 mod linearization;
 mod newton;
+mod orbit;
+mod point;
+mod search;
+mod settle;
+mod shape;
 mod starts;
 mod symmetry;
+mod uninformative_states;
 
 pub use collapsed::{CollapsedPoint, collapsed_point};
-pub use finder::{FailedStart, FixedPointFinder, FixedPoints};
-pub(crate) use linearization::linearize;
+pub use error::FixedPointError;
+pub use finder::FixedPointFinder;
+pub use found::{FailedStart, FixedPoints};
 pub use newton::NewtonStop;
-pub(crate) use newton::solve;
+pub use point::{FixedPoint, Kind, Stability};
 pub use starts::{Start, StartKind};
 pub use symmetry::{SignedPermutation, Symmetries};
 
-use nalgebra::DMatrix;
-
-use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::LimitError;
-use crate::stability::spectrum::{Spectrum, SpectrumError};
-use crate::state::{OrderParameters, OrderParametersError};
-
-/// Why the search for fixed points could not begin, or a fixed point not be analysed.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FixedPointError<T: Scalar = f64> {
-    /// A tolerance is out of range.
-    #[error("{name} must be positive and finite, got {value}")]
-    Tolerance {
-        /// Which.
-        name: &'static str,
-        /// The value given.
-        value: f64,
-    },
-    /// The coefficients could not be computed.
-    #[error(transparent)]
-    Limit(#[from] LimitError<T>),
-    /// The eigenvalues could not be computed.
-    #[error(transparent)]
-    Spectrum(#[from] SpectrumError),
-    /// A state is not feasible.
-    #[error(transparent)]
-    State(#[from] OrderParametersError),
-    /// There is no collapsed state to find.
-    #[error("R = 0 is no fixed point: {reason}")]
-    NotCollapsible {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// The rates have no linearisation at the collapsed state.
-    #[error("the rates are not differentiable at R = 0: the nonlinearity has a kink at 0")]
-    Kink,
-}
-
-/// What the network has learned at a fixed point.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
-    /// R = 0: no weights are left.
-    Collapsed,
-    /// Q = 0, R ≠ 0: no neuron has learned a feature.
-    Uninformative,
-    /// Every neuron has at most one feature, and some neuron has one.
-    Selected {
-        /// For each neuron the feature that it has selected: every other overlap is below a tenth of that one (or what
-        /// [`FixedPointFinder::purity`] says). `None` for a neuron without any.
-        features: Vec<Option<usize>>,
-    },
-    /// Some neuron overlaps with several features.
-    Mixed,
-}
-
-/// How the flow behaves near a fixed point, by the signs of the eigenvalues' real parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stability {
-    /// All negative.
-    Stable,
-    /// Some positive, some negative.
-    Saddle,
-    /// All positive.
-    Unstable,
-    /// Some are zero within the threshold (see [`FixedPointFinder::degeneracy`]): linearisation does not decide.
-    Degenerate,
-}
-
-/// A fixed point of the reduced ODE.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FixedPoint<T: Scalar = f64> {
-    /// Where it is.
-    pub state: OrderParameters<T>,
-    /// An estimate of how far it is from the true fixed point, as the largest entry of the packed difference: the rates
-    /// left over and the error of the coefficients, times the norm of the inverse Jacobian. Infinite for a singular one.
-    pub error: T,
-    /// The largest |dQ_li/dt| or |dR_ij/dt| before each step of Newton's method, and at the end.
-    pub residuals: Vec<T>,
-    /// Why Newton's method stopped.
-    pub stop: NewtonStop<T>,
-    /// From where it was first found.
-    pub start: StartKind,
-    /// The entries of the packed state that can move: all of them, but for R_ii under the sphere constraint. Length n.
-    pub coordinates: Vec<usize>,
-    /// The Jacobian of the rates by the packed state, restricted to these entries: n x n.
-    pub jacobian: DMatrix<T>,
-    /// Its eigenvalues and eigenvectors.
-    pub spectrum: Spectrum<T>,
-    /// The number of eigenvalues with a real part above the threshold of degeneracy.
-    pub unstable: usize,
-    /// The number of eigenvalues with a real part within the threshold of degeneracy.
-    pub neutral: usize,
-    /// How the flow behaves nearby.
-    pub stability: Stability,
-    /// What the network has learned there.
-    pub kind: Kind,
-    /// Every image of the state under the model's symmetries, itself first.
-    pub images: Vec<OrderParameters<T>>,
-}
-
-impl<T: Compiled> FixedPoint<T> {
-    /// Whether every eigenvalue has a negative real part, beyond the threshold of degeneracy.
-    #[must_use]
-    pub fn is_stable(&self) -> bool {
-        self.stability == Stability::Stable
-    }
-
-    /// The slowest rate of return for a stable point: minus the largest real part.
-    #[must_use]
-    pub fn relaxation_rate(&self) -> T {
-        -self.spectrum.abscissa()
-    }
-}
-
-/// Counts of unstable and neutral eigenvalues, and what they say.
-pub(crate) fn classify<T: Compiled>(spectrum: &Spectrum<T>, threshold: T) -> (usize, usize, Stability) {
-    let unstable = spectrum.count_above(threshold);
-    let neutral = spectrum.count_above(-threshold) - unstable;
-    let stability = match (unstable, neutral) {
-        (_, 1..) => Stability::Degenerate,
-        (0, _) => Stability::Stable,
-        _ if unstable == spectrum.values.len() => Stability::Unstable,
-        _ => Stability::Saddle,
-    };
-    (unstable, neutral, stability)
-}
-
-/// What the network has learned at a state, with overlaps below `separation` counted as none.
-fn kind<T: Compiled>(state: &OrderParameters<T>, separation: T, purity: T) -> Kind {
-    if state.r().amax() <= separation {
-        return Kind::Collapsed;
-    }
-    let mut selected = vec![None; state.n_neurons()];
-    let mut mixed = false;
-    for (i, feature) in selected.iter_mut().enumerate() {
-        let column = state.q().column(i);
-        let (largest, most) = column
-            .iter()
-            .enumerate()
-            .fold((0, T::zero()), |best, (l, x)| if x.abs() > best.1 { (l, x.abs()) } else { best });
-        if most <= separation {
-            continue;
-        }
-        *feature = Some(largest);
-        mixed |= column.iter().enumerate().any(|(l, x)| l != largest && x.abs() > purity * most);
-    }
-    match (mixed, selected.iter().any(Option::is_some)) {
-        (true, _) => Kind::Mixed,
-        (false, true) => Kind::Selected { features: selected },
-        (false, false) => Kind::Uninformative,
-    }
-}
+pub(crate) use face::Face;
+pub(crate) use linearization::linearize;
+pub(crate) use newton::NewtonLimits;
+pub(crate) use orbit::{Image, PackedMap, orbit};
+pub(crate) use settle::settle_or_coincide;
+pub(crate) use shape::off_centre;
+pub(crate) use uninformative_states::uninformative_states;

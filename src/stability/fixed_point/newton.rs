@@ -1,14 +1,20 @@
-//! Newton's method for fixed points: exact Jacobians of a frozen rule, damped, kept inside the feasible set, and with
-//! deflation of what is known already.
+//! Newton's method for fixed points: damped, kept inside the feasible set, and with deflation of what is known already.
+//!
+//! Covers one run within a family of states, with exact Jacobians of a quadrature rule that is chosen anew where a
+//! state leaves its range. Not here: whether where it ends all rates vanish (see `settle`), and the corrector of
+//! continuation, which solves f(x, λ) = 0 within a hyperplane.
 
-use nalgebra::{DMatrix, DVector, SVD, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
 use crate::integrate::System;
-use crate::limit::Compiled;
-use crate::limit::LimitError;
+use crate::limit::{Compiled, LimitError};
+use crate::numerics::differences::second_order_step;
+use crate::numerics::eigen::symmetric_eigen;
+use crate::numerics::linear::{is_finite, least_squares};
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
 use crate::stability::fixed_point::face::Face;
+use crate::stability::tolerances::ROUNDING;
 use crate::state::{OrderParameters, unpack};
 
 /// Why Newton's method stopped.
@@ -27,37 +33,66 @@ pub enum NewtonStop<T: Scalar = f64> {
     Diverged,
     /// It converged within a family of states that the flow leaves.
     NotInvariant,
-    /// It converged to a point that is known already, or to an image of it.
-    Duplicate {
-        /// Its place in the list of points.
-        of: usize,
-    },
     /// The rates could not be computed.
     Failed(LimitError<T>),
 }
 
 /// What limits a run of Newton's method.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NewtonLimits<T> {
+pub(crate) struct NewtonLimits<T> {
     /// Rates below it, in units of max(τ, decay · largest entry), count as zero.
-    pub(super) tolerance: T,
-    pub(super) steps: usize,
-    /// Largest entry that a state may reach.
-    pub(super) bound: T,
+    pub(crate) tolerance: T,
+    pub(crate) steps: usize,
+}
+
+/// The default tolerance of rates: far above rounding in an average over some thousand nodes, 1e-14.
+const TOLERANCE: f64 = 1e-12;
+/// The same in ulp, where it is more: 5e-5 in single precision.
+const TOLERANCE_ULPS: f64 = 400.0;
+/// The default limit of steps. From a start near a fixed point ten are enough; damped ones may take a few dozen.
+const STEPS: usize = 60;
+
+impl<T: Scalar> Default for NewtonLimits<T> {
+    fn default() -> Self {
+        Self { tolerance: T::lit(TOLERANCE).max(T::lit(TOLERANCE_ULPS) * T::EPSILON), steps: STEPS }
+    }
 }
 
 /// Where a run ended.
 #[derive(Debug)]
-pub(super) struct Run<T: Scalar> {
-    pub(super) state: OrderParameters<T>,
-    pub(super) residuals: Vec<T>,
-    pub(super) stop: NewtonStop<T>,
+pub(crate) struct Run<T: Scalar> {
+    pub(crate) state: OrderParameters<T>,
+    /// The largest rate before each step, and at the end.
+    pub(crate) residuals: Vec<T>,
+    pub(crate) stop: NewtonStop<T>,
 }
 
-/// The share of the way to the boundary of the feasible set that a step may go.
+/// The share of the way to the boundary of the feasible set that a step may go, as interior-point methods have it.
 const TO_BOUNDARY: f64 = 0.995;
-/// The shortest damped step.
+/// That many steps in a row which the boundary shortens are pressed against it: each goes 0.995 of the way.
+const PRESSED_STEPS: usize = 12;
+/// A direction along which less of a step than that is feasible leads out of the feasible set.
+const NO_ROOM: f64 = 1e-6;
+/// Shortenings tried to find a feasible step, each by [`FEASIBLE_SHRINKAGE`]: down to 5e-10 of a Newton step.
+const FEASIBLE_TRIALS: usize = 60;
+/// See [`FEASIBLE_TRIALS`].
+const FEASIBLE_SHRINKAGE: f64 = 0.7;
+/// The shortest damped step, in feasible ones: twelve halvings.
 const SHORTEST: f64 = 1.0 / 4096.0;
+/// The part of the decrease that the linearisation promises which a damped step must reach (Armijo's rule, with the
+/// customary constant).
+const DECREASE: f64 = 1e-4;
+/// A state with an entry of that size has diverged: order parameters are of order one.
+const DIVERGED: f64 = 1e6;
+/// Deflation lengthens a step at most by the inverse of that.
+const DEFLATED_STEP: f64 = 1e-3;
+/// The step of differences is taken in units of this part of the largest entry, which entries of one state differ by
+/// ...
+const DIFFERENCE_SCALE: f64 = 0.1;
+/// ... but not of less than that.
+const LEAST_DIFFERENCE_SCALE: f64 = 1e-6;
+/// An eigenvalue of R − QᵀQ is negative if it is so by that many ulp of the largest.
+const NEGATIVE: f64 = 1e3;
 
 struct Newton<'r, 'o, 'a, T: Scalar> {
     system: OdeSystem<'o, 'a, T>,
@@ -67,7 +102,7 @@ struct Newton<'r, 'o, 'a, T: Scalar> {
 }
 
 /// Newton's method within `face` from the projection of `start`, away from the packed states `deflated`.
-pub(super) fn newton<T: Compiled>(
+pub(crate) fn newton<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     face: &Face<T>,
     start: &OrderParameters<T>,
@@ -88,6 +123,14 @@ pub(super) fn newton<T: Compiled>(
     let mut newton = Newton { system, face, deflated, shape };
     let stop = newton.run(ode, &mut y, &mut residuals, limits).unwrap_or_else(NewtonStop::Failed);
     Run { state: state(&y), residuals, stop }
+}
+
+/// The next state of a damped step.
+struct Trial<T: Scalar> {
+    y: DVector<T>,
+    rates: DVector<T>,
+    /// Whether the boundary of the feasible set left the step alone.
+    free: bool,
 }
 
 impl<T: Compiled> Newton<'_, '_, '_, T> {
@@ -118,21 +161,21 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
             }
             let jacobian = self.jacobian(y)?;
             let newton = self.direction(&jacobian, &rates, y);
-            let Some((trial, trial_rates, free)) = self.search(y, &rates, &newton)? else {
-                let feasible = self.room(y, &newton) > T::lit(1e-6);
+            let Some(trial) = self.search(y, &rates, &newton)? else {
+                let feasible = self.room(y, &newton) > T::lit(NO_ROOM);
                 return Ok(match (converged, feasible) {
                     (true, _) => NewtonStop::Converged,
                     (false, true) => NewtonStop::Stalled,
                     (false, false) => NewtonStop::Boundary,
                 });
             };
-            pressed = if free { 0 } else { pressed + 1 };
-            *y = trial;
-            rates = trial_rates;
-            if !(y.amax() < limits.bound) {
+            pressed = if trial.free { 0 } else { pressed + 1 };
+            *y = trial.y;
+            rates = trial.rates;
+            if !(y.amax() < T::lit(DIVERGED)) {
                 return Ok(NewtonStop::Diverged);
             }
-            if pressed > 12 {
+            if pressed > PRESSED_STEPS {
                 residuals.push(rates.amax());
                 return Ok(NewtonStop::Boundary);
             }
@@ -169,7 +212,8 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
 
     fn differences(&mut self, y: &DVector<T>) -> Result<DMatrix<T>, LimitError<T>> {
         let n = y.len();
-        let step = T::EPSILON.cbrt() * (T::lit(0.1) * self.face.embed(y).amax()).max(T::lit(1e-6));
+        let scale = T::lit(DIFFERENCE_SCALE) * self.face.embed(y).amax();
+        let step = second_order_step::<T>() * scale.max(T::lit(LEAST_DIFFERENCE_SCALE));
         let mut jacobian = DMatrix::zeros(n, n);
         for column in 0..n {
             let mut moved = y.clone();
@@ -185,7 +229,7 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
     /// The Newton step −J⁺F, stretched or turned round by deflation (Farrell, Birkisson and Funke,
     /// doi:10.1137/140984798): with the factor η = Π (1 + 1/‖x − x_k‖²) it is p/(1 − ∇η·p/η).
     fn direction(&self, jacobian: &DMatrix<T>, rates: &DVector<T>, y: &DVector<T>) -> DVector<T> {
-        let p = solve(jacobian, rates).map(|x| -x);
+        let p = least_squares(jacobian, rates).map(|x| -x);
         let x = self.face.embed(y);
         let motion = self.face.basis() * &p;
         let slope: T = self
@@ -198,7 +242,8 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
             })
             .sum();
         let factor = T::one() - slope;
-        let factor = if factor.abs() < T::lit(1e-3) { T::lit(1e-3) } else { factor };
+        let least = T::lit(DEFLATED_STEP);
+        let factor = if factor.abs() < least { least } else { factor };
         p / factor
     }
 
@@ -210,14 +255,13 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
         })
     }
 
-    /// The longest of the halved steps that stays feasible and makes the deflated rates smaller; says whether the
-    /// boundary left it alone.
+    /// The longest of the halved steps that stays feasible and makes the deflated rates smaller.
     fn search(
         &mut self,
         y: &DVector<T>,
         rates: &DVector<T>,
         direction: &DVector<T>,
-    ) -> Result<Option<(DVector<T>, DVector<T>, bool)>, LimitError<T>> {
+    ) -> Result<Option<Trial<T>>, LimitError<T>> {
         let merit = self.deflation(y) * rates.norm();
         if merit == T::zero() {
             return Ok(None);
@@ -228,8 +272,8 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
             let trial = y + direction * length;
             let trial_rates = self.rates(&trial)?;
             let reduced = self.deflation(&trial) * trial_rates.norm();
-            if reduced <= (T::one() - T::lit(1e-4) * length) * merit {
-                return Ok(Some((trial, trial_rates, room == T::one())));
+            if reduced <= (T::one() - T::lit(DECREASE) * length) * merit {
+                return Ok(Some(Trial { y: trial, rates: trial_rates, free: room == T::one() }));
             }
             length *= T::lit(0.5);
         }
@@ -239,14 +283,14 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
     /// The longest step, at most 1, that leaves half a percent of the way to the boundary of the feasible set.
     fn room(&self, y: &DVector<T>, direction: &DVector<T>) -> T {
         let here = self.smallest(y);
-        let tolerance = T::lit(64.0) * T::EPSILON * self.face.embed(y).amax();
+        let tolerance = T::lit(ROUNDING) * T::EPSILON * self.face.embed(y).amax();
         let least = here * T::lit(1.0 - TO_BOUNDARY) - tolerance;
         let mut length = T::one();
-        for _ in 0..60 {
+        for _ in 0..FEASIBLE_TRIALS {
             if self.smallest(&(y + direction * length)) >= least {
                 return length;
             }
-            length *= T::lit(0.7);
+            length *= T::lit(FEASIBLE_SHRINKAGE);
         }
         T::zero()
     }
@@ -255,30 +299,19 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
     fn smallest(&self, y: &DVector<T>) -> T {
         let (q, r) = unpack(self.shape.0, self.shape.1, self.face.embed(y).as_slice());
         let background = &r - q.tr_mul(&q);
-        if !background.iter().all(nalgebra::ComplexField::is_finite) || self.face.rank == 0 {
+        if !is_finite(background.as_slice()) || self.face.rank == 0 {
             return T::lit(if self.face.rank == 0 { 0.0 } else { f64::NEG_INFINITY });
         }
-        let Some(eigen) = SymmetricEigen::try_new(background, T::EPSILON, 1000) else {
+        let Some(eigen) = symmetric_eigen(background) else {
             return T::lit(f64::NEG_INFINITY);
         };
         let mut values: Vec<T> = eigen.eigenvalues.iter().copied().collect();
         values.sort_by(|a, b| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
         // A negative one moves the zeros down the order: then it is the smallest of all.
         let last = values.last().copied().unwrap_or(T::zero());
-        let tolerance = T::lit(1e3) * T::EPSILON * values[0].abs();
+        let tolerance = T::lit(NEGATIVE) * T::EPSILON * values[0].abs();
         if last < -tolerance { last } else { values[self.face.rank - 1] }
     }
-}
-
-/// J⁺ F: singular values below 1e-13 of the largest count as zero.
-pub(crate) fn solve<T: Compiled>(jacobian: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
-    if jacobian.is_empty() || !jacobian.iter().all(nalgebra::ComplexField::is_finite) {
-        return DVector::zeros(jacobian.ncols());
-    }
-    let cutoff = T::lit(500.0) * T::EPSILON * jacobian.amax();
-    SVD::try_new(jacobian.clone(), true, true, T::EPSILON, 10_000)
-        .and_then(|svd| svd.solve(right, cutoff).ok())
-        .unwrap_or_else(|| DVector::zeros(jacobian.ncols()))
 }
 
 #[cfg(test)]
@@ -294,7 +327,7 @@ mod tests {
         let model = model.weight_decay(0.5).build().unwrap();
         let ode = ReducedOde::new(&model).unwrap();
         let face = Face::whole(2, 1, Constraint::None);
-        let limits = NewtonLimits { tolerance: 1e-12, steps: 100, bound: 1e6 };
+        let limits = NewtonLimits { steps: 100, ..NewtonLimits::default() };
         let mut converged = 0;
         for (x, y) in [(0.7, 0.3), (0.5, 0.5), (0.2, 0.6), (0.4, 0.1), (0.1, 0.1)] {
             let start = OrderParameters::from_rows(2, 1, &[x, y], &[0.9]).unwrap();

@@ -1,13 +1,15 @@
-//! From where fixed points are sought: states without overlaps, every neuron on every feature, mixtures, coinciding
-//! neurons, and Sobol points over the feasible set.
+//! From where fixed points are sought.
+//!
+//! Covers states without overlaps, every neuron on every feature, mixtures, coinciding neurons, and Sobol points over
+//! the feasible set, each with the family of states within which it is followed. Not here: the search (see `finder`).
 
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::Compiled;
 use crate::model::Constraint;
 use crate::numerics::sobol::uniform;
 use crate::stability::fixed_point::face::Face;
+use crate::stability::fixed_point::shape::Shape;
 use crate::state::{OrderParameters, packed_len};
 
 /// A kind of start.
@@ -48,53 +50,72 @@ pub struct Start<T: Scalar = f64> {
 }
 
 /// A start with the family of states within which it is followed.
-pub(super) struct FacedStart<T: Scalar> {
-    pub(super) start: Start<T>,
-    pub(super) face: Face<T>,
+#[derive(Debug, Clone)]
+pub(crate) struct FacedStart<T: Scalar> {
+    pub(crate) start: Start<T>,
+    pub(crate) face: Face<T>,
 }
 
-/// The model as the starts see it.
-pub(super) struct Shape {
-    pub(super) features: usize,
-    pub(super) neurons: usize,
-    pub(super) constraint: Constraint,
-    /// Whether Q = 0 is kept by the flow.
-    pub(super) centred: bool,
-    /// Whether the sign of a feature, and of a neuron, is a symmetry.
-    pub(super) even_features: Vec<bool>,
-    pub(super) even_neurons: bool,
-}
-
-/// The most structured starts of one kind.
+/// The most structured starts of one kind: their number grows exponentially with features and neurons.
 const MOST: usize = 160;
 
-/// Sizes R_ii of uninformative starts.
+/// Sizes R_ii of uninformative starts: about a factor 3 apart, from where the nonlinearity is linear to where it
+/// saturates.
 const SIZES: [f64; 6] = [0.03, 0.12, 0.5, 1.0, 2.5, 8.0];
 
+/// Where among [`SIZES`] 1 stands, the one size on the sphere.
+const UNIT_SIZE: usize = 3;
+
+/// Correlations R_ij/R_ii of uninformative starts, besides none: backgrounds that attract one another, ...
+const ATTRACTING: f64 = 0.6;
+/// ... and that repel one another, in units of the most that m neurons can.
+const REPELLING: f64 = -0.9;
+
+/// The sizes of starts with features, in units of that of the uninformative state: it grows where features are learned.
+const INFORMED_SIZES: [f64; 2] = [1.0, 2.5];
+
+/// The cosine similarity of neurons with the mixture of features that they start on: high, yet inside the feasible set.
+const ALIGNMENT: f64 = 0.9;
+
+/// Features among which mixtures are tried: 57 subsets of two and more.
+const MIXED_FEATURES: usize = 6;
+
+/// Neurons up to which all assignments to clusters are tried: with signs and vanishing neurons 23 of three, 115 of
+/// four.
+const PARTITIONED: usize = 3;
+
+/// The scramble of the Sobol starts, an arbitrary number.
+const SCRAMBLE: u32 = 0x5EED;
+/// Overlaps of Sobol starts lie in ± that, in units of the size of the uninformative state.
+const OVERLAP_RANGE: f64 = 1.6;
+/// Diagonal entries of the background's factor lie between the first number and its sum with the second, so that R, in
+/// units of that size, lies on both sides of 1.
+const BACKGROUND_RANGE: (f64, f64) = (0.1, 1.2);
+
 impl Shape {
-    fn clusters<T: Compiled>(&self) -> Vec<Option<(usize, T)>> {
+    fn clusters<T: Scalar>(&self) -> Vec<Option<(usize, T)>> {
         (0..self.neurons).map(|i| Some((i, T::one()))).collect()
     }
 
     /// R_ii = size with R_ij/size = correlation, or 1 on the sphere.
-    fn covariance<T: Compiled>(&self, size: f64, correlation: f64) -> DMatrix<T> {
+    fn covariance<T: Scalar>(&self, size: f64, correlation: f64) -> DMatrix<T> {
         let size = if self.constraint == Constraint::Sphere { 1.0 } else { size };
         DMatrix::from_fn(self.neurons, self.neurons, |i, j| T::lit(if i == j { size } else { size * correlation }))
     }
 
     /// Q = 0 with several sizes of R.
-    pub(super) fn uninformative<T: Compiled>(&self) -> Vec<FacedStart<T>> {
+    pub(crate) fn uninformative<T: Scalar>(&self) -> Vec<FacedStart<T>> {
         if !self.centred {
             return Vec::new();
         }
         // Averages over two neurons and more cost too much for the ends of the range.
         let sizes = match (self.constraint, self.neurons) {
-            (Constraint::Sphere, _) => &SIZES[3..4],
+            (Constraint::Sphere, _) => &SIZES[UNIT_SIZE..=UNIT_SIZE],
             (Constraint::None, 1) => &SIZES[..],
             (Constraint::None, _) => &SIZES[1..5],
         };
-        let lowest = -0.9 / (self.neurons as f64 - 1.0).max(1.0);
-        let correlations: &[f64] = if self.neurons > 1 { &[0.0, 0.6, lowest] } else { &[0.0] };
+        let lowest = REPELLING / (self.neurons as f64 - 1.0).max(1.0);
+        let correlations: &[f64] = if self.neurons > 1 { &[0.0, ATTRACTING, lowest] } else { &[0.0] };
         let mut starts = Vec::new();
         for &size in sizes {
             for &correlation in correlations {
@@ -108,7 +129,7 @@ impl Shape {
     }
 
     /// Every neuron on one feature with either sign, or on none; sizes R_ii around `scale`.
-    pub(super) fn selected<T: Compiled>(&self, scale: f64) -> Vec<FacedStart<T>> {
+    pub(crate) fn selected<T: Scalar>(&self, scale: f64) -> Vec<FacedStart<T>> {
         let mut choices = vec![None];
         for l in 0..self.features {
             choices.push(Some((l, 1.0)));
@@ -118,14 +139,16 @@ impl Shape {
         }
         let whole = || Face::whole(self.features, self.neurons, self.constraint);
         let mut starts = Vec::new();
-        let (count, each) = (choices.len(), if self.constraint == Constraint::Sphere { 1 } else { 2 });
+        let each = if self.constraint == Constraint::Sphere { 1 } else { INFORMED_SIZES.len() };
+        let count = choices.len();
         let combinations = (0..self.neurons).try_fold(1_usize, |n, _| n.checked_mul(count)).unwrap_or(usize::MAX);
         for code in 1..combinations.min(MOST / each + 1) {
-            let picks: Vec<_> =
-                (0..self.neurons).map(|i| choices[code / count.pow(u32::try_from(i).unwrap_or(0)) % count]).collect();
-            for factor in [1.0, 2.5].into_iter().take(each) {
-                let state = self
-                    .aligned(&picks.iter().map(|p| p.iter().copied().collect()).collect::<Vec<_>>(), scale * factor);
+            // The digits of the code in base `count`, beyond the range of a power zeros.
+            let power = |i: usize| count.checked_pow(u32::try_from(i).unwrap_or(u32::MAX));
+            let digit = |i: usize| power(i).map_or(0, |power| code / power % count);
+            let picks: Vec<_> = (0..self.neurons).map(|i| choices[digit(i)].into_iter().collect()).collect();
+            for factor in INFORMED_SIZES.into_iter().take(each) {
+                let state = self.aligned(&picks, scale * factor);
                 starts.push(FacedStart { start: Start { kind: StartKind::Selected, state }, face: whole() });
             }
         }
@@ -133,11 +156,11 @@ impl Shape {
     }
 
     /// All neurons on one mixture of two or more features.
-    pub(super) fn mixtures<T: Compiled>(&self, scale: f64) -> Vec<FacedStart<T>> {
+    pub(crate) fn mixtures<T: Scalar>(&self, scale: f64) -> Vec<FacedStart<T>> {
         let p = self.features;
         let mut starts = Vec::new();
-        for subset in 1_usize..1 << p.min(6) {
-            let members: Vec<usize> = (0..p.min(6)).filter(|l| subset >> l & 1 == 1).collect();
+        for subset in 1_usize..1 << p.min(MIXED_FEATURES) {
+            let members: Vec<usize> = (0..p.min(MIXED_FEATURES)).filter(|l| subset >> l & 1 == 1).collect();
             if members.len() < 2 || starts.len() >= MOST {
                 continue;
             }
@@ -155,12 +178,13 @@ impl Shape {
         starts
     }
 
-    /// Neurons of cosine similarity 0.9 with the mixture of their signed features, with independent backgrounds.
-    fn aligned<T: Compiled>(&self, picks: &[Vec<(usize, f64)>], scale: f64) -> OrderParameters<T> {
+    /// Neurons of cosine similarity [`ALIGNMENT`] with the mixture of their signed features, with independent
+    /// backgrounds.
+    fn aligned<T: Scalar>(&self, picks: &[Vec<(usize, f64)>], scale: f64) -> OrderParameters<T> {
         let size = if self.constraint == Constraint::Sphere { 1.0 } else { scale };
         let mut q = DMatrix::zeros(self.features, self.neurons);
         for (i, picks) in picks.iter().enumerate() {
-            let amplitude = 0.9 * (size / picks.len().max(1) as f64).sqrt();
+            let amplitude = ALIGNMENT * (size / picks.len().max(1) as f64).sqrt();
             for &(l, sign) in picks {
                 q[(l, i)] = T::lit(sign * amplitude);
             }
@@ -173,7 +197,7 @@ impl Shape {
     }
 
     /// Families in which neurons coincide up to sign or vanish, followed from the states of fewer neurons.
-    pub(super) fn coinciding<T: Compiled>(&self, scale: f64, vanishing: bool) -> Vec<FacedStart<T>> {
+    pub(crate) fn coinciding<T: Scalar>(&self, scale: f64, vanishing: bool) -> Vec<FacedStart<T>> {
         let m = self.neurons;
         let mut starts = Vec::new();
         for clusters in partitions::<T>(m, vanishing, self.even_neurons) {
@@ -214,15 +238,16 @@ impl Shape {
     }
 
     /// Sobol points over the feasible set: directions and sizes of the weights' parts along features and background.
-    pub(super) fn sobol<T: Compiled>(&self, index: usize, scale: f64) -> FacedStart<T> {
+    pub(crate) fn sobol<T: Scalar>(&self, index: usize, scale: f64) -> FacedStart<T> {
         let (p, m) = (self.features, self.neurons);
-        let mut u = (0..packed_len(p, m)).map(|d| uniform(index, d, 0x5EED));
+        let mut u = (0..packed_len(p, m)).map(|d| uniform(index, d, SCRAMBLE));
         let mut next = || u.next().unwrap_or(0.5);
         let spread = scale.sqrt();
-        let q = DMatrix::from_fn(p, m, |_, _| T::lit(1.6 * spread * (2.0 * next() - 1.0) / (p as f64).sqrt()));
+        let q =
+            DMatrix::from_fn(p, m, |_, _| T::lit(OVERLAP_RANGE * spread * (2.0 * next() - 1.0) / (p as f64).sqrt()));
         let factor = DMatrix::from_fn(m, m, |i, j| match i.cmp(&j) {
             std::cmp::Ordering::Less => T::zero(),
-            std::cmp::Ordering::Equal => T::lit(spread * (0.1 + 1.2 * next())),
+            std::cmp::Ordering::Equal => T::lit(spread * (BACKGROUND_RANGE.0 + BACKGROUND_RANGE.1 * next())),
             std::cmp::Ordering::Greater => T::lit(spread * (2.0 * next() - 1.0)),
         });
         let mut r = q.tr_mul(&q) + &factor * factor.transpose();
@@ -238,10 +263,10 @@ impl Shape {
 }
 
 /// Assignments of neurons to fewer clusters, with signs, one for each up to the order of clusters: all for up to three
-/// neurons; for more, one pair or all together.
-fn partitions<T: Compiled>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Option<(usize, T)>>> {
+/// neurons ([`PARTITIONED`]); for more, one pair or all together.
+fn partitions<T: Scalar>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Option<(usize, T)>>> {
     let mut found: Vec<Vec<Option<(usize, T)>>> = Vec::new();
-    if m > 3 {
+    if m > PARTITIONED {
         let all = vec![Some((0, T::one())); m];
         let pair = (0..m).map(|i| Some((i.saturating_sub(1), T::one()))).collect();
         return vec![all, pair];
@@ -272,4 +297,31 @@ fn partitions<T: Compiled>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Op
         extend(Some((clusters, T::one())), clusters + 1);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The code of a start is a number in base 2: its digits for a hundred neurons do not fit a word.
+    #[test]
+    fn starts_of_many_neurons_are_listed() {
+        let shape = Shape {
+            features: 1,
+            neurons: 100,
+            constraint: Constraint::None,
+            centred: true,
+            even_features: vec![true],
+            even_neurons: true,
+        };
+        let starts = shape.selected::<f64>(1.0);
+        assert_eq!(starts.len(), MOST);
+        assert!(starts.iter().all(|start| start.start.state.q().amax() > 0.0));
+    }
+
+    #[test]
+    fn all_assignments_of_few_neurons_to_clusters_are_tried() {
+        assert_eq!([2, 3].map(|m| partitions::<f64>(m, true, true).len()), [5, 23]);
+        assert_eq!([2, 3, 4].map(|m| partitions::<f64>(m, false, false).len()), [1, 4, 2]);
+    }
 }

@@ -1,14 +1,17 @@
 //! The symmetries of a model's flow: signed permutations of features and of neurons that map solutions to solutions.
 //!
-//! They are not read off the model but tested on its coefficients at a state without symmetries, so a joint law that is
-//! symmetric only as a whole, a penalty that is not even, or an activation without parity all count for what they are.
-
-use crate::limit::Compiled;
-use crate::limit::LimitError;
-use crate::ode::ReducedOde;
-use crate::state::OrderParameters;
+//! Covers how they are found and what they do to states. They are not read off the model but tested on its coefficients
+//! at a state without symmetries, so a joint law that is symmetric only as a whole, a penalty that is not even, or an
+//! activation without parity all count for what they are. Not here: how images are enumerated (see `orbit`).
 
 use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::limit::{Compiled, LimitError};
+use crate::ode::ReducedOde;
+use crate::stability::coordinates::pairs;
+use crate::stability::fixed_point::orbit::{PackedMap, orbit};
+use crate::state::{OrderParameters, unpack};
 
 /// A map of states, Q'_li = s_l t_i Q_π(l)ρ(i) and R'_ij = t_i t_j R_ρ(i)ρ(j).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,7 +30,7 @@ impl SignedPermutation {
 
     /// The image of a state; the state itself where the shapes do not fit.
     #[must_use]
-    pub fn apply<T: Compiled>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
+    pub fn apply<T: Scalar>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
         let (p, m) = (state.n_features(), state.n_neurons());
         if (self.features.len(), self.neurons.len()) != (p, m) {
             return state.clone();
@@ -36,7 +39,7 @@ impl SignedPermutation {
         OrderParameters::from_parts(q, r)
     }
 
-    fn map<T: Compiled>(&self, q: &DMatrix<T>, r: &DMatrix<T>) -> (DMatrix<T>, DMatrix<T>) {
+    fn map<T: Scalar>(&self, q: &DMatrix<T>, r: &DMatrix<T>) -> (DMatrix<T>, DMatrix<T>) {
         let signed = |x: T, minus: bool| if minus { -x } else { x };
         let q = DMatrix::from_fn(q.nrows(), q.ncols(), |l, i| {
             let ((k, s), (j, t)) = (self.features[l], self.neurons[i]);
@@ -48,6 +51,30 @@ impl SignedPermutation {
         });
         (q, r)
     }
+
+    /// The same map of packed states.
+    pub(crate) fn packed(&self) -> PackedMap {
+        let (p, m) = (self.features.len(), self.neurons.len());
+        let overlap = |l: usize, i: usize| l * m + i;
+        // Rows above row i of the triangle have m, m − 1, … entries.
+        let covariance = |i: usize, j: usize| {
+            let (i, j) = (i.min(j), i.max(j));
+            p * m + i * (2 * m + 1 - i) / 2 + j - i
+        };
+        let overlaps =
+            self.features.iter().flat_map(|&(l, s)| self.neurons.iter().map(move |&(i, t)| (overlap(l, i), s != t)));
+        let covariances = pairs(m).map(|(i, j)| {
+            let ((a, s), (b, t)) = (self.neurons[i], self.neurons[j]);
+            (covariance(a, b), s != t)
+        });
+        let (source, negative) = overlaps.chain(covariances).unzip();
+        PackedMap { source, negative }
+    }
+
+    /// Whether every feature stays in its place.
+    fn keeps_features(&self) -> bool {
+        self.features.iter().enumerate().all(|(l, to)| to.0 == l)
+    }
 }
 
 /// The symmetries of a model's flow, as generators of their group.
@@ -57,8 +84,14 @@ pub struct Symmetries {
     pub generators: Vec<SignedPermutation>,
 }
 
-/// The most images of one state that are listed.
+/// The most images of one state that are listed: the signed permutations of five features are 3840, of six 46 080.
 const MOST_IMAGES: usize = 20_000;
+
+/// A symmetry holds where image and rates differ by that many errors of the coefficients: both sides have their own,
+/// estimated as an order of magnitude.
+const COEFFICIENT_ERRORS: f64 = 20.0;
+/// And by that many ulp of the rates, for sums over a thousand nodes.
+const SYMMETRY_ULPS: f64 = 1e3;
 
 impl Symmetries {
     /// No symmetry but the identity.
@@ -68,8 +101,8 @@ impl Symmetries {
     }
 
     /// Tests sign changes of one, two or all features, exchanges (with or without signs) and cyclic shifts of features,
-    /// sign changes of one or of all neurons, and exchanges of neurons, each against the coefficients at a state without
-    /// symmetries. A broken symmetry whose breaking is below twenty times the error of the coefficients passes.
+    /// sign changes of one or of all neurons, and exchanges of neurons, each against the coefficients at a state
+    /// without symmetries. A broken symmetry whose breaking is below twenty times the error of the coefficients passes.
     ///
     /// # Errors
     /// As [`Limit::coefficients`](crate::Limit::coefficients).
@@ -82,7 +115,7 @@ impl Symmetries {
             let image = ode.rates(&candidate.apply(&state))?;
             let (q, r) = candidate.map(&rates.q, &rates.r);
             let unit = rates.q.amax().max(rates.r.amax());
-            let tolerance = T::lit(20.0) * here.error + T::lit(1e3) * T::EPSILON * unit;
+            let tolerance = T::lit(COEFFICIENT_ERRORS) * here.error + T::lit(SYMMETRY_ULPS) * T::EPSILON * unit;
             Ok((image.q - q).amax() <= tolerance && (image.r - r).amax() <= tolerance)
         };
         let mut generators = Vec::new();
@@ -146,40 +179,32 @@ impl Symmetries {
 
     /// Every image of a state, itself first; images closer than `separation` in every entry are one. At most 20 000.
     #[must_use]
-    pub fn images<T: Compiled>(&self, state: &OrderParameters<T>, separation: T) -> Vec<OrderParameters<T>> {
-        // Images in the order of a linear functional without symmetries, so that equal ones are neighbours.
-        let key = |state: &OrderParameters<T>| {
-            let weight = |k: usize| T::lit((0.618_033_988_75 * (k + 1) as f64).fract() + 0.1);
-            state.to_packed().iter().enumerate().map(|(k, &x)| weight(k) * x).sum::<T>()
-        };
-        let reach = separation * T::lit(1.1) * T::of_usize(state.packed_len());
-        let mut images = vec![state.clone()];
-        let mut order = vec![(key(state), 0)];
-        let mut next = 0;
-        while next < images.len() && images.len() < MOST_IMAGES {
-            for generator in &self.generators {
-                let image = generator.apply(&images[next]);
-                let at = key(&image);
-                let first = order.partition_point(|&(other, _)| other < at - reach);
-                let mut near = order[first..].iter().take_while(|&&(other, _)| other <= at + reach);
-                if !near.any(|&(_, known): &(T, usize)| distance(&images[known], &image) <= separation) {
-                    order.insert(order.partition_point(|&(other, _)| other < at), (at, images.len()));
-                    images.push(image);
-                }
-            }
-            next += 1;
-        }
-        images
+    pub fn images<T: Scalar>(&self, state: &OrderParameters<T>, separation: T) -> Vec<OrderParameters<T>> {
+        let (p, m) = (state.n_features(), state.n_neurons());
+        // A map of other shapes maps every state to itself.
+        let fits = |map: &&SignedPermutation| (map.features.len(), map.neurons.len()) == (p, m);
+        let generators: Vec<PackedMap> = self.generators.iter().filter(fits).map(SignedPermutation::packed).collect();
+        let images = orbit(&generators, state.to_packed().as_slice(), separation, MOST_IMAGES);
+        let unpacked = images.into_iter().map(|image| {
+            let (q, r) = unpack(p, m, &image.point);
+            OrderParameters::from_parts(q, r)
+        });
+        unpacked.collect()
+    }
+
+    /// The generators that leave every feature in its place, as maps of packed states.
+    pub(crate) fn keeping_features(&self) -> Vec<PackedMap> {
+        self.generators.iter().filter(|map| map.keeps_features()).map(SignedPermutation::packed).collect()
     }
 }
 
 /// The largest entry of the difference.
-pub(super) fn distance<T: Compiled>(x: &OrderParameters<T>, y: &OrderParameters<T>) -> T {
+pub(crate) fn distance<T: Scalar>(x: &OrderParameters<T>, y: &OrderParameters<T>) -> T {
     (x.q() - y.q()).amax().max((x.r() - y.r()).amax())
 }
 
-/// A feasible state that no signed permutation maps to itself.
-fn generic<T: Compiled>(p: usize, m: usize) -> OrderParameters<T> {
+/// A feasible state that no signed permutation maps to itself. Any numbers do whose sizes and differences all differ.
+fn generic<T: Scalar>(p: usize, m: usize) -> OrderParameters<T> {
     let q = DMatrix::from_fn(p, m, |l, i| {
         T::lit((0.31 + 0.17 * l as f64 - 0.11 * i as f64 + 0.07 * (l * i) as f64) / (p as f64).sqrt())
     });
@@ -192,4 +217,72 @@ fn generic<T: Compiled>(p: usize, m: usize) -> OrderParameters<T> {
     });
     let r = q.tr_mul(&q) + &factor * factor.transpose();
     OrderParameters::from_parts(q, r)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integrate::System;
+    use crate::model::{GaussianNoise, Independent, Law, Model, Sigmoid, Tanh};
+
+    fn state() -> OrderParameters {
+        OrderParameters::from_rows(2, 2, &[0.5, 0.1, -0.2, 0.3], &[1.0, 0.15, 0.15, 0.8]).unwrap()
+    }
+
+    #[test]
+    fn packed_maps_do_to_packed_states_what_signed_permutations_do_to_states() {
+        let maps = [
+            SignedPermutation { features: vec![(1, true), (0, false)], neurons: vec![(0, true), (1, false)] },
+            SignedPermutation { features: vec![(0, false), (1, true)], neurons: vec![(1, false), (0, true)] },
+        ];
+        for map in maps {
+            let packed = map.packed().apply(state().to_packed().as_slice());
+            assert_eq!(packed, map.apply(&state()).to_packed().as_slice());
+        }
+    }
+
+    /// The rates at the image are the image of the rates: that is what a symmetry is. The control is a sign that is
+    /// none.
+    #[test]
+    fn images_move_as_images() {
+        let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+        let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::skewed(2.0, 0.3).unwrap()]).unwrap();
+        let builder = Model::builder().hidden(hidden).noise(noise).learning_rate(0.3).weight_decay(0.5);
+        let model = builder.nonlinearity(Tanh).n_neurons(2).penalty_strength(0.7).build().unwrap();
+        let ode = ReducedOde::new(&model).unwrap();
+        let packed = state().to_packed();
+        let mut system = ode.system(&state()).unwrap();
+        let mut rates = |y: &[f64]| {
+            let mut rates = vec![0.0; y.len()];
+            system.rates(0.0, y, &mut rates).unwrap();
+            rates
+        };
+        let here = rates(packed.as_slice());
+        let generators = Symmetries::detect(&ode).unwrap().keeping_features();
+        let images = orbit(&generators, packed.as_slice(), 1e-9, 1000);
+        // Two signs of neurons, the first feature's sign, the exchange of neurons: 4 · 2 · 2.
+        assert_eq!(images.len(), 16);
+        for image in &images {
+            let there = rates(&image.point);
+            let want = image.map.apply(&here);
+            assert!(there.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-6), "{image:?}: {there:?} {want:?}");
+        }
+        let mut broken = PackedMap::identity(7);
+        broken.negative[2] = true;
+        let there = rates(&broken.apply(packed.as_slice()));
+        assert!(there.iter().zip(&broken.apply(&here)).any(|(a, b)| (a - b).abs() > 1e-3), "one overlap alone");
+    }
+
+    #[test]
+    fn without_parity_only_the_laws_give_signs() {
+        let hidden = Independent::new([Law::two_point(2.25).unwrap(), Law::skewed(2.0, 0.3).unwrap()]).unwrap();
+        let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+        let model = Model::builder().nonlinearity(Sigmoid).hidden(hidden).noise(noise).learning_rate(0.3);
+        let model = model.build().unwrap();
+        let ode = ReducedOde::new(&model).unwrap();
+        let generators = Symmetries::detect(&ode).unwrap().keeping_features();
+        let images = orbit(&generators, &[0.5, -0.2, 1.0], 1e-9, 1000);
+        assert_eq!(images.len(), 2);
+        assert_eq!(images[1].point, [-0.5, -0.2, 1.0]);
+    }
 }

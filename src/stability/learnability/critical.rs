@@ -1,8 +1,15 @@
 //! The value of a parameter at which a feature becomes learnable, between bounds that prove it.
+//!
+//! Covers [`critical_value`], its proof, and why there may be none. Not here: growth rates at one value (see `modes`),
+//! and false position as such (see [`crate::numerics::bracket`]).
+
+use std::fmt;
 
 use crate::Scalar;
 use crate::limit::Compiled;
-use crate::stability::StabilityError;
+use crate::numerics::bracket::{Bracket, BracketEnd};
+use crate::stability::display::{digits, number, small, state};
+use crate::stability::learnability::error::StabilityError;
 use crate::stability::learnability::family::OdeFamily;
 use crate::stability::learnability::modes::{Learnability, attracting_learnability};
 use crate::state::OrderParameters;
@@ -18,7 +25,7 @@ pub struct Growth<T = f64> {
     pub error: T,
 }
 
-impl<T: Compiled> Growth<T> {
+impl<T: Scalar> Growth<T> {
     /// Whether the sign of μ is beyond its error.
     #[must_use]
     pub fn is_certain(&self) -> bool {
@@ -65,12 +72,14 @@ pub enum CriticalError<T: Scalar = f64> {
 }
 
 /// The value at which a growth rate vanishes, with its proof.
+///
+/// Prints as a paragraph: the value, the state there, and the two ends that prove it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CriticalValue<T: Scalar = f64> {
     /// The best estimate, inside the bracket.
     pub parameter: T,
-    /// The narrowest bracket whose ends have rates of opposite signs, each beyond its error: between them μ vanishes, as it is
-    /// continuous.
+    /// The narrowest bracket whose ends have rates of opposite signs, each beyond its error: between them μ vanishes,
+    /// as it is continuous.
     pub bracket: (Growth<T>, Growth<T>),
     /// The uninformative state at the estimate.
     pub state: OrderParameters<T>,
@@ -78,8 +87,25 @@ pub struct CriticalValue<T: Scalar = f64> {
     pub evaluations: usize,
 }
 
-/// The value between `low` and `high` at which the growth rate of `mode`, at the uninformative state that weights without
-/// features come to, vanishes; bracketed to `width`, or to where the sign is within the rate's error.
+impl<T: Scalar> fmt::Display for Growth<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = number(self.rate, digits(f));
+        write!(f, "growth rate {rate} +- {} at {}", small(self.error), self.parameter)
+    }
+}
+
+impl<T: Scalar> fmt::Display for CriticalValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = &self.bracket;
+        let width = small(high.parameter - low.parameter);
+        let state = state(&self.state, digits(f));
+        writeln!(f, "critical value {}, bracketed to {width} in {} evaluations", self.parameter, self.evaluations)?;
+        write!(f, "{state}{low}\n{high}")
+    }
+}
+
+/// The value between `low` and `high` at which the growth rate of `mode`, at the uninformative state that weights
+/// without features come to, vanishes; bracketed to `width`, or to where the sign is within the rate's error.
 ///
 /// Continuity holds as long as that state moves continuously: a jump to another one would show in
 /// [`CriticalValue::state`].
@@ -115,88 +141,113 @@ pub fn critical_value<T: Compiled>(
         let [low, high, width] = [low, high, width].map(T::as_f64);
         return Err(CriticalError::Interval { low, high, width });
     }
-    let mut evaluations = 0;
-    let mut growth = |parameter: T, bracket: Option<(Growth<T>, Growth<T>)>| {
-        evaluations += 1;
-        let at = growth_at(family, mode, parameter);
-        at.map_err(|source| CriticalError::Growth {
-            parameter: parameter.as_f64(),
-            source,
-            bracket: bracket.map(Box::new),
-        })
-    };
-    let (mut a, first) = growth(low, None)?;
-    let (mut b, last) = growth(high, None)?;
+    let mut looks = Looks { family, mode, count: 0 };
+    let (a, first) = looks.at(low, None)?;
+    let (b, last) = looks.at(high, None)?;
     if !(a.is_certain() && b.is_certain() && (a.rate > T::zero()) != (b.rate > T::zero())) {
         return Err(CriticalError::NotBracketed { low: Box::new(a), high: Box::new(b) });
     }
     let mut best = if a.rate.abs() < b.rate.abs() { (a, first) } else { (b, last) };
-    // False position with the Illinois rule; rates that are weighed down, and the bracket itself.
-    let (mut weighed_a, mut weighed_b) = (a.rate, b.rate);
-    let mut side = 0;
-    for k in 0..100 {
-        if b.parameter - a.parameter <= width {
+    let mut bracket = Bracket::new(BracketEnd::new(low, a.rate, a), BracketEnd::new(high, b.rate, b));
+    for k in 0..MOST_STEPS {
+        if bracket.width() <= width {
             break;
         }
-        let span = b.parameter - a.parameter;
-        let secant = a.parameter + span * weighed_a / (weighed_a - weighed_b);
-        let middle = T::lit(0.5) * (a.parameter + b.parameter);
-        // Off the root by a little on the far side, so that the bracket closes from both.
-        let nudge = T::lit(0.25) * width;
-        let inside = |x: T| x > a.parameter && x < b.parameter;
-        let trial = match (k % 4, inside(secant)) {
-            (3, _) | (_, false) => middle,
-            (1, true) if inside(secant + nudge) => secant + nudge,
-            (2, true) if inside(secant - nudge) => secant - nudge,
-            _ => secant,
-        };
-        let (at, state) = growth(trial, Some((a, b)))?;
+        let (at, state) = looks.at(next(&bracket, k, width), Some(&bracket))?;
         if at.rate.abs() < best.0.rate.abs() {
             best = (at, state);
         }
         if !at.is_certain() {
-            // The root, as far as can be known; tighten both sides to where signs are certain.
-            let slope = (b.rate - a.rate).abs() / span;
-            let mut reach = (T::lit(4.0) * at.error / slope).max(T::lit(0.25) * width);
-            for _ in 0..40 {
-                let (left, right) = (trial - reach, trial + reach);
-                let mut done = true;
-                for end in [left, right] {
-                    if !(end > a.parameter && end < b.parameter) {
-                        continue;
-                    }
-                    let (near, _) = growth(end, Some((a, b)))?;
-                    if !near.is_certain() {
-                        done = false;
-                    } else if (near.rate > T::zero()) == (a.rate > T::zero()) {
-                        a = near;
-                    } else {
-                        b = near;
-                    }
-                }
-                if done {
-                    break;
-                }
-                reach *= T::lit(4.0);
-            }
+            // The root, as far as can be known.
+            looks.close_in(&mut bracket, at, width)?;
             break;
         }
-        if (at.rate > T::zero()) == (a.rate > T::zero()) {
-            (a, weighed_a) = (at, at.rate);
-            if side == -1 {
-                weighed_b *= T::lit(0.5);
-            }
-            side = -1;
-        } else {
-            (b, weighed_b) = (at, at.rate);
-            if side == 1 {
-                weighed_a *= T::lit(0.5);
-            }
-            side = 1;
-        }
+        bracket.narrow(BracketEnd::new(at.parameter, at.rate, at));
     }
     let (best, state) = best;
-    Ok(CriticalValue { parameter: best.parameter, bracket: (a, b), state, evaluations })
+    let bracket = (bracket.low.data, bracket.high.data);
+    Ok(CriticalValue { parameter: best.parameter, bracket, state, evaluations: looks.count })
+}
+
+/// Steps to the width asked for. Every fourth halves the bracket, so 25 bits are found whatever the rates are like.
+const MOST_STEPS: usize = 100;
+/// How far off the root a step may aim, in widths, so that the far end of the bracket moves as well.
+const NUDGE: f64 = 0.25;
+/// Where the sign of a rate is lost in its error, certain signs are looked for at that many errors from there ...
+const FIRST_REACH: f64 = 4.0;
+/// ... and then, again and again, that many times as far, ...
+const REACH_GROWTH: f64 = 4.0;
+/// ... so often at most that every interval is crossed.
+const MOST_REACHES: usize = 40;
+
+/// Where to look next: the secant, a little to the far side of it, or the middle, in turn.
+fn next<T: Scalar>(bracket: &Bracket<T, Growth<T>>, step: usize, width: T) -> T {
+    let (secant, middle) = (bracket.secant(), bracket.middle());
+    let nudge = T::lit(NUDGE) * width;
+    match (step % 4, bracket.contains(secant)) {
+        (3, _) | (_, false) => middle,
+        (1, true) if bracket.contains(secant + nudge) => secant + nudge,
+        (2, true) if bracket.contains(secant - nudge) => secant - nudge,
+        _ => secant,
+    }
+}
+
+/// Growth rates of one mode over a family, counted.
+struct Looks<'f, F> {
+    family: &'f F,
+    mode: usize,
+    count: usize,
+}
+
+impl<F> Looks<'_, F> {
+    fn at<T: Compiled>(
+        &mut self,
+        parameter: T,
+        bracket: Option<&Bracket<T, Growth<T>>>,
+    ) -> Result<(Growth<T>, OrderParameters<T>), CriticalError<T>>
+    where
+        F: OdeFamily<T>,
+    {
+        self.count += 1;
+        growth_at(self.family, self.mode, parameter).map_err(|source| CriticalError::Growth {
+            parameter: parameter.as_f64(),
+            source,
+            bracket: bracket.map(|bracket| Box::new((bracket.low.data, bracket.high.data))),
+        })
+    }
+
+    /// Moves both ends to the nearest places around `root`, where the sign is uncertain, whose signs are certain.
+    fn close_in<T: Compiled>(
+        &mut self,
+        bracket: &mut Bracket<T, Growth<T>>,
+        root: Growth<T>,
+        width: T,
+    ) -> Result<(), CriticalError<T>>
+    where
+        F: OdeFamily<T>,
+    {
+        let slope = (bracket.high.data.rate - bracket.low.data.rate).abs() / bracket.width();
+        let mut reach = (T::lit(FIRST_REACH) * root.error / slope).max(T::lit(NUDGE) * width);
+        for _ in 0..MOST_REACHES {
+            let mut done = true;
+            for place in [root.parameter - reach, root.parameter + reach] {
+                if !bracket.contains(place) {
+                    continue;
+                }
+                let (near, _) = self.at(place, Some(bracket))?;
+                if near.is_certain() {
+                    bracket.narrow(BracketEnd::new(place, near.rate, near));
+                } else {
+                    done = false;
+                }
+            }
+            if done {
+                break;
+            }
+            reach *= T::lit(REACH_GROWTH);
+        }
+        Ok(())
+    }
 }
 
 fn growth_at<T: Compiled>(

@@ -1,8 +1,10 @@
-//! Families of models over one number: a parameter of a model, or a function that builds models.
+//! Families of models over one number.
+//!
+//! Covers the members along a parameter of a model, and along a function that builds models. Not here: what is computed
+//! along a family (see `critical`, and the continuation).
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::{LimitError, Parameter};
+use crate::limit::{Compiled, LimitError, Parameter};
 use crate::model::{LinearRegularizer, ModelError, Spec};
 use crate::ode::ReducedOde;
 

@@ -1,35 +1,50 @@
-//! What can be learned from where no feature is known: the linear flow of Q at the uninformative states of any number of
-//! neurons, in closed form (theory §6).
+//! What can be learned from where no feature is known: the linear flow of Q at the uninformative states of any number
+//! of neurons, in closed form (theory §6).
+//!
+//! Covers the states, the modes of the hidden variables and their growth rates. Not here: one neuron's states in a
+//! range of R (see `uninformative`), and at which parameters the sign of a rate changes (see `critical`).
 //!
 //! With J^{vv'}_ij = E[∂e_i^v/∂h_j^v'] at Q = 0 and M₂ = E[c cᵀ],
 //!   dQ_li/dt = −τ Σ_vv' Σ_j J^{vv'}_ij [(M₂Q)_lj + K^f_vv' Q_lj] − τγ Q_li (+ ν_i Q_li on the sphere):
-//! along an eigenvector of M₂ with eigenvalue s the neurons' overlaps move by the m x m matrix X(s), affine in s. Nothing of the
-//! hidden law enters but its second moments.
+//! along an eigenvector of M₂ with eigenvalue s the neurons' overlaps move by the m x m matrix X(s), affine in s.
+//! Nothing of the hidden law enters but its second moments.
 
-use nalgebra::{Complex, DMatrix, SymmetricEigen};
+use std::fmt;
+
+use nalgebra::{Complex, DMatrix};
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::LimitError;
+use crate::limit::{Compiled, LimitError};
 use crate::model::Constraint;
 use crate::ode::ReducedOde;
-use crate::stability::StabilityError;
-use crate::stability::fixed_point::{FixedPointFinder, linearize};
+use crate::stability::coordinates::free_pairs;
+use crate::stability::display::{Table, complex_numbers, digits, number, small, state};
+use crate::stability::fixed_point::{linearize, off_centre, uninformative_states};
+use crate::stability::learnability::error::StabilityError;
+use crate::stability::learnability::moments::principal_axes;
 use crate::stability::spectrum::eigenvalues;
+use crate::stability::tolerances::ROUNDING;
 use crate::state::OrderParameters;
 
+/// Rates are compared with those of a rule of that part of the tolerance, ...
+const FINER: f64 = 0.1;
+/// ... and the error is taken as that many times the difference: the finer rule has an error too, and there is room.
+const SAFETY: f64 = 2.0;
+
 /// An uninformative fixed point, Q = 0 and R = R*, and what can be learned from there.
+///
+/// Prints as a paragraph: R row by row, and a line for each mode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learnability<T: Scalar = f64> {
     /// The state.
     pub state: OrderParameters<T>,
-    /// The modes of the hidden variables: orthonormal columns, p x p. Mode l is feature l for uncorrelated variables, else
-    /// an eigenvector of E\[c cᵀ\], by falling second moment.
+    /// The modes of the hidden variables: orthonormal columns, p x p. Mode l is feature l for uncorrelated variables,
+    /// else an eigenvector of E\[c cᵀ\], by falling second moment.
     pub modes: DMatrix<T>,
     /// The second moment along each mode.
     pub moments: Vec<T>,
-    /// For each mode the growth rates of small overlaps with it, m of them by falling real part. For one neuron they are
-    /// the μ_l of the theory.
+    /// For each mode the growth rates of small overlaps with it, m of them by falling real part. For one neuron they
+    /// are the μ_l of the theory.
     pub rates: Vec<Vec<Complex<T>>>,
     /// An estimate of the error of a rate: the coefficients' tolerance, and what a finer rule changes.
     pub error: T,
@@ -37,7 +52,7 @@ pub struct Learnability<T: Scalar = f64> {
     pub covariance_abscissa: T,
 }
 
-impl<T: Compiled> Learnability<T> {
+impl<T: Scalar> Learnability<T> {
     /// The growth rate μ of a mode: the largest real part of its rates. The mode is learnable from here iff it is
     /// positive. `None` for a mode that does not exist.
     #[must_use]
@@ -52,14 +67,29 @@ impl<T: Compiled> Learnability<T> {
     }
 }
 
-/// Every uninformative state of R > 0 (all R_ii > 0) that Newton's method finds at Q = 0, with the growth rates of overlaps in
-/// closed form; for any number of neurons, one of each orbit of the model's symmetries.
+impl<T: Scalar> fmt::Display for Learnability<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let attracts = if self.covariance_abscissa < T::zero() { "attracts" } else { "does not attract" };
+        writeln!(f, "uninformative fixed point; {attracts} weights without features")?;
+        write!(f, "{}", state(&self.state, digits))?;
+        let mut table = Table::new(["mode", "second moment", "growth rates"]);
+        for (l, (&moment, rates)) in self.moments.iter().zip(&self.rates).enumerate() {
+            let rates = complex_numbers(rates, digits);
+            table.push([format!("[{l}]"), number(moment, digits)].into_iter().chain(rates));
+        }
+        let learnable: Vec<String> = self.learnable().iter().map(ToString::to_string).collect();
+        write!(f, "{table}learnable modes [{}], error of a rate {}", learnable.join(", "), small(self.error))
+    }
+}
+
+/// Every uninformative state of R > 0 (all R_ii > 0) that Newton's method finds at Q = 0, with the growth rates of
+/// overlaps in closed form; for any number of neurons, one of each orbit of the model's symmetries.
 ///
 /// # Errors
-/// [`StabilityError::NotCentred`] if a hidden variable has a mean, [`StabilityError::NoUninformativePoint`] if there is no
-/// such state, [`StabilityError::Penalty`] for a penalty that is not quadratic,
-/// [`StabilityError::Limit`] from the averages, among them [`LimitError::NoSecondDerivative`] as for
-/// [`Limit::error_slopes`](crate::Limit::error_slopes).
+/// [`StabilityError::NotCentred`] if a hidden variable has a mean, [`StabilityError::NoUninformativePoint`] if there is
+/// no such state, [`StabilityError::Penalty`] for a penalty that is not quadratic, [`StabilityError::Limit`] from the
+/// averages, among them [`LimitError::NoSecondDerivative`] as for [`Limit::error_slopes`](crate::Limit::error_slopes).
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
@@ -77,12 +107,10 @@ impl<T: Compiled> Learnability<T> {
 /// ```
 pub fn learnability<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<Vec<Learnability<T>>, StabilityError<T>> {
     let limit = ode.limit();
-    let (mean, second_moment) = (limit.hidden_mean(), limit.hidden_second_moment());
-    let scale = second_moment.trace().sqrt();
-    if let Some(feature) = (0..limit.n_features()).find(|&l| mean[l].abs() > T::lit(64.0) * T::EPSILON * scale) {
-        return Err(StabilityError::NotCentred { feature, mean: mean[feature].as_f64() });
+    if let Some(feature) = off_centre(limit) {
+        return Err(StabilityError::NotCentred { feature, mean: limit.hidden_mean()[feature].as_f64() });
     }
-    let states = FixedPointFinder::new(ode).blind_states()?;
+    let states = uninformative_states(ode)?;
     if states.is_empty() {
         return Err(StabilityError::NoUninformativePoint);
     }
@@ -108,46 +136,26 @@ fn analyse<T: Compiled>(
     state: OrderParameters<T>,
 ) -> Result<Learnability<T>, StabilityError<T>> {
     let limit = ode.limit();
-    let p = limit.n_features();
-    let second_moment = limit.hidden_second_moment();
-    let off_diagonal = second_moment - DMatrix::from_diagonal(&second_moment.diagonal());
-    let (moments, modes) = if off_diagonal.amax() <= T::lit(64.0) * T::EPSILON * second_moment.amax() {
-        (second_moment.diagonal().iter().copied().collect(), DMatrix::identity(p, p))
-    } else {
-        let eigen = SymmetricEigen::try_new(second_moment.clone(), T::EPSILON, 1000).ok_or(StabilityError::Spectrum)?;
-        let mut order: Vec<usize> = (0..p).collect();
-        let by = |a: &usize, b: &usize| eigen.eigenvalues[*b].partial_cmp(&eigen.eigenvalues[*a]);
-        order.sort_by(|a, b| by(a, b).unwrap_or(std::cmp::Ordering::Equal));
-        (order.iter().map(|&k| eigen.eigenvalues[k]).collect(), eigen.eigenvectors.select_columns(&order))
-    };
+    let axes = principal_axes(limit.hidden_second_moment()).ok_or(StabilityError::Spectrum)?.falling();
+    let (moments, modes) = (axes.moments, axes.directions);
     let rates = |ode: &ReducedOde<'_, T>| -> Result<Vec<Vec<Complex<T>>>, StabilityError<T>> {
         let moved = Flow::new(ode, &state)?;
-        let moments: &Vec<T> = &moments;
-        moments
-            .iter()
-            .map(|&moment| Ok(eigenvalues(&moved.along(moment)).map_err(crate::stability::FixedPointError::from)?))
-            .collect()
+        moments.iter().map(|&moment| Ok(eigenvalues(&moved.along(moment))?)).collect()
     };
     let coarse = rates(ode)?;
-    // Against a rule ten times finer, if there is one.
-    let finer = ode.with_finer_coefficients(T::lit(0.1));
+    // Against a finer rule, if there is one.
+    let finer = ode.with_finer_coefficients(T::lit(FINER));
     let change = finer.as_ref().ok().and_then(|finer| rates(finer).ok()).map_or(T::zero(), |fine| {
         let pairs = coarse.iter().flatten().zip(fine.iter().flatten());
         pairs.fold(T::zero(), |most, (x, y)| most.max((x - y).re.abs()).max((x - y).im.abs()))
     });
     let largest = coarse.iter().flatten().fold(limit.learning_rate(), |most, x| most.max(x.re.abs()));
-    let error = T::lit(2.0) * change + (limit.accuracy() + T::lit(64.0) * T::EPSILON) * largest;
+    let error = T::lit(SAFETY) * change + (limit.accuracy() + T::lit(ROUNDING) * T::EPSILON) * largest;
     let linear = linearize(ode, &state)?.by_state;
-    let overlaps = p * state.n_neurons();
-    let sphere = ode.constraint() == Constraint::Sphere;
-    let free: Vec<usize> = (0..state.n_neurons())
-        .flat_map(|i| (i..state.n_neurons()).map(move |j| (i, j)))
-        .enumerate()
-        .filter(|(_, (i, j))| !(sphere && i == j))
-        .map(|(k, _)| overlaps + k)
-        .collect();
+    let overlaps = limit.n_features() * state.n_neurons();
+    let free: Vec<usize> = free_pairs(state.n_neurons(), ode.constraint()).map(|k| overlaps + k).collect();
     let block = linear.select_rows(&free).select_columns(&free);
-    let covariance = eigenvalues(&block).map_err(crate::stability::FixedPointError::from)?;
+    let covariance = eigenvalues(&block)?;
     let covariance_abscissa = covariance.first().map_or(T::lit(f64::NEG_INFINITY), |x| x.re);
     Ok(Learnability { state, modes, moments, rates: coarse, error, covariance_abscissa })
 }

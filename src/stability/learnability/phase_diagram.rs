@@ -1,17 +1,23 @@
 //! Learnability over two parameters at once.
+//!
+//! Covers the grid, its cells and how it prints. Not here: learnability at one pair of values (see `modes`).
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::Parameter;
+use crate::limit::{Compiled, Parameter};
 use crate::model::{LinearRegularizer, ModelError, Spec};
 use crate::ode::ReducedOde;
-use crate::stability::StabilityError;
+use crate::parallel::{Executor, Local};
+use crate::stability::display::{Table, digits, number};
+use crate::stability::learnability::error::StabilityError;
+use crate::stability::learnability::family::FamilyError;
 use crate::stability::learnability::modes::{Learnability, attracting_learnability};
 
 /// Learnability over a grid of two parameters. Cells are computed over the threads of the current rayon pool with the
 /// feature `parallel`, and are the same without.
+///
+/// Prints as a table of the largest growth rate, the first parameter down and the second to the right.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhaseDiagram<T: Scalar = f64> {
     /// The values of the first parameter.
@@ -46,7 +52,17 @@ impl<T: Compiled> PhaseDiagram<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(ode: &ReducedOde<'_, T>, first: (Parameter, &[T]), second: (Parameter, &[T])) -> Self {
-        Self::of(first.1, second.1, |x, y| {
+        Self::new_on(&Local::default(), ode, first, second)
+    }
+
+    /// As [`new`](Self::new), with the cells computed by that executor. No bit of the diagram depends on it.
+    pub fn new_on(
+        executor: &impl Executor,
+        ode: &ReducedOde<'_, T>,
+        first: (Parameter, &[T]),
+        second: (Parameter, &[T]),
+    ) -> Self {
+        Self::of(executor, first.1, second.1, |x, y| {
             let member = ode.with_parameter(first.0, x)?.with_parameter(second.0, y)?;
             attracting_learnability(&member)
         })
@@ -58,43 +74,63 @@ impl<T: Compiled> PhaseDiagram<T> {
         second: &[T],
         model: impl Fn(T, T) -> Result<M, ModelError> + Sync,
     ) -> Self {
-        Self::of(first, second, |x, y| {
-            let model = model(x, y).map_err(crate::stability::FamilyError::from)?;
+        Self::of_models_on(&Local::default(), first, second, model)
+    }
+
+    /// As [`of_models`](Self::of_models), with the cells computed by that executor.
+    pub fn of_models_on<M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>>(
+        executor: &impl Executor,
+        first: &[T],
+        second: &[T],
+        model: impl Fn(T, T) -> Result<M, ModelError> + Sync,
+    ) -> Self {
+        Self::of(executor, first, second, |x, y| {
+            let model = model(x, y).map_err(FamilyError::from)?;
             attracting_learnability(&ReducedOde::new(&model)?)
         })
     }
 
-    fn of(first: &[T], second: &[T], cell: impl Fn(T, T) -> Result<Learnability<T>, StabilityError<T>> + Sync) -> Self {
-        let at = |index: usize| cell(first[index / second.len()], second[index % second.len()]);
-        let cells = run(first.len() * second.len(), &at);
+    fn of(
+        executor: &impl Executor,
+        first: &[T],
+        second: &[T],
+        cell: impl Fn(T, T) -> Result<Learnability<T>, StabilityError<T>> + Sync,
+    ) -> Self {
+        let columns = second.len();
+        let at = |index: u64| {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            cell(first[index / columns], second[index % columns])
+        };
+        let cells = executor.map(0..(first.len() * columns) as u64, &at);
         Self { first: first.to_vec(), second: second.to_vec(), cells }
+    }
+
+    /// The cell at (first\[i\], second\[j\]); `None` off the grid.
+    #[must_use]
+    pub fn cell(&self, i: usize, j: usize) -> Option<&Result<Learnability<T>, StabilityError<T>>> {
+        if i >= self.first.len() || j >= self.second.len() {
+            return None;
+        }
+        self.cells.get(i.checked_mul(self.second.len())?.checked_add(j)?)
     }
 
     /// The growth rate of `mode` at (first\[i\], second\[j\]); `None` off the grid and where there is none.
     #[must_use]
     pub fn growth(&self, i: usize, j: usize, mode: usize) -> Option<T> {
-        if j >= self.second.len() {
-            return None;
-        }
-        self.cells.get(i * self.second.len() + j)?.as_ref().ok()?.growth(mode)
+        self.cell(i, j)?.as_ref().ok()?.growth(mode)
     }
-}
 
-#[cfg(feature = "parallel")]
-fn run<R: Send>(count: usize, cell: &(impl Fn(usize) -> R + Sync)) -> Vec<R> {
-    use rayon::iter::{IntoParallelIterator, ParallelIterator};
-    (0..count).into_par_iter().map(cell).collect()
-}
+    /// Comma-separated values, with a header: first and second parameter, R*_00, the growth rate of each mode, and the
+    /// reason where there is none.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_csv(&mut out);
+        out
+    }
 
-#[cfg(not(feature = "parallel"))]
-fn run<R>(count: usize, cell: &impl Fn(usize) -> R) -> Vec<R> {
-    (0..count).map(cell).collect()
-}
-
-/// Comma-separated values, with a header: first and second parameter, R*_11, the growth rate of each mode, and the reason
-/// where there is none.
-impl<T: Compiled> fmt::Display for PhaseDiagram<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_csv(&self, f: &mut String) -> fmt::Result {
         let modes = self.cells.iter().flatten().map(|cell| cell.rates.len()).max().unwrap_or(0);
         write!(f, "first,second,r")?;
         (0..modes).try_for_each(|mode| write!(f, ",growth{mode}"))?;
@@ -105,8 +141,8 @@ impl<T: Compiled> fmt::Display for PhaseDiagram<T> {
             match cell {
                 Ok(cell) => {
                     write!(f, "{}", cell.state.r()[(0, 0)])?;
-                    let rates = (0..modes).map(|mode| cell.growth(mode).unwrap_or(T::lit(f64::NAN)));
-                    rates.into_iter().try_for_each(|rate| write!(f, ",{rate}"))?;
+                    let mut rates = (0..modes).map(|mode| cell.growth(mode).unwrap_or(T::lit(f64::NAN)));
+                    rates.try_for_each(|rate| write!(f, ",{rate}"))?;
                     writeln!(f, ",")?;
                 }
                 Err(error) => {
@@ -116,5 +152,25 @@ impl<T: Compiled> fmt::Display for PhaseDiagram<T> {
             }
         }
         Ok(())
+    }
+}
+
+impl<T: Compiled> fmt::Display for PhaseDiagram<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let values = self.second.iter().map(|&x| number(x, digits));
+        let mut table = Table::new(std::iter::once(String::new()).chain(values));
+        let largest = |cell: &Learnability<T>| {
+            let rates = (0..cell.rates.len()).filter_map(|mode| cell.growth(mode));
+            rates.fold(T::lit(f64::NEG_INFINITY), |most, rate| most.max(rate))
+        };
+        for (i, &first) in self.first.iter().enumerate() {
+            let cell = |j: usize| match self.cell(i, j) {
+                Some(Ok(cell)) => number(largest(cell), digits),
+                _ => "-".into(),
+            };
+            table.push(std::iter::once(number(first, digits)).chain((0..self.second.len()).map(cell)));
+        }
+        write!(f, "{table}largest growth rate; - where no uninformative state attracts")
     }
 }

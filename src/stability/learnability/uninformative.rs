@@ -1,88 +1,31 @@
-//! The uninformative fixed points Q = 0, R = R* of one neuron, and whether a feature can be learned from there
-//! (theory §6).
+//! The uninformative fixed points Q = 0, R = R* of one neuron, and whether a feature can be learned from there (theory
+//! §6).
+//!
+//! Covers every root R* in a range, by a scan and false position. Not here: any number of neurons (see `modes`).
 //!
 //! There the Jacobian is block diagonal, and its Q-block,
 //!   −τ Σ_vv' E[∂e^v/∂h^v'] (M₂ + K^f_vv' I) − τγ I,   M₂ = E[c cᵀ],
 //! holds nothing of the hidden law but second moments. For uncorrelated hidden variables it is diagonal, with entry μ_l
 //! for feature l.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use std::fmt;
+
+use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::LimitError;
+use crate::limit::{Compiled, LimitError};
 use crate::model::Constraint;
+use crate::numerics::bracket::root;
 use crate::ode::ReducedOde;
-use crate::stability::fixed_point::FixedPointError;
-use crate::stability::learnability::family::FamilyError;
+use crate::stability::display::{Table, digits, number, numbers};
+use crate::stability::fixed_point::off_centre;
+use crate::stability::learnability::error::StabilityError;
+use crate::stability::learnability::moments::principal_axes;
 use crate::state::OrderParameters;
 
-/// Why uninformative points could not be found.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StabilityError<T: Scalar = f64> {
-    /// More than one neuron.
-    #[error("this analysis is for one neuron, the model has {neurons}")]
-    Neurons {
-        /// Neurons of the model.
-        neurons: usize,
-    },
-    /// Hidden variables with a mean pull the weights even at Q = 0.
-    #[error("Q = 0 is no fixed point, because the mean of hidden variable {feature} is {mean}")]
-    NotCentred {
-        /// Which.
-        feature: usize,
-        /// Its mean.
-        mean: f64,
-    },
-    /// The sphere constraint fixes R: there is no R* to find.
-    #[error("under the sphere constraint R is fixed at 1, and dR/dt has no root to find")]
-    Constrained,
-    /// The range of R is empty.
-    #[error("the range of R must be positive, finite and increasing, got ({low}, {high})")]
-    Range {
-        /// Lower end.
-        low: f64,
-        /// Upper end.
-        high: f64,
-    },
-    /// The eigenvalues of E[c cᵀ] did not converge.
-    #[error("the eigenvalues of the hidden variables' second moment did not converge")]
-    Spectrum,
-    /// No neuron keeps any weights without features.
-    #[error(
-        "the model has no uninformative point of R > 0: without features the weights decay to nothing, or grow without bound"
-    )]
-    NoUninformativePoint,
-    /// No uninformative point attracts the weights that have no features.
-    #[error("none of the {count} uninformative points attracts weights without features")]
-    NoneAttracting {
-        /// How many there are.
-        count: usize,
-    },
-    /// The linear flow needs averages over single samples.
-    #[error("the linear flow of Q at Q = 0 has no closed form for a penalty that is not quadratic")]
-    Penalty,
-    /// A mode that the model does not have.
-    #[error("the model has {modes} modes of its hidden variables, counted from 0, and no mode {mode}")]
-    Mode {
-        /// The mode asked for.
-        mode: usize,
-        /// How many there are.
-        modes: usize,
-    },
-    /// Fixed points could not be found or analysed.
-    #[error(transparent)]
-    FixedPoint(#[from] FixedPointError<T>),
-    /// The model could not be built.
-    #[error(transparent)]
-    Family(#[from] FamilyError<T>),
-    /// The coefficients could not be computed.
-    #[error(transparent)]
-    Limit(#[from] LimitError<T>),
-}
-
 /// A fixed point Q = 0, R = R* of one neuron.
+///
+/// Prints as a table, a line for each mode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UninformativePoint<T: Scalar = f64> {
     /// R*.
@@ -96,16 +39,31 @@ pub struct UninformativePoint<T: Scalar = f64> {
     pub modes: DMatrix<T>,
 }
 
-/// Points of the logarithmic grid on which sign changes of dR/dt are sought.
+impl<T: Scalar> fmt::Display for UninformativePoint<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let mut table = Table::new(["mode", "growth rate", "direction"]);
+        for (l, &rate) in self.growth_rates.iter().enumerate() {
+            let direction = numbers(self.modes.column(l).into_owned().as_slice(), digits);
+            table.push([format!("[{l}]"), number(rate, digits)].into_iter().chain(direction));
+        }
+        let learnable = self.growth_rates.iter().filter(|rate| **rate > T::zero()).count();
+        let (modes, r) = (self.growth_rates.len(), number(self.r, digits));
+        write!(f, "uninformative fixed point, Q = 0, R[0,0] = {r}\n{table}{learnable} of {modes} modes learnable")
+    }
+}
+
+/// Points of the logarithmic grid on which sign changes of dR/dt are sought: over three decades one every 3.5 %.
 const GRID: usize = 200;
 
 /// Every root R* of dR/dt at Q = 0 in the range (low, high), where dR/dt changes sign between points of a
 /// logarithmic grid of 200, with the growth rate of every feature there.
 ///
 /// # Errors
-/// [`StabilityError::Neurons`] unless m = 1; [`StabilityError::Constrained`] under the sphere constraint; [`StabilityError::NotCentred`] if a hidden variable has a mean;
-/// [`StabilityError::Range`] unless 0 < low < high < ∞; [`StabilityError::Limit`] from the averages, among them
-/// [`LimitError::NoSecondDerivative`] for a σ without σ'' when the two views' backgrounds are fully correlated.
+/// [`StabilityError::Neurons`] unless m = 1; [`StabilityError::Constrained`] under the sphere constraint;
+/// [`StabilityError::NotCentred`] if a hidden variable has a mean; [`StabilityError::Range`] unless 0 < low < high < ∞;
+/// [`StabilityError::Limit`] from the averages, among them [`LimitError::NoSecondDerivative`] for a σ without σ'' when
+/// the two views' backgrounds are fully correlated.
 ///
 /// ```
 /// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
@@ -138,10 +96,8 @@ pub fn uninformative_points<T: Compiled>(
     if !(low > T::zero() && high > low && high.is_finite()) {
         return Err(StabilityError::Range { low: low.as_f64(), high: high.as_f64() });
     }
-    let (mean, second_moment) = (limit.hidden_mean(), limit.hidden_second_moment());
-    let scale = second_moment.trace().sqrt();
-    if let Some(feature) = (0..limit.n_features()).find(|&l| mean[l].abs() > T::lit(64.0) * T::EPSILON * scale) {
-        return Err(StabilityError::NotCentred { feature, mean: mean[feature].as_f64() });
+    if let Some(feature) = off_centre(limit) {
+        return Err(StabilityError::NotCentred { feature, mean: limit.hidden_mean()[feature].as_f64() });
     }
     let rate = |r: T| -> Result<T, LimitError<T>> { Ok(ode.rates(&uninformative(limit.n_features(), r))?.r[(0, 0)]) };
     let ratio = (high.ln() - low.ln()) / T::of_usize(GRID);
@@ -153,12 +109,12 @@ pub fn uninformative_points<T: Compiled>(
         if right.1 == T::zero() {
             roots.push(right.0);
         } else if (left.1 > T::zero()) != (right.1 > T::zero()) && left.1 != T::zero() {
-            roots.push(bisect(left, right, &rate)?);
+            roots.push(root(left, right, rate)?);
         }
         left = right;
     }
     let points = roots.into_iter().map(|r| {
-        let (growth_rates, modes) = linear_flow(ode, r, second_moment)?;
+        let (growth_rates, modes) = linear_flow(ode, r)?;
         Ok(UninformativePoint { r, growth_rates, modes })
     });
     points.collect()
@@ -168,59 +124,18 @@ fn uninformative<T: Compiled>(features: usize, r: T) -> OrderParameters<T> {
     OrderParameters::from_parts(DMatrix::zeros(features, 1), DMatrix::from_element(1, 1, r))
 }
 
-/// The root between two points of opposite sign: false position with the Illinois rule, to rounding.
-fn bisect<T: Compiled, E>(
-    (mut a, mut fa): (T, T),
-    (mut b, mut fb): (T, T),
-    f: &dyn Fn(T) -> Result<T, E>,
-) -> Result<T, E> {
-    let half = T::lit(0.5);
-    for _ in 0..200 {
-        let secant = b - fb * (b - a) / (fb - fa);
-        let inside = (secant - a) * (secant - b) < T::zero();
-        let c = if inside { secant } else { a + (b - a) * half };
-        let fc = f(c)?;
-        if fc == T::zero() {
-            return Ok(c);
-        }
-        if (fc > T::zero()) == (fb > T::zero()) {
-            // The same end moved twice: halve the weight of the other.
-            fa *= half;
-        } else {
-            (a, fa) = (b, fb);
-        }
-        let moved = (c - b).abs();
-        (b, fb) = (c, fc);
-        if (b - a).abs().min(moved) <= T::lit(4.0) * T::EPSILON * c.abs() {
-            break;
-        }
-    }
-    Ok(b)
-}
-
-/// Growth rates and modes of the Q-block at Q = 0.
-fn linear_flow<T: Compiled>(
-    ode: &ReducedOde<'_, T>,
-    r: T,
-    second_moment: &DMatrix<T>,
-) -> Result<(Vec<T>, DMatrix<T>), StabilityError<T>> {
+/// Growth rates and modes of the Q-block at Q = 0. The block is an affine function of M₂, so it has M₂'s eigenvectors.
+fn linear_flow<T: Compiled>(ode: &ReducedOde<'_, T>, r: T) -> Result<(Vec<T>, DMatrix<T>), StabilityError<T>> {
     let limit = ode.limit();
-    let p = limit.n_features();
-    let slopes = limit.error_slopes(&uninformative(p, r))?;
+    let slopes = limit.error_slopes(&uninformative(limit.n_features(), r))?;
     let noise = limit.feature_noise();
     let rate = |moment: T| {
         let views = [(0, 0), (0, 1), (1, 0), (1, 1)];
         let sum: T = views.iter().map(|&(v, w)| slopes[v][w] * (moment + noise.get(v, w))).sum();
         -limit.learning_rate() * sum - ode.decay()
     };
-    let off_diagonal = second_moment - DMatrix::from_diagonal(&second_moment.diagonal());
-    if off_diagonal.amax() <= T::lit(64.0) * T::EPSILON * second_moment.amax() {
-        let rates = second_moment.diagonal().iter().map(|&moment| rate(moment)).collect();
-        return Ok((rates, DMatrix::identity(p, p)));
-    }
-    // The block is an affine function of M₂, so it has M₂'s eigenvectors.
-    let eigen = SymmetricEigen::try_new(second_moment.clone(), T::EPSILON, 1000).ok_or(StabilityError::Spectrum)?;
-    Ok((eigen.eigenvalues.iter().map(|&moment| rate(moment)).collect(), eigen.eigenvectors))
+    let axes = principal_axes(limit.hidden_second_moment()).ok_or(StabilityError::Spectrum)?;
+    Ok((axes.moments.iter().map(|&moment| rate(moment)).collect(), axes.directions))
 }
 
 #[cfg(test)]

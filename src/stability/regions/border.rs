@@ -1,33 +1,53 @@
-//! The border between two regions along a line of starts, by bisection.
+//! The border between two regions, by bisection.
+//!
+//! Covers borders along a line of starts, and along the lines between neighbours of a map. Not here: bisection as such
+//! (see [`crate::numerics::bracket`]).
+
+use std::fmt;
 
 use crate::Scalar;
 use crate::limit::Compiled;
-use crate::stability::regions::{AttractionRegions, Fate, RegionsError};
+use crate::numerics::bracket::bisect;
+use crate::parallel::Executor;
+use crate::stability::display::small;
+use crate::stability::regions::attraction::AttractionRegions;
+use crate::stability::regions::error::RegionsError;
+use crate::stability::regions::map::RegionMap;
+use crate::stability::regions::outcome::Outcome;
 use crate::state::{OrderParameters, OrderParametersError};
 
-/// Where the fate of starts changes along a line.
+/// Where the outcome of starts changes along a line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Border<T: Scalar = f64> {
     /// The middle of the bracket.
     pub at: T,
-    /// The bracket (low, high), no wider than the tolerance unless rounding is wider: between its ends the fate changes.
+    /// The bracket (low, high), no wider than the tolerance unless rounding is wider: between its ends the outcome
+    /// changes.
     pub bracket: (T, T),
-    /// The fates at the two ends of the bracket.
-    pub fates: (Fate<T>, Fate<T>),
+    /// The outcomes at the two ends of the bracket.
+    pub outcomes: (Outcome<T>, Outcome<T>),
     /// Starts followed.
     pub starts: usize,
 }
 
-impl<T: Compiled> AttractionRegions<'_, T> {
-    /// A change of fate on the line s → `start`(s) between the two ends, to within `tolerance`.
+impl<T: Scalar> fmt::Display for Border<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = small(self.bracket.1 - self.bracket.0);
+        let (low, high) = &self.outcomes;
+        write!(f, "border at {}, bracketed to {width} by {} starts: below {low}, above {high}", self.at, self.starts)
+    }
+}
+
+impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+    /// A change of outcome on the line s → `start`(s) between the two ends, to within `tolerance`.
     ///
-    /// The ends must have different fates; what lies between them need not be one border, one of them is found. Where a
-    /// start in the middle reaches no point, or a third one, the border that is kept is the one on the low side. A start
-    /// that stops at a saddle lies on the border itself.
+    /// The ends must have different outcomes; what lies between them need not be one border, one of them is found.
+    /// Where a start in the middle reaches no point, or a third one, the border that is kept is the one on the low
+    /// side. A start that stops at a saddle lies on the border itself.
     ///
     /// # Errors
-    /// [`RegionsError::Line`] unless low < high are finite and the tolerance is positive; [`RegionsError::NoBorder`] if both
-    /// ends have the same fate.
+    /// [`RegionsError::Line`] unless low < high are finite and the tolerance is positive; [`RegionsError::NoBorder`] if
+    /// both ends have the same outcome.
     pub fn border(
         &self,
         start: impl Fn(T) -> Result<OrderParameters<T>, OrderParametersError>,
@@ -38,36 +58,66 @@ impl<T: Compiled> AttractionRegions<'_, T> {
             let [low, high, tolerance] = [low, high, tolerance].map(T::as_f64);
             return Err(RegionsError::Line { low, high, tolerance });
         }
-        let ends = (self.fate_of(start(low)), self.fate_of(start(high)));
-        self.bisect(&start, (low, high), ends, tolerance)
+        let [below, above] = [low, high].map(|end| (end, self.outcome_of(start(end))));
+        self.border_between(&start, below, above, tolerance)
     }
 
-    /// As [`border`](Self::border), between ends whose fates are known.
-    pub(super) fn bisect(
+    /// The border of the regions of a map, as points: wherever two neighbours in a row or a column have different
+    /// outcomes, the parameters (a, b) between them at which the outcome changes, to within `tolerance` cells, and the
+    /// change itself in cells from the first of the two. Where a neighbour is no state there is no border.
+    ///
+    /// # Errors
+    /// [`RegionsError::Line`] unless the tolerance is positive.
+    pub fn borders<F>(
+        &self,
+        map: &RegionMap<T>,
+        start: F,
+        tolerance: T,
+    ) -> Result<Vec<((T, T), Border<T>)>, RegionsError<T>>
+    where
+        F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
+    {
+        if !(tolerance > T::zero()) {
+            return Err(RegionsError::Line { low: 0.0, high: 1.0, tolerance: tolerance.as_f64() });
+        }
+        let (grid, outcomes) = (map.grid(), map.outcomes());
+        let is_state = |k: usize| outcomes[k].is_of_a_state();
+        let differ = |&(i, j): &(usize, usize)| outcomes[i].label() != outcomes[j].label();
+        let pairs: Vec<_> = map.pairs().filter(differ).filter(|&(i, j)| is_state(i) && is_state(j)).collect();
+        let columns = grid.columns;
+        let find = |n: u64| {
+            let (i, j) = pairs[usize::try_from(n).unwrap_or(usize::MAX)];
+            let (from, to) = (grid.parameters(i % columns, i / columns), grid.parameters(j % columns, j / columns));
+            let at = |s: T| (from.0 + (to.0 - from.0) * s, from.1 + (to.1 - from.1) * s);
+            let line = |s: T| {
+                let (a, b) = at(s);
+                start(a, b)
+            };
+            let (first, second) = ((T::zero(), outcomes[i].clone()), (T::one(), outcomes[j].clone()));
+            let border = self.border_between(&line, first, second, tolerance)?;
+            Ok((at(border.at), border))
+        };
+        self.executor.map(0..pairs.len() as u64, &find).into_iter().collect()
+    }
+
+    /// As [`border`](Self::border), between ends whose outcomes are known.
+    fn border_between(
         &self,
         start: &dyn Fn(T) -> Result<OrderParameters<T>, OrderParametersError>,
-        (mut low, mut high): (T, T),
-        (mut below, mut above): (Fate<T>, Fate<T>),
+        low: (T, Outcome<T>),
+        high: (T, Outcome<T>),
         tolerance: T,
     ) -> Result<Border<T>, RegionsError<T>> {
-        if below.label() == above.label() {
-            return Err(RegionsError::NoBorder { fate: below });
+        if low.1.label() == high.1.label() {
+            return Err(RegionsError::NoBorder { outcome: low.1 });
         }
-        let half = T::lit(0.5);
-        let mut starts = 2;
-        while high - low > tolerance {
-            let middle = low + (high - low) * half;
-            if !(middle > low && middle < high) {
-                break;
-            }
-            let fate = self.fate_of(start(middle));
-            starts += 1;
-            if fate.label() == below.label() {
-                (low, below) = (middle, fate);
-            } else {
-                (high, above) = (middle, fate);
-            }
-        }
-        Ok(Border { at: low + (high - low) * half, bracket: (low, high), fates: (below, above), starts })
+        let alike = |one: &Outcome<T>, other: &Outcome<T>| one.label() == other.label();
+        let found = bisect(low, high, tolerance, |at| self.outcome_of(start(at)), alike);
+        Ok(Border {
+            at: found.middle,
+            bracket: (found.low.0, found.high.0),
+            outcomes: (found.low.1, found.high.1),
+            starts: found.looks + 2,
+        })
     }
 }

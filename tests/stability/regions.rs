@@ -1,9 +1,9 @@
-//! Attraction regions: borders known exactly, neighbourhoods that hold what they promise, maps against careful fates.
+//! Attraction regions: borders known exactly, neighbourhoods that hold what they promise, maps against careful outcomes.
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, ModelBuilder, Tanh};
 use contrastive_dynamics::stability::{AreaFraction, Border, RegionsError};
-use contrastive_dynamics::stability::{AttractionRegions, Fate, FixedPointFinder, Grid, Neighbourhood, Stray};
+use contrastive_dynamics::stability::{AttractionRegions, FixedPointFinder, Grid, Neighbourhood, NotReached, Outcome};
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise>;
@@ -47,7 +47,7 @@ fn border(model: &Built, points: &[OrderParameters], tolerance: f64) -> Border {
     let ode = ReducedOde::new(model).unwrap();
     let regions = AttractionRegions::new(&ode, points).unwrap();
     let border = regions.border(on_circle, (5.0, 87.0), tolerance).unwrap();
-    assert_eq!(border.fates.0.label(), Some((0, 0)));
+    assert_eq!(border.outcomes.0.label(), Some((0, 0)));
     assert!(border.bracket.1 - border.bracket.0 <= tolerance);
     assert!(border.bracket.0 < border.at && border.at < border.bracket.1);
     border
@@ -75,8 +75,8 @@ fn a_sparser_feature_loses_ground_until_it_has_none() {
     let ode = ReducedOde::new(&sparse).unwrap();
     let regions = AttractionRegions::new(&ode, &points(0.3)).unwrap();
     for degrees in [0.0, 20.0, 45.0, 60.0, 75.0, 82.0, 85.0, 87.0] {
-        let fate = regions.fate(&on_circle(degrees).unwrap());
-        assert_eq!(fate.label(), Some((0, 0)), "{degrees}: {fate:?}");
+        let outcome = regions.outcome(&on_circle(degrees).unwrap());
+        assert_eq!(outcome.label(), Some((0, 0)), "{degrees}: {outcome:?}");
     }
     assert!(matches!(regions.border(on_circle, (1.0, 87.0), 1e-3), Err(RegionsError::NoBorder { .. })));
 }
@@ -141,7 +141,7 @@ fn there_is_no_neighbourhood_where_there_should_be_none() {
 }
 
 #[test]
-fn a_map_has_the_fates_of_careful_integration() {
+fn a_map_has_the_outcomes_of_careful_integration() {
     for activity in [1.0, 0.5] {
         let model = model(activity);
         let ode = ReducedOde::new(&model).unwrap();
@@ -152,16 +152,19 @@ fn a_map_has_the_fates_of_careful_integration() {
         let mut outside = 0;
         for (row, column) in (0..15).flat_map(|row| (0..24).map(move |column| (row, column))) {
             let (a, b) = grid.parameters(column, row);
-            let fate = map.fate(column, row).unwrap();
+            let outcome = map.outcome(column, row).unwrap();
             if let Ok(start) = state(a, b) {
-                assert_eq!(fate.label(), regions.fate(&start).label(), "{activity}: {a} {b}");
+                assert_eq!(outcome.label(), regions.outcome(&start).label(), "{activity}: {a} {b}");
             } else {
                 outside += 1;
-                assert!(matches!(fate, Fate::NotReached(Stray::NoState(OrderParametersError::Infeasible { .. }))));
+                assert!(matches!(
+                    outcome,
+                    Outcome::NotReached(NotReached::NoState(OrderParametersError::Infeasible { .. }))
+                ));
             }
         }
         assert!(outside > 10 && map.refined() > 20 && map.refined() < 200, "{outside} {}", map.refined());
-        assert!(map.fate(24, 0).is_none() && map.fate(0, 15).is_none());
+        assert!(map.outcome(24, 0).is_none() && map.outcome(0, 15).is_none());
         #[cfg(feature = "parallel")]
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -207,7 +210,7 @@ fn images_of_a_point_share_its_number() {
     assert_eq!([0, 1, 2].map(|k| regions.images(k).len()), [2, 4, 0]);
     let mut seen = Vec::new();
     for (s1, s2) in [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
-        let Some((point, image)) = regions.fate(&state(0.1 * s1, 0.4 * s2).unwrap()).label() else { panic!() };
+        let Some((point, image)) = regions.outcome(&state(0.1 * s1, 0.4 * s2).unwrap()).label() else { panic!() };
         let center = regions.images(point)[image].center();
         assert!(point == 1 && center.q()[(0, 0)] * s1 > 0.3 && center.q()[(1, 0)] * s2 > 0.6);
         assert_eq!(regions.neighbourhood_of(center), Some((point, image)));
@@ -225,18 +228,25 @@ fn starts_that_reach_no_point_say_why() {
     let ode = ReducedOde::new(&model).unwrap();
     let regions = AttractionRegions::new(&ode, &points(0.5)).unwrap();
     // Q_1 = 0 stays 0: the saddle between the two signs of the mixture.
-    let Fate::NotReached(Stray::Saddle { point, time }) = regions.fate(&state(0.0, 0.3).unwrap()) else { panic!() };
+    let Outcome::NotReached(NotReached::Saddle { point, time }) = regions.outcome(&state(0.0, 0.3).unwrap()) else {
+        panic!()
+    };
     assert!(point.q()[(0, 0)].abs() < 1e-12 && (point.q()[(1, 0)] - 0.672_519_37).abs() < 1e-7 && time > 1.0);
     let one = AttractionRegions::new(&ode, &points(0.5)[..1]).unwrap();
-    let Fate::NotReached(Stray::Unlisted { point, .. }) = one.fate(&state(0.1, 0.4).unwrap()) else { panic!() };
+    let Outcome::NotReached(NotReached::Unlisted { point, .. }) = one.outcome(&state(0.1, 0.4).unwrap()) else {
+        panic!()
+    };
     assert!((point.to_packed() - regions.images(1)[0].center().to_packed()).amax() < 1e-9);
-    let short = regions.clone().time_limit(3.0).unwrap().fate(&state(0.1, 0.1).unwrap());
-    let Fate::NotReached(Stray::TimeLimit { time, state: reached }) = short else { panic!("{short:?}") };
+    let short = regions.clone().time_limit(3.0).unwrap().outcome(&state(0.1, 0.1).unwrap());
+    let Outcome::NotReached(NotReached::TimeLimit { time, state: reached }) = short else { panic!("{short:?}") };
     assert!(time == 3.0 && reached.q()[(0, 0)] > 0.1);
     let wide = OrderParameters::from_rows(1, 1, &[0.1], &[1.0]).unwrap();
-    assert!(matches!(regions.fate(&wide), Fate::NotReached(Stray::NoState(OrderParametersError::Shape { .. }))));
+    assert!(matches!(
+        regions.outcome(&wide),
+        Outcome::NotReached(NotReached::NoState(OrderParametersError::Shape { .. }))
+    ));
     let map = regions.map(Grid { a: (0.0, 1.0), b: (0.0, 1.0), columns: 2, rows: 2 }, |_, _| Ok(wide.clone())).unwrap();
-    assert!(map.fates().iter().all(|fate| matches!(fate, Fate::NotReached(Stray::NoState(_)))));
+    assert!(map.outcomes().iter().all(|outcome| matches!(outcome, Outcome::NotReached(NotReached::NoState(_)))));
     assert_eq!(map.fraction(0).fraction, 0.0);
 }
 
@@ -262,8 +272,34 @@ fn what_cannot_be_asked_is_refused() {
         let grid = Grid { a: (low, high), b: (0.0, 1.0), columns: 2, rows: 2 };
         assert!(matches!(regions().map(grid, state), Err(RegionsError::Grid { .. })));
     }
-    let grid = Grid { a: (0.0, 1.0), b: (0.0, 1.0), columns: 0, rows: 2 };
-    assert!(matches!(regions().map(grid, state), Err(RegionsError::Grid { columns: 0, rows: 2 })));
+    let grid = |columns, rows| Grid { a: (0.0, 1.0), b: (0.0, 1.0), columns, rows };
+    assert!(matches!(regions().map(grid(0, 2), state), Err(RegionsError::Grid { columns: 0, rows: 2 })));
+    // Products that wrap around, among them to 0 and to 1, and one that does not and is still too many.
+    for (columns, rows) in
+        [(1 << 33, 1 << 33), (1 << 63, 2), (usize::MAX, usize::MAX), (usize::MAX, 1), (1 << 16, 1 << 16)]
+    {
+        let refusal = regions().map(grid(columns, rows), state);
+        assert!(matches!(refusal, Err(RegionsError::GridSize { .. })), "{columns} x {rows}");
+    }
+    let map = regions().map(grid(2, 1), |_, _| state(0.9, 0.1)).unwrap();
+    assert!(map.outcome(1, 0).is_some());
+    for (column, row) in [(2, 0), (0, 1), (0, 1 << 63), (1, usize::MAX), (usize::MAX, 0)] {
+        assert!(map.outcome(column, row).is_none(), "{column} {row}");
+    }
+}
+
+/// A neighbourhood of another model, with one feature, among those of a model with two.
+#[test]
+fn neighbourhoods_of_another_shape_are_refused() {
+    let one = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+    let one = builder(Law::two_point(2.25).unwrap()).hidden(one).build().unwrap();
+    let point = OrderParameters::from_rows(1, 1, &[0.984], &[1.0]).unwrap();
+    let other = Neighbourhood::certify(&ReducedOde::new(&one).unwrap(), &point).unwrap();
+    let model = model(1.0);
+    let ode = ReducedOde::new(&model).unwrap();
+    let refusal = AttractionRegions::from_neighbourhoods(&ode, vec![other]);
+    assert!(matches!(refusal, Err(RegionsError::Limit(_))), "{refusal:?}");
+    assert!(matches!(AttractionRegions::new(&ode, &[point]), Err(RegionsError::Limit(_))));
 }
 
 #[test]
@@ -290,8 +326,8 @@ fn two_neurons_share_two_features() {
     // Signs of both, and who has which.
     assert_eq!(regions.images(0).len(), 8);
     let ends = |q: [f64; 4]| {
-        let fate = regions.fate(&state(q, [1.0, 0.1, 0.1, 0.9]));
-        let Some((point, image)) = fate.label() else { panic!("{fate:?}") };
+        let outcome = regions.outcome(&state(q, [1.0, 0.1, 0.1, 0.9]));
+        let Some((point, image)) = outcome.label() else { panic!("{outcome:?}") };
         regions.images(point)[image].center().q().clone()
     };
     let straight = ends([0.3, 0.1, -0.1, -0.25]);
@@ -313,7 +349,7 @@ fn fixed_points_found_are_taken_as_they_are() {
         for degrees in [10.0, 40.0, 62.0, 85.0] {
             let start = on_circle(degrees).unwrap();
             let ends = [&regions, &by_hand].map(|regions| {
-                let (point, image) = regions.fate(&start).label().unwrap();
+                let (point, image) = regions.outcome(&start).label().unwrap();
                 regions.images(point)[image].center().to_packed()
             });
             assert!((&ends[0] - &ends[1]).amax() < 1e-9, "{activity} {degrees}");
@@ -329,8 +365,8 @@ fn the_collapsed_state_attracts_where_it_is_stable() {
     let regions =
         AttractionRegions::new(&ode, &[OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap()]).unwrap();
     assert_eq!(regions.images(0).len(), 1);
-    let fate = regions.fate(&state(0.5, 0.3).unwrap());
-    assert_eq!(fate.label(), Some((0, 0)), "{fate:?}");
+    let outcome = regions.outcome(&state(0.5, 0.3).unwrap());
+    assert_eq!(outcome.label(), Some((0, 0)), "{outcome:?}");
     // With less decay features grow out of it.
     let weak = builder(Law::two_point(2.25).unwrap()).weight_decay(3.0).build().unwrap();
     let ode = ReducedOde::new(&weak).unwrap();

@@ -13,7 +13,7 @@ use contrastive_dynamics::stability::{AttractionRegions, Grid, Neighbourhood};
 use contrastive_dynamics::{Model, OrderParameters, ReducedOde};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-fn basin(c: &mut Criterion) {
+fn regions(c: &mut Criterion) {
     let model = Model::builder()
         .nonlinearity(Tanh)
         .hidden(Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.8).unwrap()]).unwrap())
@@ -30,11 +30,11 @@ fn basin(c: &mut Criterion) {
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3)).sample_size(10);
     group.bench_function("certify/2/1", |b| b.iter(|| Neighbourhood::certify(&ode, black_box(&points[0])).unwrap()));
     let start = state(0.3, 0.1).unwrap();
-    group.bench_function("fate/2/1", |b| b.iter(|| regions.fate(black_box(&start))));
+    group.bench_function("fate/2/1", |b| b.iter(|| regions.outcome(black_box(&start))));
     let grid = Grid { a: (0.0, 1.0), b: (0.0, 1.0), columns: 128, rows: 128 };
     group.bench_function("map/2/1", |b| b.iter(|| regions.map(black_box(grid), state).unwrap()));
     group.finish();
 }
 
-criterion_group!(benches, basin);
+criterion_group!(benches, regions);
 criterion_main!(benches);

@@ -1,0 +1,31 @@
+//! Steps of finite differences, in units of the scale on which the function varies.
+//!
+//! Covers central differences of second and of fourth order. Not here: the differences themselves.
+
+use crate::Scalar;
+
+/// ε^(1/3): balances the truncation error h² of a central difference against its rounding error ε/h.
+pub(crate) fn second_order_step<T: Scalar>() -> T {
+    T::EPSILON.cbrt()
+}
+
+/// ε^(1/5) in double and in single precision. Literals, because compilers round a power of constants otherwise than the
+/// program does, depending on what they inline.
+const FOURTH_ORDER_STEPS: [f64; 2] = [7.400_959_797_414_052e-4, 4.123_462_4e-2];
+
+/// ε^(1/5): balances h⁴ against ε/h, for central differences of fourth order.
+pub(crate) fn fourth_order_step<T: Scalar>() -> T {
+    let [double, single] = FOURTH_ORDER_STEPS;
+    T::lit(if T::EPSILON.as_f64() == f64::EPSILON { double } else { single })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_powers_of_the_precision() {
+        assert!((fourth_order_step::<f64>().powi(5) / f64::EPSILON - 1.0).abs() < 1e-14);
+        assert!((fourth_order_step::<f32>().powi(5) / f32::EPSILON - 1.0).abs() < 1e-5);
+    }
+}

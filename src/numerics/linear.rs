@@ -1,0 +1,71 @@
+//! Small linear systems, also singular ones.
+//!
+//! Covers solutions of least size by singular values, square systems by elimination, and the order of numbers by size.
+//! Not here: eigenvalues (see [`crate::numerics::eigen`]) and factors of covariances (see
+//! [`crate::numerics::triangle`]).
+
+use nalgebra::{DMatrix, DVector, SVD};
+
+use crate::Scalar;
+
+/// Iterations that a singular value decomposition may take. One of n rows takes about 2n, so this ends none but those
+/// that would never end.
+pub(crate) const SVD_ITERATIONS: usize = 10_000;
+
+/// Singular values below that many ulp of the largest entry count as zero: 1e-13 of it in double precision, what
+/// rounding in an average leaves of a derivative that is zero.
+const SINGULAR: f64 = 500.0;
+
+/// The x of least size among those that bring A x nearest to b. Zero if A is not finite.
+pub(crate) fn least_squares<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
+    if matrix.is_empty() || !is_finite(matrix.as_slice()) {
+        return DVector::zeros(matrix.ncols());
+    }
+    let cutoff = T::lit(SINGULAR) * T::EPSILON * matrix.amax();
+    SVD::try_new(matrix.clone(), true, true, T::EPSILON, SVD_ITERATIONS)
+        .and_then(|svd| svd.solve(right, cutoff).ok())
+        .unwrap_or_else(|| DVector::zeros(matrix.ncols()))
+}
+
+/// The solution of A x = b by elimination, or by least squares where A is singular to rounding.
+pub(crate) fn solve_square<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
+    matrix.clone().lu().solve(right).filter(|x| is_finite(x.as_slice())).unwrap_or_else(|| least_squares(matrix, right))
+}
+
+/// Whether every number is finite.
+pub(crate) fn is_finite<T: Scalar>(numbers: &[T]) -> bool {
+    numbers.iter().all(nalgebra::ComplexField::is_finite)
+}
+
+/// The places of the numbers by rising size; equal ones in their order.
+pub(crate) fn ascending<T: Scalar>(numbers: &[T]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..numbers.len()).collect();
+    order.sort_by(|&a, &b| numbers[a].partial_cmp(&numbers[b]).unwrap_or(std::cmp::Ordering::Equal));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regular_systems_are_solved_and_singular_ones_by_the_smallest_solution() {
+        let matrix = DMatrix::from_row_slice(2, 2, &[2.0, 1.0, 1.0, 3.0]);
+        let right = DVector::from_column_slice(&[3.0, 5.0]);
+        for solution in [solve_square(&matrix, &right), least_squares(&matrix, &right)] {
+            assert!((&matrix * solution - &right).amax() < 1e-14);
+        }
+        let singular = DMatrix::from_element(2, 2, 1.0);
+        let right = DVector::from_column_slice(&[2.0, 2.0]);
+        for solution in [solve_square(&singular, &right), least_squares(&singular, &right)] {
+            assert!((solution - DVector::from_column_slice(&[1.0, 1.0])).amax() < 1e-14);
+        }
+        let bad = DMatrix::from_element(2, 2, f64::NAN);
+        assert_eq!(least_squares(&bad, &right), DVector::zeros(2));
+    }
+
+    #[test]
+    fn places_are_ordered_by_size() {
+        assert_eq!(ascending(&[0.3, -1.0, 0.3, 0.0]), [1, 3, 0, 2]);
+    }
+}

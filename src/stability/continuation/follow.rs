@@ -1,0 +1,228 @@
+//! Following a branch: predictor, corrector, step control, and what is passed on the way.
+//!
+//! Covers pseudo-arclength continuation (H. B. Keller 1977; E. L. Allgower and K. Georg, doi:10.1137/1.9780898719154).
+//! Not here: one point (see `corrector`), bifurcations between two of them (see `locate`).
+
+use nalgebra::DVector;
+
+use crate::Scalar;
+use crate::limit::Compiled;
+use crate::stability::continuation::branch::{Bifurcation, Branch, BranchState, BranchStop};
+use crate::stability::continuation::error::ContinuationError;
+use crate::stability::continuation::locate::between;
+use crate::stability::continuation::node::Node;
+use crate::stability::continuation::settings::Continuation;
+use crate::stability::continuation::switch::Emanating;
+use crate::stability::continuation::system::ContinuationSystem;
+
+/// Corrections up to which the next step is longer, ...
+const FEW: usize = 3;
+/// ... and above which it is shorter.
+const MANY: usize = 6;
+/// By which a step is longer: two of them double it.
+const LONGER: f64 = 1.4;
+/// By which a step is shorter after many corrections.
+const SHORTER: f64 = 0.6;
+/// By which a step that failed is shorter.
+const FAILED: f64 = 0.5;
+/// The largest angle between tangents of neighbouring points, 22°, as its cosine.
+const TURN: f64 = 0.93;
+/// A solution farther from its guess than this part of the step lies on another branch.
+const FAR: f64 = 0.5;
+/// Steps of up to that many shortest ones are taken even round a corner.
+const CORNER: f64 = 4.0;
+/// A step shorter than that on which the system fails ends the branch with its error: longer ones may have left the
+/// parameter's range.
+const FAILING_STEP: f64 = 1e-3;
+/// A branch ends at the first solution that is not admissible, approached to that step.
+const INADMISSIBLE_STEP: f64 = 1e-4;
+/// A bound nearer than that part of the step is reached already.
+const AT_BOUND: f64 = 1e-9;
+/// A branch of fewer points is not closed.
+const CLOSED_POINTS: usize = 4;
+/// A branch is closed where it passes its first point at less than that part of a step.
+const CLOSED: f64 = 0.5;
+
+impl<T: Compiled> Continuation<T> {
+    /// The branch through the solution near `start` at λ = `parameter`.
+    ///
+    /// # Errors
+    /// See [`ContinuationError`]; what goes wrong after the first point ends the branch, see [`BranchStop`].
+    pub fn run<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        start: &[T],
+        parameter: T,
+    ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
+        let n = system.dimension();
+        self.check(n, start.len())?;
+        let mut z = DVector::zeros(n + 1);
+        z.as_mut_slice()[..n].copy_from_slice(start);
+        z[n] = parameter / self.scale;
+        // At fixed λ.
+        let mut along = DVector::zeros(n + 1);
+        along[n] = T::one();
+        let corrected = self.corrector().correct(system, &z, &along).map_err(ContinuationError::System)?;
+        let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
+        if !self.upwards {
+            along = -along;
+        }
+        Ok(self.follow(system, Node::new(corrected, &along)?))
+    }
+
+    /// The branch that leaves a branch point that way.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_from<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        start: &Emanating<T>,
+    ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
+        let n = system.dimension();
+        self.check(n, start.state.len())?;
+        let mut z = DVector::zeros(n + 1);
+        z.rows_mut(0, n).copy_from(&start.state);
+        z[n] = start.parameter / self.scale;
+        let corrected = self.corrector().correct(system, &z, &start.direction).map_err(ContinuationError::System)?;
+        let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
+        Ok(self.follow(system, Node::new(corrected, &start.direction)?))
+    }
+
+    fn follow<S: ContinuationSystem<T>>(&self, system: &mut S, first: Node<T>) -> Branch<T, S::Error> {
+        let mut branch = Branch { points: Vec::new(), bifurcations: Vec::new(), stop: BranchStop::PointLimit };
+        self.push(&mut branch, &first, T::zero());
+        let mut node = first;
+        let mut step = self.first_step.min(self.longest);
+        branch.stop = loop {
+            if branch.points.len() >= self.points {
+                break BranchStop::PointLimit;
+            }
+            match self.advance(system, &node, &mut step, &mut branch) {
+                Ok(Advance::Next(next)) => node = *next,
+                Ok(Advance::End(stop)) => break stop,
+                Err(error) => break BranchStop::Failed(error),
+            }
+        };
+        branch
+    }
+
+    fn push<E>(&self, branch: &mut Branch<T, E>, node: &Node<T>, arclength: T) {
+        let n = node.z.len() - 1;
+        branch.points.push(BranchState {
+            parameter: self.corrector().parameter(&node.z),
+            state: node.z.rows(0, n).into_owned(),
+            arclength,
+            tangent: node.tangent.clone(),
+            eigenvalues: node.eigenvalues.clone(),
+            unstable: node.unstable,
+            residual: node.residual,
+        });
+    }
+
+    /// The next point, and what lies between.
+    fn advance<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        node: &Node<T>,
+        step: &mut T,
+        branch: &mut Branch<T, S::Error>,
+    ) -> Result<Advance<T, S::Error>, S::Error> {
+        let corrector = self.corrector();
+        let n = node.z.len() - 1;
+        loop {
+            if *step < self.shortest {
+                return Ok(Advance::End(BranchStop::StepTooSmall));
+            }
+            let mut guess = &node.z + &node.tangent * *step;
+            let mut normal = node.tangent.clone();
+            let parameter = corrector.parameter(&guess);
+            let bound =
+                if parameter > self.high { Some(self.high) } else { (parameter < self.low).then_some(self.low) };
+            if let Some(bound) = bound {
+                // The last point: on the bound, at fixed λ.
+                let share = (bound / self.scale - node.z[n]) / (guess[n] - node.z[n]);
+                if !(share > T::lit(AT_BOUND)) {
+                    return Ok(Advance::End(BranchStop::Bound));
+                }
+                guess = &node.z + &node.tangent * (*step * share);
+                guess[n] = bound / self.scale;
+                normal.fill(T::zero());
+                normal[n] = T::one();
+            }
+            let corrected = match corrector.correct(system, &guess, &normal) {
+                Ok(Some(corrected)) => corrected,
+                // Where a parameter ends, a long step may leave its range.
+                Err(error) if *step < T::lit(FAILING_STEP) => return Err(error),
+                Ok(None) | Err(_) => {
+                    *step *= T::lit(FAILED);
+                    continue;
+                }
+            };
+            let iterations = corrected.iterations;
+            let mut next = match Node::new(corrected, &node.tangent) {
+                Ok(next) => next,
+                Err(error) => return Ok(Advance::End(BranchStop::Spectrum(error))),
+            };
+            let cosine = next.tangent.dot(&node.tangent);
+            // Neither a corner cut nor a jump to another branch.
+            let far = (&next.z - &guess).norm() > T::lit(FAR) * *step;
+            if (cosine < T::lit(TURN) || far) && *step > T::lit(CORNER) * self.shortest {
+                *step *= T::lit(FAILED);
+                continue;
+            }
+            let parameter = corrector.parameter(&next.z);
+            if !system.is_admissible(&next.z.as_slice()[..n], parameter) {
+                if *step > T::lit(INADMISSIBLE_STEP).max(T::lit(CORNER) * self.shortest) {
+                    *step *= T::lit(FAILED);
+                    continue;
+                }
+                return Ok(Advance::End(BranchStop::Inadmissible));
+            }
+            let after = branch.points.len() - 1;
+            for found in between(self, system, node, &next)? {
+                branch.bifurcations.push(Bifurcation { after, ..found });
+            }
+            let length = (&next.z - &node.z).norm();
+            let arclength = branch.points[after].arclength + length;
+            self.push(branch, &next, arclength);
+            if bound.is_some() {
+                return Ok(Advance::End(BranchStop::Bound));
+            }
+            if self.is_closed(branch, length) {
+                return Ok(Advance::End(BranchStop::Closed));
+            }
+            if system.accepted(&next.z.as_slice()[..n], parameter)?
+                && let Some(again) = corrector.correct(system, &next.z, &next.tangent)?
+                && let Ok(again) = Node::new(again, &next.tangent)
+            {
+                next = again;
+            }
+            let factor = if iterations <= FEW {
+                LONGER
+            } else if iterations > MANY {
+                SHORTER
+            } else {
+                1.0
+            };
+            *step = (*step * T::lit(factor)).min(self.longest);
+            return Ok(Advance::Next(Box::new(next)));
+        }
+    }
+
+    /// Whether the last step passed by the first point.
+    fn is_closed<E>(&self, branch: &Branch<T, E>, length: T) -> bool {
+        let (Some(first), Some(last)) = (branch.points.first(), branch.points.last()) else { return false };
+        if branch.points.len() < CLOSED_POINTS {
+            return false;
+        }
+        let apart = (&first.state - &last.state).norm().hypot((first.parameter - last.parameter) / self.scale);
+        apart < T::lit(CLOSED) * length && first.tangent.dot(&last.tangent) > T::lit(TURN)
+    }
+}
+
+/// What comes after a point.
+enum Advance<T: Scalar, E> {
+    Next(Box<Node<T>>),
+    End(BranchStop<E>),
+}

@@ -1,0 +1,66 @@
+//! A model as the starts of a search see it.
+//!
+//! Covers its sizes, its constraint, and which signs are symmetries. Not here: the starts (see `starts`).
+
+use crate::limit::Compiled;
+use crate::limit::Limit;
+use crate::model::Constraint;
+use crate::ode::ReducedOde;
+use crate::stability::fixed_point::symmetry::Symmetries;
+use crate::stability::tolerances::{EVALUATION, ROUNDING};
+
+/// The model as the starts see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    pub(crate) features: usize,
+    pub(crate) neurons: usize,
+    pub(crate) constraint: Constraint,
+    /// Whether Q = 0 is kept by the flow.
+    pub(crate) centred: bool,
+    /// For each feature, whether its sign alone is a symmetry.
+    pub(crate) even_features: Vec<bool>,
+    /// Whether the sign of every neuron alone is a symmetry.
+    pub(crate) even_neurons: bool,
+}
+
+impl Shape {
+    pub(crate) fn new<T: Compiled>(ode: &ReducedOde<'_, T>, symmetries: &Symmetries) -> Self {
+        let limit = ode.limit();
+        let (p, m) = (limit.n_features(), limit.n_neurons());
+        let moved = |pairs: &[(usize, bool)]| pairs.iter().enumerate().any(|(k, &(to, minus))| to != k || minus);
+        let flips = |pairs: &[(usize, bool)], at: usize| {
+            pairs.iter().enumerate().all(|(k, &(to, minus))| to == k && minus == (k == at))
+        };
+        let generators = &symmetries.generators;
+        let even_feature = |l: usize| generators.iter().any(|g| !moved(&g.neurons) && flips(&g.features, l));
+        let even_neuron = |i: usize| generators.iter().any(|g| !moved(&g.features) && flips(&g.neurons, i));
+        Self {
+            features: p,
+            neurons: m,
+            constraint: ode.constraint(),
+            centred: off_centre(limit).is_none(),
+            even_features: (0..p).map(even_feature).collect(),
+            even_neurons: (0..m).all(even_neuron),
+        }
+    }
+}
+
+/// The first hidden variable whose mean is not zero to rounding.
+pub(crate) fn off_centre<T: Compiled>(limit: &Limit<'_, T>) -> Option<usize> {
+    let scale = limit.hidden_second_moment().trace().sqrt();
+    let mean = limit.hidden_mean();
+    (0..limit.n_features()).find(|&l| !(mean[l].abs() <= T::lit(ROUNDING) * T::EPSILON * scale))
+}
+
+/// Whether σ(0) = 0 to rounding.
+pub(crate) fn vanishes_at_zero<T: Compiled>(offset: T) -> bool {
+    offset.abs() <= T::lit(EVALUATION) * T::EPSILON
+}
+
+/// Whether a neuron of weight zero stays there: σ(0) = 0 and nothing else pulls it.
+pub(crate) fn keeps_vanishing_neurons<T: Compiled>(ode: &ReducedOde<'_, T>) -> bool {
+    let limit = ode.limit();
+    let coupled = limit.loss().coupling_at_zero().is_none_or(|coupling| coupling != T::zero());
+    let free = ode.constraint() == Constraint::None;
+    vanishes_at_zero(limit.nonlinearity().value(T::zero())) && !coupled && free
+}

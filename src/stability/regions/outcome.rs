@@ -1,0 +1,106 @@
+//! Where one start ends, as data.
+//!
+//! Covers the stable point that is reached, or why none is. Not here: how a start is followed (see `follow`).
+
+use std::fmt;
+
+use crate::Scalar;
+use crate::ode::RatesError;
+use crate::state::{OrderParameters, OrderParametersError};
+
+/// Where a start ends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome<T: Scalar = f64> {
+    /// It entered the certified neighbourhood of a stable point.
+    Reached {
+        /// The point's number in the list given.
+        point: usize,
+        /// Which of the point's images under the model's symmetries, see [`AttractionRegions::images`]; 0 is the point
+        /// itself.
+        image: usize,
+        /// When it entered.
+        time: T,
+    },
+    /// It did not.
+    NotReached(NotReached<T>),
+}
+
+/// Why a start reached none of the stable points.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum NotReached<T: Scalar = f64> {
+    /// It came so close to an unstable fixed point that the tolerance does not tell where it goes from there: the start
+    /// lies on a border, within what the tolerance resolves.
+    Saddle {
+        /// The unstable point.
+        point: OrderParameters<T>,
+        /// When.
+        time: T,
+    },
+    /// It came to rest at a stable fixed point that is not in the list.
+    Unlisted {
+        /// The stable point.
+        point: OrderParameters<T>,
+        /// When.
+        time: T,
+    },
+    /// It was still on its way when the time or the number of steps was over.
+    TimeLimit {
+        /// The state then.
+        state: OrderParameters<T>,
+        /// The time reached.
+        time: T,
+    },
+    /// The start is no state of the model.
+    NoState(OrderParametersError),
+    /// The integration failed.
+    Failed {
+        /// Why; `None` if no step was small enough for the tolerance.
+        source: Option<RatesError<T>>,
+        /// The time reached.
+        time: T,
+    },
+}
+
+impl<T: Scalar> Outcome<T> {
+    /// The number of the point reached.
+    #[must_use]
+    pub fn point(&self) -> Option<usize> {
+        self.label().map(|(point, _)| point)
+    }
+
+    /// The numbers of the point reached and of its image.
+    #[must_use]
+    pub fn label(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Reached { point, image, .. } => Some((*point, *image)),
+            Self::NotReached(_) => None,
+        }
+    }
+
+    /// Whether the start is a state of the model.
+    pub(crate) fn is_of_a_state(&self) -> bool {
+        !matches!(self, Self::NotReached(NotReached::NoState(_)))
+    }
+}
+
+impl<T: Scalar> fmt::Display for Outcome<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reached { point, image, .. } => write!(f, "point {point}, image {image}"),
+            Self::NotReached(reason) => write!(f, "not reached ({reason})"),
+        }
+    }
+}
+
+impl<T: Scalar> fmt::Display for NotReached<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Saddle { .. } => "stopped at a saddle",
+            Self::Unlisted { .. } => "a stable point that is not listed",
+            Self::TimeLimit { .. } => "still on its way",
+            Self::NoState(_) => "no state",
+            Self::Failed { .. } => "failed",
+        })
+    }
+}

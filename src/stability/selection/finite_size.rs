@@ -1,0 +1,89 @@
+//! Selection at finite N: how often runs of SGD end at each stable point.
+//!
+//! Covers the runs of an ensemble, each until it enters a certified neighbourhood. Not here: what is counted (see
+//! `counts`), the limit (see `limit`), and the simulators (see [`crate::sgd`]).
+
+use std::ops::ControlFlow;
+
+use crate::ensemble::{Ensemble, Replicate};
+use crate::limit::Compiled;
+use crate::parallel::Executor;
+use crate::sgd::{Divergence, Simulator};
+use crate::stability::regions::AttractionRegions;
+use crate::stability::selection::counts::FiniteSizeSelection;
+use crate::stability::selection::error::SelectionError;
+use crate::stability::selection::table::for_each_image;
+
+/// Why a run did not end.
+enum Broken<E> {
+    Start(E),
+    Diverged(u64),
+}
+
+impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+    /// How often SGD at finite N ends at each stable point: every replicate of `ensemble` is run by the simulator that
+    /// `simulate` makes, until it enters a certified neighbourhood at one of its looks at the state, every `stride`
+    /// steps and at `time_limit`, or until then.
+    ///
+    /// At finite N a run that has entered can leave again, with a probability that falls exponentially with N: the
+    /// answer is about the first entry. Where the neighbourhood is not wide beside fluctuations of order 1/√N the
+    /// question which point a run selects has no sharp answer.
+    ///
+    /// Seeds, the order of replicates and what runs them are those of [`Ensemble`]; the answer does not depend on its
+    /// executor.
+    ///
+    /// # Errors
+    /// [`SelectionError::Run`] for a time or stride that is not positive; [`SelectionError::Replicate`] and
+    /// [`SelectionError::Diverged`] for the first replicate that fails, with the counts before it.
+    pub fn selection_at_finite_size<E, S, F>(
+        &self,
+        ensemble: &Ensemble<impl Executor>,
+        (time_limit, stride): (T, u64),
+        simulate: F,
+    ) -> Result<FiniteSizeSelection, SelectionError<E, T>>
+    where
+        S: Simulator<Scalar = T>,
+        E: Send,
+        F: Fn(Replicate) -> Result<S, E> + Sync,
+    {
+        if !(time_limit > T::zero() && time_limit.is_finite() && stride > 0) {
+            return Err(SelectionError::Run { time: time_limit.as_f64(), stride });
+        }
+        let run = |replicate: Replicate| -> Result<Option<(usize, usize)>, Broken<E>> {
+            let mut simulator = simulate(replicate).map_err(Broken::Start)?;
+            loop {
+                if let Some(label) = self.neighbourhood_of(&simulator.order_parameters()) {
+                    return Ok(Some(label));
+                }
+                if simulator.time() >= time_limit {
+                    return Ok(None);
+                }
+                // No step begins at the time limit, whatever is left of the stride.
+                let mut left = stride;
+                while left > 0 && simulator.time() < time_limit {
+                    simulator.step().map_err(|Divergence { step }| Broken::Diverged(step))?;
+                    left -= 1;
+                }
+            }
+        };
+        let mut selection = FiniteSizeSelection { counts: for_each_image(self, &0), undecided: 0 };
+        let mut failure = None;
+        ensemble.for_each(&run, |replicate, outcome| {
+            match outcome {
+                Ok(Some((point, image))) => selection.counts[point][image] += 1,
+                Ok(None) => selection.undecided += 1,
+                Err(broken) => {
+                    failure = Some((replicate, broken));
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        let Some((Replicate { index, seed }, broken)) = failure else { return Ok(selection) };
+        let before = Box::new(selection);
+        Err(match broken {
+            Broken::Start(source) => SelectionError::Replicate { index, seed, source, before },
+            Broken::Diverged(step) => SelectionError::Diverged { index, seed, step, before },
+        })
+    }
+}

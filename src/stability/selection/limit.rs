@@ -1,0 +1,169 @@
+//! Selection probabilities in the limit: where the starts of a law end, by scrambled Sobol points.
+//!
+//! Covers [`Selection`] and the starts it is made of. Not here: finite N (see `finite_size`).
+
+use std::fmt;
+
+use crate::limit::Compiled;
+use crate::numerics::sobol::uniform;
+use crate::parallel::Executor;
+use crate::stability::display::{count, digits, number};
+use crate::stability::regions::{AttractionRegions, Outcome};
+use crate::stability::selection::error::SelectionError;
+use crate::stability::selection::table::{by_point, for_each_image};
+use crate::state::{OrderParameters, OrderParametersError};
+
+/// The most starts: their outcomes take tens of gigabytes.
+const MOST_STARTS: usize = 1 << 28;
+/// The most uniform variables of a start: more than any law of starts needs.
+const MOST_DIMENSIONS: usize = 1 << 16;
+/// From one scramble's seed to the next, an odd number: the golden ratio of 2³², rounded to a prime (D. E. Knuth, The
+/// Art of Computer Programming 3, section 6.4).
+const SCRAMBLE_STEP: u32 = 0x9E37_79B1;
+/// The second pass is followed at that part of the survey tolerance, to see which starts are in doubt.
+const TIGHTER: f64 = 0.1;
+
+/// Scrambled Sobol points of the unit cube, from which starts are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SobolStarts {
+    /// The number of uniform variables that a start needs.
+    pub dimensions: usize,
+    /// Points of each scramble; powers of 2 are best.
+    pub points: usize,
+    /// Independent scrambles, from whose spread the error is known.
+    pub scrambles: u32,
+    /// The seed of the scrambles.
+    pub seed: u32,
+}
+
+/// Selection probabilities of a law of starts; made by [`AttractionRegions::selection`].
+///
+/// Prints as a table, a line for each point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// For each scramble, the fraction of starts that end at each image of each point.
+    fractions: Vec<Vec<Vec<f64>>>,
+    /// Starts of each scramble.
+    points: usize,
+    undecided: f64,
+    doubtful: usize,
+}
+
+impl Selection {
+    /// The probability of ending at `point`, its images together, with its standard error over the scrambles; `None`
+    /// for a number out of range. The error is never given as less than half a point of every scramble: they can agree
+    /// by chance where a border passes through one cell of the Sobol points, and a probability of 0 or 1 is not known
+    /// better.
+    #[must_use]
+    pub fn probability(&self, point: usize) -> Option<(f64, f64)> {
+        self.fractions[0].get(point)?;
+        Some(self.statistics(|scramble| scramble[point].iter().sum()))
+    }
+
+    /// The same for one image of the point.
+    #[must_use]
+    pub fn probability_of_image(&self, point: usize, image: usize) -> Option<(f64, f64)> {
+        self.fractions[0].get(point)?.get(image)?;
+        Some(self.statistics(|scramble| scramble[point][image]))
+    }
+
+    /// The fraction of starts that reached none of the points, or were no states.
+    #[must_use]
+    pub fn undecided(&self) -> f64 {
+        self.undecided
+    }
+
+    /// Starts on which the first two passes did not agree, so that they were followed a third time.
+    #[must_use]
+    pub fn doubtful(&self) -> usize {
+        self.doubtful
+    }
+
+    fn statistics(&self, value: impl Fn(&Vec<Vec<f64>>) -> f64) -> (f64, f64) {
+        let values: Vec<f64> = self.fractions.iter().map(value).collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+        let least = 0.5 / (self.points as f64 * count.sqrt());
+        (mean, (squares / (count * (count - 1.0))).sqrt().max(least))
+    }
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = digits(f);
+        let nan = (f64::NAN, f64::NAN);
+        let first = &self.fractions[0];
+        let whole = |point: usize| {
+            let (probability, error) = self.probability(point).unwrap_or(nan);
+            [number(probability, digits), number(error, digits)]
+        };
+        let image =
+            |point: usize, image: usize| number(self.probability_of_image(point, image).unwrap_or(nan).0, digits);
+        let head = ["point", "probability", "error", "of its images"];
+        let table = by_point(head, first.len(), |point| first[point].len(), whole, image);
+        let (scrambles, points) = (count(self.fractions.len(), "scramble"), count(self.points, "start"));
+        let (undecided, doubtful) = (number(self.undecided, digits), count(self.doubtful, "start"));
+        write!(f, "{table}{scrambles} of {points}; undecided {undecided}, {doubtful} in doubt")
+    }
+}
+
+impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+    /// The probability that a random start ends at each stable point: `start` maps independent uniform variables in
+    /// (0, 1) to a start.
+    ///
+    /// Every start is followed at the survey tolerance and ten times more tightly; where the two disagree, at
+    /// [`tolerance`](Self::tolerance). The answer does not depend on the
+    /// [`executor`](Self::executor).
+    ///
+    /// # Errors
+    /// [`SelectionError::Starts`] unless there are a dimension, a point and two scrambles;
+    /// [`SelectionError::TooManyStarts`]; [`SelectionError::Regions`].
+    pub fn selection<F>(
+        &self,
+        starts: SobolStarts,
+        start: F,
+    ) -> Result<Selection, SelectionError<std::convert::Infallible, T>>
+    where
+        F: Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
+    {
+        let SobolStarts { dimensions, points, scrambles, seed } = starts;
+        if dimensions == 0 || points == 0 || scrambles < 2 {
+            return Err(SelectionError::Starts { dimensions, points, scrambles });
+        }
+        let count = usize::try_from(scrambles).ok().and_then(|scrambles| points.checked_mul(scrambles));
+        let Some(count) = count.filter(|&count| count <= MOST_STARTS && dimensions <= MOST_DIMENSIONS) else {
+            let (most, most_dimensions) = (MOST_STARTS, MOST_DIMENSIONS);
+            return Err(SelectionError::TooManyStarts { dimensions, points, scrambles, most, most_dimensions });
+        };
+        let state = |n: usize| {
+            #[allow(clippy::cast_possible_truncation)] // below the number of scrambles
+            let scramble = seed.wrapping_add(((n / points) as u32).wrapping_mul(SCRAMBLE_STEP));
+            let u: Vec<T> = (0..dimensions).map(|d| T::lit(uniform(n % points, d, scramble))).collect();
+            start(&u)
+        };
+        let (survey, tolerance) = (self.survey_tolerance, self.tolerance);
+        let mut outcomes = self.outcomes_of(survey, count, state)?;
+        let second = self.outcomes_of((survey * T::lit(TIGHTER)).max(tolerance).min(survey), count, state)?;
+        let disagree = |n: &usize| outcomes[*n].label().is_none() || outcomes[*n].label() != second[*n].label();
+        let doubtful: Vec<usize> = (0..count).filter(disagree).collect();
+        let third = self.outcomes_of(tolerance, doubtful.len(), |k| state(doubtful[k]))?;
+        for (&n, outcome) in doubtful.iter().zip(third) {
+            outcomes[n] = outcome;
+        }
+        let share = 1.0 / points as f64;
+        let mut undecided = 0;
+        let fractions = outcomes.chunks(points).map(|outcomes| {
+            let mut fractions = for_each_image(self, &0.0);
+            for outcome in outcomes {
+                match outcome {
+                    Outcome::Reached { point, image, .. } => fractions[*point][*image] += share,
+                    Outcome::NotReached(_) => undecided += 1,
+                }
+            }
+            fractions
+        });
+        let fractions = fractions.collect();
+        Ok(Selection { fractions, points, undecided: f64::from(undecided) / count as f64, doubtful: doubtful.len() })
+    }
+}
