@@ -1,7 +1,7 @@
 //! The baseline "naive": online SGD as a careful researcher writes it first.
 //!
-//! In: the model of theory §1 at fixed parameters, with `Vec`s, one generator, three normals per coordinate and
-//! sample, and plain loops. Out: every trick. It shares no code with the crate, so it also checks it.
+//! Covers the letter's model (docs/theory.md) at fixed parameters, with `Vec`s, one generator, three normals per
+//! coordinate and sample, and plain loops. Not here: every trick. It shares no code with the crate, so it also checks it.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};

@@ -1,4 +1,4 @@
-//! How the loss enters the limit coefficients (theory §3, §12): the entries of ∂F/∂C as constants and affine functions,
+//! How the loss enters the limit coefficients (theory §1, §3): the entries of ∂F/∂C as constants and affine functions,
 //! where it has such a form, and whole batches for what is left.
 
 use crate::Scalar;

@@ -5,11 +5,13 @@ use std::ops::ControlFlow;
 use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model};
+use contrastive_dynamics::parallel::{Executor, Serial};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::{Run, RunError, StopReason};
 use contrastive_dynamics::{OrderParameters, ReducedOde, Trajectory};
 
+use crate::support::backwards::Backwards;
 use crate::support::models::{informed_start as start, one_feature as model};
 
 fn run(replicate: Replicate, dimension: usize) -> Result<Trajectory, SgdError> {
@@ -33,6 +35,28 @@ fn the_number_of_threads_changes_no_bit() {
     let one = with(1);
     assert_eq!(one, with(2));
     assert_eq!(one, with(5));
+}
+
+/// Statistics, values, lanes and failures, by executors that run the work in other orders.
+#[test]
+fn the_executor_changes_no_bit() {
+    fn all(ensemble: &Ensemble<impl Executor>) -> (Summary, Summary, Vec<u64>, Option<u64>) {
+        let model = model();
+        let chain = ProjectedChain::builder(&model, 200);
+        let summary = ensemble.run(|replicate| run(replicate, 200), observe).unwrap();
+        let lanes = ensemble.run_projected(&chain, 1.0, &Output::Stop, observe).unwrap();
+        let failing = |replicate: Replicate| run(replicate, if replicate.index == 23 { 1 } else { 200 });
+        let failure = match ensemble.run(failing, observe) {
+            Err(EnsembleError::Run { index, .. }) => Some(index),
+            _ => None,
+        };
+        (summary, lanes, ensemble.map(|replicate| replicate.seed), failure)
+    }
+    let ensemble = || Ensemble::new(150, 5).keep_values(true);
+    let here = all(&ensemble());
+    assert_eq!(here.3, Some(23));
+    assert_eq!(here, all(&ensemble().executor(Serial)));
+    assert_eq!(here, all(&ensemble().executor(Backwards)));
 }
 
 /// The same replicates in lock-step, of a start drawn for each.

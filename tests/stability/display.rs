@@ -2,7 +2,7 @@
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Quadratic, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L2, Law, Model, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{
@@ -11,7 +11,7 @@ use contrastive_dynamics::stability::{
 };
 use contrastive_dynamics::{OrderParameters, OrderParametersError, ReducedOde};
 
-type Built = Model<f64, Tanh, Independent, GaussianNoise, L2, Quadratic>;
+type Built = Model<f64, Tanh, Independent, GaussianNoise, L2>;
 
 fn model(laws: impl IntoIterator<Item = Law>, neurons: usize) -> Built {
     let builder = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap()).n_neurons(neurons);
@@ -244,7 +244,7 @@ fn selection_probabilities_print_as_tables() {
         ],
     );
     let runs = Ensemble::new(10, 1);
-    let start = |seed| ProjectedChain::builder(&model, 50).seed(seed);
+    let start = |seed| ProjectedChain::builder(&model, 50).build_seeded(seed);
     let finite = regions.selection_at_finite_size(&runs, (0.1, 5), |replicate| start(replicate.seed)).unwrap();
     check(
         &format!("{finite:.3}"),

@@ -3,6 +3,7 @@
 mod continuation;
 mod critical;
 mod display;
+mod executors;
 mod findings;
 mod fixed_points;
 mod known_limits;

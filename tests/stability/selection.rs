@@ -90,7 +90,7 @@ fn runs_end_at_their_time_limit_whatever_the_stride() {
     let model = model(2.25, 1.0);
     let ode = ReducedOde::new(&model).unwrap();
     let regions = AttractionRegions::new(&ode, &points(1.0)).unwrap();
-    let start = |seed| ProjectedChain::builder(&model, 50).seed(seed);
+    let start = |seed| ProjectedChain::builder(&model, 50).build_seeded(seed);
     let select = |time, stride| {
         let runs = Ensemble::new(20, 3);
         regions.selection_at_finite_size(&runs, (time, stride), |replicate| start(replicate.seed)).unwrap()

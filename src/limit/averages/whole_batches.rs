@@ -1,5 +1,5 @@
 //! Averages over whole batches, for losses whose gradient couples the samples of a batch nonlinearly: nothing less than
-//! the batch can be averaged (theory §3, §12).
+//! the batch can be averaged (theory §1, §3).
 //!
 //! Of a penalty that is not quadratic only the difference from a line is averaged here, g'(C) ≈ offset + slope·C, because
 //! averages of the line are known far more accurately; the more samples, the less is left. Of a loss that is no function

@@ -1,4 +1,4 @@
-//! What training minimises: a function F of the outputs of one batch (theory §1, §12).
+//! What training minimises: a function F of the outputs of one batch (theory §1).
 //!
 //! Covers the trait [`Loss`], the outputs that it is a function of, and the covariance loss of Meng and Wang with its
 //! penalties. Not here: how error signals follow from it (see [`crate::sgd`]), averages over it (see [`crate::limit`]).
@@ -18,7 +18,7 @@ use crate::Scalar;
 
 /// A loss: a function F of the outputs Y¹, Y² (B x m each) of a batch in its two views.
 ///
-/// A step of SGD needs of it only e_bi^v = σ'(h_bi^v) B ∂F/∂y_bi^v (theory §12). Required are F and its gradient; a loss
+/// A step of SGD needs of it only e_bi^v = σ'(h_bi^v) B ∂F/∂y_bi^v (theory §1). Required are F and its gradient; a loss
 /// that depends on the batch through the cross-view covariances C_ij alone says so by
 /// [`covariance_form`](Self::covariance_form), which makes its limit exact in the batch size where it is a quadratic one,
 /// and its simulation in lock-step fast. The limit of any other loss is an average over whole batches, by default to 3e-3.

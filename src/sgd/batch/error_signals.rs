@@ -1,4 +1,4 @@
-//! The error signals of one batch (theory §1, §12): e_bi^v = σ'(h_bi^v) B ∂F/∂y_bi^v from the fields h, the same for every
+//! The error signals of one batch (theory §1): e_bi^v = σ'(h_bi^v) B ∂F/∂y_bi^v from the fields h, the same for every
 //! simulator and every loss.
 //!
 //! Covers outputs, the loss's gradient and e, for one batch, and for a batch in every lane. Not here: how the fields are
