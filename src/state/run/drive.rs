@@ -5,12 +5,41 @@
 
 use nalgebra::RealField;
 
-use crate::state::StopReason;
 use crate::state::run::RunError;
 use crate::state::run::agenda::{Agenda, Point, Span};
 use crate::state::run::course::{Course, Ending, Happened};
-use crate::state::run::plan::{Look, Outcome, Run};
-use crate::state::run::process::{Lockstep, Snapshot};
+use crate::state::run::plan::{Look, Outcome, Run, Unstarted};
+use crate::state::run::process::{Lockstep, Process, Snapshot};
+use crate::state::{StopReason, Trajectory};
+
+impl<P: Lockstep + ?Sized> Run<'_, P> {
+    /// Runs every replicate to time `end`, or to an event of its own; one result for each. A replicate that has stopped is
+    /// no longer looked at, but may be stepped on with the others.
+    ///
+    /// # Errors
+    /// Of the whole run: [`RunError::Output`], [`RunError::Setting`] and [`RunError::SteadyUnknown`], before the first step.
+    /// Of a replicate: the others, as [`to`](Self::to).
+    pub fn each_to(self, end: P::Scalar) -> Result<Vec<Outcome<P>>, Unstarted<P>> {
+        self.check()?;
+        drive(self, end)
+    }
+}
+
+impl<P: Process + ?Sized> Run<'_, P> {
+    /// Runs to time `end`, or, where steps are all of one size, to the step nearest to it; an event, a steady state or an
+    /// observer may stop it before. What was recorded, and why it stopped, is in the trajectory. Then the process stands
+    /// where its trajectory ends, ready for another run.
+    ///
+    /// # Errors
+    /// [`RunError::Output`] for times that are unusable (before the present time or after `end`), [`RunError::Setting`] and
+    /// [`RunError::SteadyUnknown`], before the first step; [`RunError::Failed`] if a step fails,
+    /// [`RunError::StepLimit`], [`RunError::EventNotANumber`] and [`RunError::NotAdvancing`], all with the trajectory so
+    /// far.
+    pub fn to(self, end: P::Scalar) -> Outcome<P> {
+        // A process is one replicate, and has one outcome.
+        self.each_to(end)?.pop().unwrap_or_else(|| Ok(Trajectory::new()))
+    }
+}
 
 /// An observer with what is due for it.
 struct Observer<'r, P: Lockstep + ?Sized> {
@@ -46,7 +75,7 @@ struct Drive<'r, P: Lockstep + ?Sized> {
 pub(super) fn drive<P: Lockstep + ?Sized>(
     mut run: Run<'_, P>,
     end: P::Scalar,
-) -> Result<Vec<Outcome<P>>, RunError<P::Error, P::Scalar, P::State>> {
+) -> Result<Vec<Outcome<P>>, Unstarted<P>> {
     let looks = std::mem::take(&mut run.observers);
     let replicates = run.process.replicates();
     if replicates == 0 {
@@ -85,7 +114,7 @@ impl<P: Lockstep + ?Sized> Drive<'_, P> {
         }
     }
 
-    fn check_steady_is_known(&self) -> Result<(), RunError<P::Error, P::Scalar, P::State>> {
+    fn check_steady_is_known(&self) -> Result<(), Unstarted<P>> {
         let process = &*self.run.process;
         if self.run.steady_rate.is_some()
             && process.rate_of(0).is_none()

@@ -1,6 +1,6 @@
 //! What a run is asked for: [`Run`].
 //!
-//! Covers the settings and their checks. Not here: the loop (see `drive`).
+//! Covers the settings and their checks. Not here: the verbs that start the loop, and the loop (see `drive`).
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -9,9 +9,8 @@ use crate::Scalar;
 use crate::integrate::Output;
 use crate::state::Trajectory;
 use crate::state::run::RunError;
-use crate::state::run::drive::drive;
 use crate::state::run::event::{Direction, Event};
-use crate::state::run::process::{Lockstep, Process, Snapshot};
+use crate::state::run::process::{Lockstep, Snapshot};
 
 /// The result of running one process, or one replicate of a [`Lockstep`].
 pub type Outcome<P> = Result<
@@ -20,13 +19,13 @@ pub type Outcome<P> = Result<
 >;
 
 /// Why a run as a whole did not start.
-type Unstarted<P> = RunError<<P as Lockstep>::Error, <P as Lockstep>::Scalar, <P as Lockstep>::State>;
+pub(super) type Unstarted<P> = RunError<<P as Lockstep>::Error, <P as Lockstep>::Scalar, <P as Lockstep>::State>;
 
 /// A function that looks at a run, and may stop it.
 pub(super) type Look<'r, P> = dyn FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + 'r;
 
 /// One run of a process: the loop around its steps that records, observes and stops. It is the same for the solver of the
-/// ODE, the simulators, particles, grids, and whatever else implements [`Process`].
+/// ODE, the simulators, particles, grids, and whatever else implements [`Process`](crate::state::Process).
 ///
 /// | setter | meaning | default |
 /// |---|---|---|
@@ -36,7 +35,7 @@ pub(super) type Look<'r, P> = dyn FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + '
 /// | [`steady_rate`](Self::steady_rate) | stop when nothing moves faster | never |
 /// | [`steady_window`](Self::steady_window) | over which time averages are taken, where the rate is not known | 1 |
 /// | [`observe`](Self::observe) | look at the process itself, and stop if need be | none |
-/// | [`step_limit`](Self::step_limit) | most steps | [that of the process](Process::step_limit) |
+/// | [`step_limit`](Self::step_limit) | most steps | [that of the process](crate::state::Process::step_limit) |
 ///
 /// [`to`](Self::to) runs, [`each_to`](Self::each_to) runs replicates in lock-step.
 ///
@@ -143,11 +142,12 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
 
     /// Stops where the state is steady: no number of it changes faster than `rate`.
     ///
-    /// A process that knows its rate of change ([`Process::rate`], the ODE) is asked for it at every step. Of any other,
-    /// such as a simulator, the state is averaged over successive windows of time ([`steady_window`](Self::steady_window)),
-    /// by the trapezoidal rule; it is steady at the end of the first window whose averages differ from those of the window
-    /// before by at most `rate` per unit of time. Averages of noise of standard deviation s that is forgotten in a time θ
-    /// differ by about 2s√(θ/window), so the rate must be well above that over the window, or the windows longer.
+    /// A process that knows its rate of change ([`Process::rate`](crate::state::Process::rate); the ODE does) is asked for
+    /// it at every step. Of any other, such as a simulator, the state is averaged over successive windows of time
+    /// ([`steady_window`](Self::steady_window)), by the trapezoidal rule; it is steady at the end of the first window whose
+    /// averages differ from those of the window before by at most `rate` per unit of time. Averages of noise of standard
+    /// deviation s that is forgotten in a time θ differ by about 2s√(θ/window), so the rate must be well above that over the
+    /// window, or the windows longer.
     #[must_use]
     pub fn steady_rate(mut self, rate: P::Scalar) -> Self {
         self.steady_rate = Some(rate);
@@ -181,18 +181,8 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
         self
     }
 
-    /// Runs every replicate to time `end`, or to an event of its own; one result for each. A replicate that has stopped is
-    /// no longer looked at, but may be stepped on with the others.
-    ///
-    /// # Errors
-    /// Of the whole run: [`RunError::Output`], [`RunError::Setting`] and [`RunError::SteadyUnknown`], before the first step.
-    /// Of a replicate: the others, as [`to`](Self::to).
-    pub fn each_to(self, end: P::Scalar) -> Result<Vec<Outcome<P>>, Unstarted<P>> {
-        self.check()?;
-        drive(self, end)
-    }
-
-    fn check(&self) -> Result<(), Unstarted<P>> {
+    /// Whether the settings other than outputs are in range.
+    pub(super) fn check(&self) -> Result<(), Unstarted<P>> {
         let setting = |name, range, value: f64| Err(RunError::Setting { name, range, value });
         if let Some(rate) = self.steady_rate
             && !(rate.as_f64() >= 0.0)
@@ -207,21 +197,5 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
             return setting("number of steps between checks", "at least 1", 0.0);
         }
         Ok(())
-    }
-}
-
-impl<P: Process + ?Sized> Run<'_, P> {
-    /// Runs to time `end`, or, where steps are all of one size, to the step nearest to it; an event, a steady state or an
-    /// observer may stop it before. What was recorded, and why it stopped, is in the trajectory. Then the process stands
-    /// where its trajectory ends, ready for another run.
-    ///
-    /// # Errors
-    /// [`RunError::Output`] for times that are unusable (before the present time or after `end`), [`RunError::Setting`] and
-    /// [`RunError::SteadyUnknown`], before the first step; [`RunError::Failed`] if a step fails,
-    /// [`RunError::StepLimit`], [`RunError::EventNotANumber`] and [`RunError::NotAdvancing`], all with the trajectory so
-    /// far.
-    pub fn to(self, end: P::Scalar) -> Outcome<P> {
-        // A process is one replicate, and has one outcome.
-        self.each_to(end)?.pop().unwrap_or_else(|| Ok(Trajectory::new()))
     }
 }
