@@ -8,7 +8,7 @@
 //! | question | where |
 //! |---|---|
 //! | what is trained, and how | [`model`] |
-//! | what is the state | [`OrderParameters`] |
+//! | what is the state | [`state::OrderParameters`] |
 //! | what does SGD do at dimension N | [`sgd`] |
 //! | what drives the limit: A, B, Λ | [`limit`] |
 //! | where does the limit go | [`ode`] |

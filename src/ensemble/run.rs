@@ -106,7 +106,7 @@ impl<X: Executor> Ensemble<X> {
     }
 
     /// Whether every observed value is kept beside the statistics, eight bytes each, for
-    /// [`Statistics::values`]. Default: not.
+    /// [`Statistics::values`](super::Statistics::values). Default: not.
     #[must_use]
     pub fn keep_values(mut self, keep: bool) -> Self {
         self.keep = keep;

@@ -15,7 +15,7 @@ use crate::stability::learnability::{FamilyError, OdeFamily};
 use crate::state::OrderParameters;
 
 /// The fixed points of a family of reduced ODEs. Derivatives by the parameter are differences, and every value has a
-/// rule of its own: slower than [`OdeCurve`], for what is no [`Parameter`].
+/// rule of its own: slower than [`OdeCurve`](super::OdeCurve), for what is no [`Parameter`](crate::limit::Parameter).
 #[derive(Debug)]
 pub struct FamilyCurve<F> {
     family: F,

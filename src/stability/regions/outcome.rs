@@ -15,7 +15,7 @@ pub enum Outcome<T: Scalar = f64> {
     Reached {
         /// The point's number in the list given.
         point: usize,
-        /// Which of the point's images under the model's symmetries, see [`AttractionRegions::images`]; 0 is the point
+        /// Which of the point's images under the model's symmetries, see [`AttractionRegions::images`](super::AttractionRegions::images); 0 is the point
         /// itself.
         image: usize,
         /// When it entered.

@@ -8,7 +8,8 @@ use crate::numerics::normal::normal_quantile;
 use crate::stability::display::{digits, number};
 use crate::stability::selection::table::by_point;
 
-/// How often runs at finite N ended at each stable point; made by [`AttractionRegions::selection_at_finite_size`].
+/// How often runs at finite N ended at each stable point; made by
+/// [`AttractionRegions::selection_at_finite_size`](crate::stability::AttractionRegions::selection_at_finite_size).
 ///
 /// Prints as a table, a line for each point.
 #[derive(Debug, Clone, PartialEq, Eq)]
