@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use nalgebra::{Complex, DMatrix};
+use nalgebra::Complex;
 
 use crate::Scalar;
 use crate::stability::tolerances::ROUNDING;
@@ -117,23 +117,27 @@ impl fmt::Display for Table {
 /// Q and R of a state, a line for each row.
 pub(crate) fn state<T: Scalar>(state: &OrderParameters<T>, digits: usize) -> Table {
     let (p, m) = (state.n_features(), state.n_neurons());
-    let entries: Vec<T> = state.q().transpose().iter().chain(state.r().transpose().iter()).copied().collect();
-    let printed = numbers(&entries, digits);
     let names = (0..p).map(|l| format!("Q[{l}]")).chain((0..m).map(|i| format!("R[{i}]")));
     let mut table = Table::default();
-    for (name, row) in names.zip(printed.chunks(m.max(1))) {
-        table.push(std::iter::once(name).chain(row.iter().cloned()));
+    for (name, row) in names.zip(entries(state, digits)) {
+        table.push(std::iter::once(name).chain(row));
     }
     table
 }
 
-/// Q and R of a state in one line, row by row: "Q = [[0.3], [0.1]], R = [[1]]".
+/// Q and R of a state in one line, row by row: "Q = [[0.3], [0.1]], R = [[1.0]]" with one digit.
 pub(crate) fn state_in_line<T: Scalar>(state: &OrderParameters<T>) -> String {
-    let matrix = |matrix: &DMatrix<T>| {
-        let row = |k: usize| matrix.row(k).iter().map(|x| format!("{x}")).collect::<Vec<_>>().join(", ");
-        (0..matrix.nrows()).map(|k| format!("[{}]", row(k))).collect::<Vec<_>>().join(", ")
-    };
-    format!("Q = [{}], R = [{}]", matrix(state.q()), matrix(state.r()))
+    let row = |row: &[String]| format!("[{}]", row.join(", "));
+    let rows = entries(state, DIGITS);
+    let (q, r) = rows.split_at(state.n_features());
+    let matrix = |rows: &[Vec<String>]| rows.iter().map(|cells| row(cells)).collect::<Vec<_>>().join(", ");
+    format!("Q = [{}], R = [{}]", matrix(q), matrix(r))
+}
+
+/// The rows of Q, then those of R.
+fn entries<T: Scalar>(state: &OrderParameters<T>, digits: usize) -> Vec<Vec<String>> {
+    let entries: Vec<T> = state.q().transpose().iter().chain(state.r().transpose().iter()).copied().collect();
+    numbers(&entries, digits).chunks(state.n_neurons().max(1)).map(<[String]>::to_vec).collect()
 }
 
 /// The names of the entries of a packed state, in order.
@@ -166,7 +170,10 @@ mod tests {
             super::state(&state, 3).to_string(),
             "Q[0]  0.500  -0.250\nQ[1]  0.000   0.125\nR[0]  1.000   0.100\nR[1]  0.100   2.000\n"
         );
-        assert_eq!(state_in_line(&state), "Q = [[0.5, -0.25], [0, 0.125]], R = [[1, 0.1], [0.1, 2]]");
+        assert_eq!(
+            state_in_line(&state),
+            "Q = [[0.500000, -0.250000], [0.000000, 0.125000]], R = [[1.000000, 0.100000], [0.100000, 2.000000]]"
+        );
         assert_eq!(entry_names(1, 2), ["Q[0,0]", "Q[0,1]", "R[0,0]", "R[0,1]", "R[1,1]"]);
     }
 }

@@ -368,6 +368,9 @@ fn the_collapsed_state_attracts_where_it_is_stable() {
     assert_eq!(regions.images(0).len(), 1);
     let outcome = regions.outcome(&state(0.5, 0.3).unwrap());
     assert_eq!(outcome.label(), Some((0, 0)), "{outcome:?}");
+    // Newton's method only approaches it, along the boundary.
+    let near = AttractionRegions::new(&ode, &[OrderParameters::from_rows(2, 1, &[0.05, 0.02], &[0.01]).unwrap()]);
+    assert_eq!(near.unwrap().images(0)[0].center().r()[(0, 0)], 0.0);
     // With less decay features grow out of it.
     let weak = builder(Law::two_point(2.25).unwrap()).weight_decay(3.0).build().unwrap();
     let ode = ReducedOde::new(&weak).unwrap();

@@ -106,6 +106,12 @@ impl<T: Scalar> Face<T> {
         Self::new(features, &clusters, true, constraint)
     }
 
+    /// All states without overlaps.
+    pub(crate) fn without_overlaps(features: usize, neurons: usize, constraint: Constraint) -> Self {
+        let clusters: Vec<_> = (0..neurons).map(|i| Some((i, T::one()))).collect();
+        Self::new(features, &clusters, false, constraint)
+    }
+
     pub(crate) fn dimension(&self) -> usize {
         self.basis.ncols()
     }

@@ -37,5 +37,5 @@ pub(crate) use linearization::linearize;
 pub(crate) use newton::NewtonLimits;
 pub(crate) use orbit::{Image, PackedMap, orbit};
 pub(crate) use settle::settle_or_coincide;
-pub(crate) use shape::off_centre;
+pub(crate) use shape::{keeps_collapsed_state, off_centre};
 pub(crate) use uninformative_states::uninformative_states;

@@ -57,10 +57,13 @@ pub(crate) fn vanishes_at_zero<T: Compiled>(offset: T) -> bool {
     offset.abs() <= T::lit(EVALUATION) * T::EPSILON
 }
 
-/// Whether a neuron of weight zero stays there: σ(0) = 0 and nothing else pulls it.
+/// Whether weights that are all zero stay so: σ(0) = 0 and no constraint.
+pub(crate) fn keeps_collapsed_state<T: Compiled>(ode: &ReducedOde<'_, T>) -> bool {
+    ode.constraint() == Constraint::None && vanishes_at_zero(ode.limit().nonlinearity().value(T::zero()))
+}
+
+/// Whether a neuron of weight zero stays there: moreover no other neuron pulls it.
 pub(crate) fn keeps_vanishing_neurons<T: Compiled>(ode: &ReducedOde<'_, T>) -> bool {
-    let limit = ode.limit();
-    let coupled = limit.loss().coupling_at_zero().is_none_or(|coupling| coupling != T::zero());
-    let free = ode.constraint() == Constraint::None;
-    vanishes_at_zero(limit.nonlinearity().value(T::zero())) && !coupled && free
+    let coupled = ode.limit().loss().coupling_at_zero().is_none_or(|coupling| coupling != T::zero());
+    keeps_collapsed_state(ode) && !coupled
 }

@@ -93,10 +93,6 @@ const OVERLAP_RANGE: f64 = 1.6;
 const BACKGROUND_RANGE: (f64, f64) = (0.1, 1.2);
 
 impl Shape {
-    fn clusters<T: Scalar>(&self) -> Vec<Option<(usize, T)>> {
-        (0..self.neurons).map(|i| Some((i, T::one()))).collect()
-    }
-
     /// R_ii = size with R_ij/size = correlation, or 1 on the sphere.
     fn covariance<T: Scalar>(&self, size: f64, correlation: f64) -> DMatrix<T> {
         let size = if self.constraint == Constraint::Sphere { 1.0 } else { size };
@@ -121,7 +117,7 @@ impl Shape {
             for &correlation in correlations {
                 let q = DMatrix::zeros(self.features, self.neurons);
                 let state = OrderParameters::from_parts(q, self.covariance(size, correlation));
-                let face = Face::new(self.features, &self.clusters(), false, self.constraint);
+                let face = Face::without_overlaps(self.features, self.neurons, self.constraint);
                 starts.push(FacedStart { start: Start { kind: StartKind::Uninformative, state }, face });
             }
         }
@@ -143,10 +139,8 @@ impl Shape {
         let count = choices.len();
         let combinations = (0..self.neurons).try_fold(1_usize, |n, _| n.checked_mul(count)).unwrap_or(usize::MAX);
         for code in 1..combinations.min(MOST / each + 1) {
-            // The digits of the code in base `count`, beyond the range of a power zeros.
-            let power = |i: usize| count.checked_pow(u32::try_from(i).unwrap_or(u32::MAX));
-            let digit = |i: usize| power(i).map_or(0, |power| code / power % count);
-            let picks: Vec<_> = (0..self.neurons).map(|i| choices[digit(i)].into_iter().collect()).collect();
+            let picks: Vec<_> =
+                (0..self.neurons).map(|i| choices[digit(code, count, i)].into_iter().collect()).collect();
             for factor in INFORMED_SIZES.into_iter().take(each) {
                 let state = self.aligned(&picks, scale * factor);
                 starts.push(FacedStart { start: Start { kind: StartKind::Selected, state }, face: whole() });
@@ -262,6 +256,12 @@ impl Shape {
     }
 }
 
+/// The digit of a number at that place; zero beyond the places of every number.
+fn digit(number: usize, base: usize, place: usize) -> usize {
+    let power = u32::try_from(place).ok().and_then(|place| base.checked_pow(place));
+    power.map_or(0, |power| number / power % base)
+}
+
 /// Assignments of neurons to fewer clusters, with signs, one for each up to the order of clusters: all for up to three
 /// neurons ([`PARTITIONED`]); for more, one pair or all together.
 fn partitions<T: Scalar>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Option<(usize, T)>>> {
@@ -303,20 +303,12 @@ fn partitions<T: Scalar>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Opti
 mod tests {
     use super::*;
 
-    /// The code of a start is a number in base 2: its digits for a hundred neurons do not fit a word.
+    /// Also where the power of the base wraps around, to 0 for base 2.
     #[test]
-    fn starts_of_many_neurons_are_listed() {
-        let shape = Shape {
-            features: 1,
-            neurons: 100,
-            constraint: Constraint::None,
-            centred: true,
-            even_features: vec![true],
-            even_neurons: true,
-        };
-        let starts = shape.selected::<f64>(1.0);
-        assert_eq!(starts.len(), MOST);
-        assert!(starts.iter().all(|start| start.start.state.q().amax() > 0.0));
+    fn digits_beyond_every_number_are_zero() {
+        assert_eq!([0, 1, 2, 3].map(|place| digit(46, 3, place)), [1, 0, 2, 1]);
+        assert_eq!([63, 64, 1000].map(|place| digit(usize::MAX, 2, place)), [1, 0, 0]);
+        assert_eq!(digit(5, 3, usize::MAX), 0);
     }
 
     #[test]

@@ -98,9 +98,10 @@ impl<T: Scalar> fmt::Display for CriticalValue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (low, high) = &self.bracket;
         let width = small(high.parameter - low.parameter);
-        let state = state(&self.state, digits(f));
+        let digits = digits(f);
+        let state = state(&self.state, digits);
         writeln!(f, "critical value {}, bracketed to {width} in {} evaluations", self.parameter, self.evaluations)?;
-        write!(f, "{state}{low}\n{high}")
+        write!(f, "{state}{low:.digits$}\n{high:.digits$}")
     }
 }
 

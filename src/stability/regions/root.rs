@@ -9,10 +9,16 @@ use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::lyapunov::lyapunov;
 use crate::ode::ReducedOde;
-use crate::stability::fixed_point::{Face, NewtonLimits, NewtonStop, linearize, settle_or_coincide};
+use crate::stability::fixed_point::{
+    Face, NewtonLimits, NewtonStop, keeps_collapsed_state, linearize, off_centre, settle_or_coincide,
+};
 use crate::stability::regions::error::RegionsError;
 use crate::stability::regions::frame::Frame;
 use crate::state::OrderParameters;
+
+/// Newton's method that is pressed against the boundary of the feasible set until R is that part of the guess's is on
+/// its way to R = 0, which it only approaches: every pressed step leaves a third.
+const COLLAPSING: f64 = 1e-4;
 
 /// A root of the rates.
 #[derive(Debug, Clone)]
@@ -31,14 +37,19 @@ pub(crate) fn root<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     guess: &OrderParameters<T>,
 ) -> Result<Option<Root<T>>, RegionsError<T>> {
-    let whole = Face::whole(guess.n_features(), guess.n_neurons(), ode.constraint());
-    let run = settle_or_coincide(ode, &whole, guess, &[], &NewtonLimits::default());
-    match run.stop {
-        NewtonStop::Converged => {}
+    let (p, m) = (guess.n_features(), guess.n_neurons());
+    // Without overlaps there are none later, not even by rounding.
+    let blind = guess.q().amax() == T::zero() && off_centre(ode.limit()).is_none();
+    let face = if blind { Face::without_overlaps } else { Face::whole };
+    let run = settle_or_coincide(ode, &face(p, m, ode.constraint()), guess, &[], &NewtonLimits::default());
+    let collapses = || keeps_collapsed_state(ode) && run.state.r().amax() <= T::lit(COLLAPSING) * guess.r().amax();
+    let state = match run.stop {
+        NewtonStop::Converged => run.state,
+        NewtonStop::Boundary if collapses() => OrderParameters::from_parts(DMatrix::zeros(p, m), DMatrix::zeros(m, m)),
         NewtonStop::Failed(error) => return Err(error.into()),
         _ => return Ok(None),
-    }
-    let (state, frame) = (run.state, Frame::new(ode.constraint(), guess));
+    };
+    let frame = Frame::new(ode.constraint(), guess);
     let (start, packed) = (guess.to_packed(), state.to_packed().as_slice().to_vec());
     let jacobian = frame.scaled(&linearize(ode, &state)?.by_state);
     let moved = frame.coordinates(&|k| packed[k] - start[k]).norm();
