@@ -87,7 +87,16 @@ pub enum OrderParametersError {
         /// Which neuron.
         neuron: usize,
     },
+    /// An error that was read from stored data.
+    #[error("{words}")]
+    Recorded {
+        /// What it said.
+        words: String,
+    },
 }
+
+#[cfg(feature = "serde")]
+crate::numerics::stored::error_as_words!(OrderParametersError);
 
 /// Which of two matrices looks transposed, for those of different numbers of rows.
 fn transposed(features: (usize, usize), weights: (usize, usize)) -> &'static str {
