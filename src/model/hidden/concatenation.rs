@@ -12,6 +12,7 @@ use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
 /// Two independent joint laws, the variables of the second below those of the first; made by
 /// [`HiddenDistribution::and`]. It joins laws of different types, your own among them.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Concatenation<A, B> {
     upper: A,
     lower: B,

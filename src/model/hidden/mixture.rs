@@ -29,8 +29,16 @@ use crate::numerics::triangle::factor_covariance;
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredMixture<L, T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        deserialize = "T: crate::Scalar + serde::Deserialize<'de>, L: crate::model::HiddenVariable<T> + serde::Deserialize<'de>"
+    ))
+)]
 pub struct Mixture<L = Law<f64>, T = f64> {
-    weights: Vec<T>,
+    pub(in crate::model) weights: Vec<T>,
     laws: Vec<L>,
 }
 
