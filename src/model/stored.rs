@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::hidden::{
-    CorrelatedSigns, Discrete, Gaussian, HiddenDistribution, HiddenVariable, Independent, Laplace, Mixture,
+    Concatenation, CorrelatedSigns, Discrete, Gaussian, HiddenDistribution, Independent, Laplace, Law, Mixture,
     PointMasses, ThreePoint, TwoPoint, Uniform,
 };
 use super::loss::{CovarianceLoss, Loss, PseudoHuber, Quadratic, Quartic};
@@ -133,8 +133,54 @@ pub(in crate::model) struct StoredMixture<L, T> {
     laws: Vec<L>,
 }
 
-/// Of one-dimensional laws: whether joint laws have as many variables would have to be known here.
-impl<T: Scalar, L: HiddenVariable<T>> TryFrom<StoredMixture<L, T>> for Mixture<L, T> {
+/// A law of this crate that can be the component of a mixture, of one variable or of several.
+pub(in crate::model) trait Component {
+    /// How many variables it has.
+    fn variables(&self) -> usize;
+}
+
+macro_rules! one_variable {
+    ($($law:ident),*) => {
+        $(impl<T> Component for $law<T> {
+            fn variables(&self) -> usize {
+                1
+            }
+        })*
+    };
+}
+one_variable!(TwoPoint, ThreePoint, Gaussian, Uniform, Laplace, PointMasses, Law);
+
+impl<T: Scalar> Component for CorrelatedSigns<T> {
+    fn variables(&self) -> usize {
+        self.dimension()
+    }
+}
+
+impl<T: Scalar> Component for Discrete<T> {
+    fn variables(&self) -> usize {
+        self.dimension()
+    }
+}
+
+impl<L> Component for Independent<L> {
+    fn variables(&self) -> usize {
+        self.laws().len()
+    }
+}
+
+impl<L: Component, T> Component for Mixture<L, T> {
+    fn variables(&self) -> usize {
+        self.laws.first().map_or(0, Component::variables)
+    }
+}
+
+impl<A: Component, B: Component> Component for Concatenation<A, B> {
+    fn variables(&self) -> usize {
+        self.upper.variables() + self.lower.variables()
+    }
+}
+
+impl<T: Scalar, L: Component> TryFrom<StoredMixture<L, T>> for Mixture<L, T> {
     type Error = ModelError;
 
     fn try_from(stored: StoredMixture<L, T>) -> Result<Self, ModelError> {
@@ -142,7 +188,10 @@ impl<T: Scalar, L: HiddenVariable<T>> TryFrom<StoredMixture<L, T>> for Mixture<L
         if weights.len() != laws.len() {
             return Err(ModelError::Mixture { reason: "need as many weights as components" });
         }
-        let mut mixture = Self::new(weights.iter().copied().zip(laws))?;
+        let mut mixture = Self::checked(weights.iter().copied().zip(laws))?;
+        if mixture.laws.iter().any(|law| law.variables() != mixture.laws[0].variables()) {
+            return Err(ModelError::Mixture { reason: "all components must have as many variables" });
+        }
         kept(weights, &mut mixture.weights);
         Ok(mixture)
     }

@@ -14,8 +14,8 @@ use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Concatenation<A, B> {
-    upper: A,
-    lower: B,
+    pub(in crate::model) upper: A,
+    pub(in crate::model) lower: B,
 }
 
 impl<A, B> Concatenation<A, B> {

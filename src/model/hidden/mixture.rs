@@ -34,12 +34,12 @@ use crate::numerics::triangle::factor_covariance;
 #[cfg_attr(
     feature = "serde",
     serde(bound(
-        deserialize = "T: crate::Scalar + serde::Deserialize<'de>, L: crate::model::HiddenVariable<T> + serde::Deserialize<'de>"
+        deserialize = "T: crate::Scalar + serde::Deserialize<'de>, L: crate::model::stored::Component + serde::Deserialize<'de>"
     ))
 )]
 pub struct Mixture<L = Law<f64>, T = f64> {
     pub(in crate::model) weights: Vec<T>,
-    laws: Vec<L>,
+    pub(in crate::model) laws: Vec<L>,
 }
 
 impl<T: Scalar, L> Mixture<L, T> {
@@ -71,7 +71,7 @@ impl<T: Scalar, L> Mixture<L, T> {
         Ok(mixture)
     }
 
-    fn checked(components: impl IntoIterator<Item = (T, L)>) -> Result<Self, ModelError> {
+    pub(in crate::model) fn checked(components: impl IntoIterator<Item = (T, L)>) -> Result<Self, ModelError> {
         let (mut weights, laws): (Vec<T>, Vec<L>) = components.into_iter().unzip();
         if laws.is_empty() {
             return Err(ModelError::Mixture { reason: "need at least one component" });
