@@ -11,11 +11,11 @@ use super::hidden::{
     PointMasses, ThreePoint, TwoPoint, Uniform,
 };
 use super::loss::{CovarianceLoss, Loss, PseudoHuber, Quadratic, Quartic};
-use super::noise::{AugmentationNoise, NoNoise, RademacherNoise, ViewCovariance};
 use super::nonlinearity::{Erf, Identity, LeakyRelu, Nonlinearity, Polynomial, Relu, Sigmoid, Softplus, Tanh};
-use super::regularizer::{ElasticNet, L1, L2, Regularizer, SmoothedL1};
-use super::settings::{Constraint, GradientPath, Settings};
-use super::{Model, ModelError};
+use super::{
+    AugmentationNoise, Constraint, ElasticNet, GradientPath, L1, L2, Model, ModelError, NoNoise, RademacherNoise,
+    Regularizer, Settings, SmoothedL1, ViewCovariance,
+};
 use crate::Scalar;
 
 /// A part without numbers is its name.
