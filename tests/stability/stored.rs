@@ -51,17 +51,14 @@ fn fixed_points_come_back_as_they_were() {
     assert!(found.points.len() > 2);
     // As of a singular Jacobian: JSON has no number for it.
     found.points[0].error = f64::INFINITY;
-    let text = stored(&found);
+    let text = serde_json::to_string(&found).unwrap();
+    let read: FixedPoints = serde_json::from_str(&text).unwrap();
+    assert_eq!((&read.points, &read.symmetries, &read.repeats), (&found.points, &found.symmetries, &found.repeats));
+    // Starts that failed may have residuals that are not numbers, and reasons that are read as words.
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
     assert!(text.contains(r#""error":"inf""#));
     let (real, wrong) = (r#""stop":"Converged""#, r#""stop":"Surrendered""#);
     assert!(refused::<FixedPoints>(&text.replacen(real, wrong, 1)).contains("unknown variant"));
-    stored(&FixedPoints {
-        points: found.points,
-        symmetries: found.symmetries,
-        failed: vec![],
-        repeats: vec![],
-        unresolved: vec![],
-    });
 }
 
 #[test]
