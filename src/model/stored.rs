@@ -224,17 +224,25 @@ pub(in crate::model) struct StoredRademacher<T> {
 /// Roundings, in units of the last place, between the correlation of the covariance and that of the agreement.
 const CORRELATION_ULPS: f64 = 8.0;
 
-impl<T: Scalar> TryFrom<StoredRademacher<T>> for RademacherNoise<T> {
-    type Error = ModelError;
+/// Why stored data is no such noise.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::model) enum StoredRademacherError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("signs that agree with the probability {agreement} do not have the covariance given")]
+    Agreement { agreement: f64 },
+}
 
-    fn try_from(stored: StoredRademacher<T>) -> Result<Self, ModelError> {
+impl<T: Scalar> TryFrom<StoredRademacher<T>> for RademacherNoise<T> {
+    type Error = StoredRademacherError;
+
+    fn try_from(stored: StoredRademacher<T>) -> Result<Self, StoredRademacherError> {
         let StoredRademacher { covariance, agreement } = stored;
         let (variance, correlation) = (covariance.get(0, 0), agreement + agreement - T::one());
         let mut noise = Self::new(variance, correlation)?;
         let same = |x: T, y: T| (x - y).abs() <= T::lit(CORRELATION_ULPS) * T::EPSILON * variance;
         if covariance.get(1, 1) != variance || !same(covariance.get(0, 1), variance * correlation) {
-            let [[v11, v12], [_, v22]] = covariance.to_array().map(|row| row.map(T::as_f64));
-            return Err(ModelError::ViewCovariance { v11, v12, v22 });
+            return Err(StoredRademacherError::Agreement { agreement: agreement.as_f64() });
         }
         (noise.covariance, noise.agreement) = (covariance, agreement);
         Ok(noise)
