@@ -53,6 +53,7 @@ impl From<eigen::NotConverged> for SpectrumError {
 /// Prints as a table, a line for each eigenvalue with its eigenvector.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredSpectrum<T>"))]
 #[cfg_attr(
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))

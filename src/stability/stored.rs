@@ -2,9 +2,13 @@
 //!
 //! Covers the answers whose parts must fit together. Not here: those that are plain data, which derive.
 
+use nalgebra::{Complex, DMatrix};
 use serde::Deserialize;
 
+use super::Spectrum;
 use crate::Scalar;
+use crate::stability::fixed_point::SignedPermutation;
+use crate::stability::learnability::{Learnability, PhaseDiagram, StabilityError};
 use crate::stability::regions::{Grid, Outcome, RegionMap};
 use crate::stability::selection::{FiniteSizeSelection, Selection};
 
@@ -18,9 +22,15 @@ pub(super) enum StoredError {
     #[error("selection probabilities need fractions of the same points and images in at least two scrambles of starts")]
     Scrambles,
     #[error(
-        "fractions of starts must lie in [0, 1] and sum to 1 with those undecided, and doubtful starts be no more than all"
+        "fractions of starts must lie in [0, 1] and sum to 1 with those undecided, doubtful ones be no more than all"
     )]
     Fractions,
+    #[error("eigenvectors must be columns of a square matrix, one for each eigenvalue")]
+    Spectrum,
+    #[error("features and neurons must be permuted, each of them once")]
+    Permutation,
+    #[error("a phase diagram has a cell for each pair of values")]
+    Diagram,
     #[error("the runs are too many to be counted")]
     Runs,
 }
@@ -100,5 +110,77 @@ impl TryFrom<StoredCounts> for FiniteSizeSelection {
         let StoredCounts { counts, undecided } = stored;
         let total = counts.iter().flatten().try_fold(undecided, |sum, &count| sum.checked_add(count));
         total.map(|_| Self { counts, undecided }).ok_or(StoredError::Runs)
+    }
+}
+
+/// A spectrum that has not been checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+pub(super) struct StoredSpectrum<T: Scalar> {
+    #[serde(with = "crate::numerics::stored::complex")]
+    values: Vec<Complex<T>>,
+    #[serde(with = "crate::numerics::stored::complex_matrix")]
+    vectors: DMatrix<Complex<T>>,
+    residual: T,
+}
+
+impl<T: Scalar> TryFrom<StoredSpectrum<T>> for Spectrum<T> {
+    type Error = StoredError;
+
+    fn try_from(stored: StoredSpectrum<T>) -> Result<Self, StoredError> {
+        let StoredSpectrum { values, vectors, residual } = stored;
+        if vectors.shape() != (values.len(), values.len()) {
+            return Err(StoredError::Spectrum);
+        }
+        Ok(Self { values, vectors, residual })
+    }
+}
+
+/// A signed permutation that has not been checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoredPermutation {
+    features: Vec<(usize, bool)>,
+    neurons: Vec<(usize, bool)>,
+}
+
+impl TryFrom<StoredPermutation> for SignedPermutation {
+    type Error = StoredError;
+
+    fn try_from(stored: StoredPermutation) -> Result<Self, StoredError> {
+        let StoredPermutation { features, neurons } = stored;
+        let permutes = |map: &[(usize, bool)]| {
+            let mut places: Vec<usize> = map.iter().map(|to| to.0).collect();
+            places.sort_unstable();
+            places.into_iter().eq(0..map.len())
+        };
+        if permutes(&features) && permutes(&neurons) {
+            Ok(Self { features, neurons })
+        } else {
+            Err(StoredError::Permutation)
+        }
+    }
+}
+
+/// A phase diagram that has not been checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+pub(super) struct StoredDiagram<T: Scalar> {
+    first: Vec<T>,
+    second: Vec<T>,
+    cells: Vec<Result<Learnability<T>, StabilityError<T>>>,
+}
+
+impl<T: Scalar> TryFrom<StoredDiagram<T>> for PhaseDiagram<T> {
+    type Error = StoredError;
+
+    fn try_from(stored: StoredDiagram<T>) -> Result<Self, StoredError> {
+        let StoredDiagram { first, second, cells } = stored;
+        if first.len().checked_mul(second.len()) != Some(cells.len()) {
+            return Err(StoredError::Diagram);
+        }
+        Ok(Self { first, second, cells })
     }
 }

@@ -1,7 +1,7 @@
 //! States and trajectories as data (feature `serde`): what they look like in a file, and their checks when they are read.
 //!
 //! Covers {"Q": rows, "R": rows} for a state, and times, states, stop and work for a trajectory. Not here: models as data
-//! (see [`crate::case_file`]).
+//! (see `crate::model`).
 
 use nalgebra::DMatrix;
 use serde::de::Error;

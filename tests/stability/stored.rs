@@ -9,7 +9,7 @@ use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     AttractionRegions, Branch, Continuation, FiniteSizeSelection, FixedPointFinder, FixedPoints, FunctionSystem, Grid,
-    PhaseDiagram, RegionMap, Selection, SobolStarts, spectrum,
+    PhaseDiagram, RegionMap, Selection, SignedPermutation, SobolStarts, Spectrum, spectrum,
 };
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 use serde::Serialize;
@@ -66,6 +66,10 @@ fn spectra_come_back_as_they_were() {
     let rotation = DMatrix::from_row_slice(2, 2, &[0.0_f64, -1.0, 1.0, 0.0]);
     let text = stored(&spectrum(&rotation).unwrap());
     assert!(text.starts_with(r#"{"values":[["#), "{text}");
+    let short = r#"{"values":[[1,0],[0,1]],"vectors":[[[1,0]]],"residual":0}"#;
+    assert!(refused::<Spectrum>(short).contains("one for each eigenvalue"));
+    assert!(refused::<SignedPermutation>(r#"{"features":[[1,false]],"neurons":[]}"#).contains("each of them once"));
+    assert!(refused::<PhaseDiagram>(r#"{"first":[1],"second":[],"cells":[{"Err":"Spectrum"}]}"#).contains("each pair"));
 }
 
 #[test]

@@ -33,9 +33,8 @@ use crate::numerics::triangle::factor_covariance;
 #[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredMixture<L, T>"))]
 #[cfg_attr(
     feature = "serde",
-    serde(bound(
-        deserialize = "T: crate::Scalar + serde::Deserialize<'de>, L: crate::model::stored::Component + serde::Deserialize<'de>"
-    ))
+    serde(bound(deserialize = "T: Scalar + serde::Deserialize<'de>, \
+                       L: crate::model::stored::Component + serde::Deserialize<'de>"))
 )]
 pub struct Mixture<L = Law<f64>, T = f64> {
     pub(in crate::model) weights: Vec<T>,

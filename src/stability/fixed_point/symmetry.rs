@@ -16,6 +16,7 @@ use crate::state::{OrderParameters, unpack};
 /// A map of states, Q'_li = s_l t_i Q_π(l)ρ(i) and R'_ij = t_i t_j R_ρ(i)ρ(j).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredPermutation"))]
 pub struct SignedPermutation {
     /// (π(l), whether s_l = −1) for each feature l.
     pub features: Vec<(usize, bool)>,
