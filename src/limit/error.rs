@@ -92,4 +92,13 @@ pub enum LimitError<T: Scalar = f64> {
         "the averages are not differentiable here: a direction in which the fields have no variance would get some (R = Q^T Q, or a fully correlated noise that is varied)"
     )]
     NotDifferentiable,
+    /// An error that was read from stored data.
+    #[error("{words}")]
+    Recorded {
+        /// What it said.
+        words: String,
+    },
 }
+
+#[cfg(feature = "serde")]
+crate::numerics::stored::error_as_words!(LimitError<T>);

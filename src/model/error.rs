@@ -147,4 +147,13 @@ pub enum ModelError {
         /// The value given.
         value: f64,
     },
+    /// An error that was read from stored data.
+    #[error("{words}")]
+    Recorded {
+        /// What it said.
+        words: String,
+    },
 }
+
+#[cfg(feature = "serde")]
+crate::numerics::stored::error_as_words!(ModelError);

@@ -13,6 +13,8 @@ mod nonlinearity;
 mod regularizer;
 mod settings;
 mod spec;
+#[cfg(feature = "serde")]
+mod stored;
 
 pub use builder::{MissingHidden, MissingLearningRate, MissingNoise, MissingNonlinearity, ModelBuilder};
 pub use check::{
@@ -66,6 +68,15 @@ use crate::Scalar;
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredModel<T, S, H, A, G, L>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(deserialize = "T: Scalar + serde::Deserialize<'de>, S: Nonlinearity<T> + serde::Deserialize<'de>, \
+                       H: HiddenDistribution<T> + serde::Deserialize<'de>, \
+                       A: AugmentationNoise<T> + serde::Deserialize<'de>, \
+                       G: Regularizer<T> + serde::Deserialize<'de>, L: Loss<T> + serde::Deserialize<'de>"))
+)]
 pub struct Model<
     T = f64,
     S = MissingNonlinearity,

@@ -11,6 +11,9 @@ use crate::model::ModelError;
 
 /// A covariance over the two views, [[v11, v12], [v12, v22]], positive semidefinite.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredCovariance<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct ViewCovariance<T = f64> {
     v11: T,
     v12: T,
@@ -213,6 +216,8 @@ impl<T: Scalar> AugmentationNoise<T> for NoNoise {
 
 /// Gaussian noise with any covariances K^f and K^b.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct GaussianNoise<T = f64> {
     feature: ViewCovariance<T>,
     background: ViewCovariance<T>,
@@ -266,10 +271,14 @@ impl<T: Scalar> AugmentationNoise<T> for GaussianNoise<T> {
 /// Isotropic noise that is not Gaussian: every coordinate moves by ±σ, and the signs of the two views agree with
 /// probability (1 + ρ)/2, so that K^f = K^b = σ² [[1, ρ], [ρ, 1]].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredRademacher<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct RademacherNoise<T = f64> {
-    covariance: ViewCovariance<T>,
+    pub(in crate::model) covariance: ViewCovariance<T>,
+    #[cfg_attr(feature = "serde", serde(skip_serializing))]
     amplitude: T,
-    agreement: T,
+    pub(in crate::model) agreement: T,
 }
 
 impl<T: Scalar> RademacherNoise<T> {

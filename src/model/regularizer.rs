@@ -134,6 +134,9 @@ fn sign<T: Scalar>(w: T) -> T {
 
 /// Elastic net: φ(w) = r sign w + (1 − r) w.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredElasticNet<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct ElasticNet<T = f64> {
     l1_ratio: T,
 }
@@ -166,6 +169,9 @@ impl<T: Scalar> Regularizer<T> for ElasticNet<T> {
 
 /// Smoothed L1: φ(w) = w/√(w² + δ²), which tends to sign w as δ → 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredWidth<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct SmoothedL1<T = f64> {
     width: T,
 }

@@ -40,6 +40,9 @@ impl GradientPath {
 ///
 /// Learning rate and weight decay are the theory's own: nothing is divided by N beforehand.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredSettings<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 #[non_exhaustive]
 pub struct Settings<T = f64> {
     /// p: the number of features, the dimension of the hidden law.

@@ -11,6 +11,7 @@ use crate::numerics::constants::GOLDEN_RATIO;
 
 /// A maximum inside an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Maximum<T = f64> {
     /// Where it is.
     pub at: T,
@@ -24,6 +25,7 @@ pub struct Maximum<T = f64> {
 
 /// An end of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum End {
     /// The lower one.
     Low,

@@ -19,4 +19,6 @@ pub(crate) mod matrix;
 pub(crate) mod maximum;
 pub(crate) mod normal;
 pub(crate) mod sobol;
+#[cfg(feature = "serde")]
+pub(crate) mod stored;
 pub(crate) mod triangle;

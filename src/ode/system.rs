@@ -15,6 +15,11 @@ use crate::state::{OrderParameters, OrderParametersError, packed_len, unpack_int
 
 /// Why a right-hand side failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum RatesError<T: Scalar = f64> {
     /// The coefficients could not be computed.

@@ -20,6 +20,8 @@ mod regions;
 mod selection;
 mod spectrum;
 mod steady;
+#[cfg(feature = "serde")]
+mod stored;
 mod tolerances;
 
 pub use crate::numerics::maximum::{End, Maximum, OptimumError, maximum};

@@ -13,6 +13,7 @@ use crate::stability::display::{Table, complex, complex_numbers, digits, small};
 
 /// Why a spectrum could not be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum SpectrumError {
     /// The matrix is not square.
@@ -51,11 +52,19 @@ impl From<eigen::NotConverged> for SpectrumError {
 ///
 /// Prints as a table, a line for each eigenvalue with its eigenvector.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredSpectrum<T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct Spectrum<T: Scalar = f64> {
     /// The eigenvalues, n of them, each as often as its algebraic multiplicity.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::complex"))]
     pub values: Vec<Complex<T>>,
     /// The right eigenvectors as columns, n x n, of Euclidean norm 1 and with a real positive largest entry. A
     /// defective matrix has too few: then columns of one eigenvalue repeat.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::complex_matrix"))]
     pub vectors: DMatrix<Complex<T>>,
     /// The largest ‖A v − λ v‖ over the pairs, divided by the Frobenius norm of A (0 if A = 0).
     pub residual: T,

@@ -41,6 +41,11 @@ impl<T: Compiled> From<LimitError<T>> for SteadyStateError<T> {
 ///
 /// Prints as a paragraph: Q and R row by row, and the variance.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct SteadyState<T: Scalar = f64> {
     /// The state: a root of the rates, to the tolerance of the coefficients.
     pub state: OrderParameters<T>,

@@ -3,8 +3,12 @@
 //! Covers [`OrderParametersError`]. Not here: the checks (see `feasibility`), and what can go wrong in a run (see
 //! [`RunError`](crate::state::RunError)).
 
+/// An alias, because derived code would take the reference for one into the data that are read.
+type Name = &'static str;
+
 /// Why a pair (Q, R) is no state of the model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum OrderParametersError {
     /// The shapes do not fit.
@@ -22,7 +26,8 @@ pub enum OrderParametersError {
     #[error("{name} must have {expected} numbers here, got {got}")]
     Length {
         /// What the slice holds.
-        name: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::state::stored::slice_name"))]
+        name: Name,
         /// How many there must be.
         expected: usize,
         /// How many were given.
@@ -39,6 +44,7 @@ pub enum OrderParametersError {
         /// Column of the entry.
         column: usize,
         /// By how much it differs from its mirror image.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         difference: f64,
     },
     /// R − QᵀQ is not positive semidefinite: no weights have these order parameters.
@@ -47,8 +53,10 @@ pub enum OrderParametersError {
     )]
     Infeasible {
         /// The smallest eigenvalue of R − QᵀQ; of a state that was given, with each neuron in units of its norm.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         eigenvalue: f64,
         /// How negative it may be.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         tolerance: f64,
     },
     /// Features and weights have different dimensions, or none.
@@ -79,6 +87,7 @@ pub enum OrderParametersError {
         /// Which neuron.
         neuron: usize,
         /// Its R_ii.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
     },
     /// A neuron of norm zero has no direction.

@@ -1,13 +1,15 @@
 //! States and trajectories as data (feature `serde`): what they look like in a file, and their checks when they are read.
 //!
-//! Covers {"Q": rows, "R": rows} for a state, and times, states, stop and work for a trajectory. Not here: who writes
-//! the file.
+//! Covers {"Q": rows, "R": rows} for a state, and times, states, stop and work for a trajectory. Not here: models as data
+//! (see `crate::model`), and who writes the file.
 
 use nalgebra::DMatrix;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Scalar;
 use crate::integrate::Work;
+use crate::numerics::stored::to_rows;
 use crate::state::{OrderParameters, OrderParametersError, StopReason, Trajectory};
 
 /// Q and R row by row.
@@ -40,10 +42,6 @@ pub(super) enum StoredTrajectoryError {
     Times { previous: f64, time: f64 },
 }
 
-fn rows<T: Scalar>(matrix: &DMatrix<T>) -> Vec<Vec<T>> {
-    matrix.row_iter().map(|row| row.iter().copied().collect()).collect()
-}
-
 /// The matrix of those rows; of ragged ones, a matrix that no shape fits.
 fn matrix<T: Scalar>(rows: &[Vec<T>]) -> DMatrix<T> {
     let columns = rows.first().map_or(0, Vec::len);
@@ -53,9 +51,16 @@ fn matrix<T: Scalar>(rows: &[Vec<T>]) -> DMatrix<T> {
     DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j])
 }
 
+/// What a slice of a wrong length was to hold, one of the names that the constructors of states use.
+pub(super) fn slice_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = ["Q", "R", "a packed state"];
+    known.into_iter().find(|known| *known == name).ok_or_else(|| D::Error::custom("no name of a slice of numbers"))
+}
+
 impl<T: Scalar> From<OrderParameters<T>> for StoredState<T> {
     fn from(state: OrderParameters<T>) -> Self {
-        Self { q: rows(state.q()), r: rows(state.r()) }
+        Self { q: to_rows(state.q()), r: to_rows(state.r()) }
     }
 }
 

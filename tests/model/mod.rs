@@ -1,3 +1,5 @@
 //! Parts of a model: samplers, moments and nodes.
 
 mod samplers;
+#[cfg(feature = "serde")]
+mod stored;

@@ -10,3 +10,5 @@ mod known_limits;
 mod regions;
 mod selection;
 mod spectrum;
+#[cfg(feature = "serde")]
+mod stored;

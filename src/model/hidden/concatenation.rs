@@ -12,9 +12,10 @@ use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
 /// Two independent joint laws, the variables of the second below those of the first; made by
 /// [`HiddenDistribution::and`]. It joins laws of different types, your own among them.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Concatenation<A, B> {
-    upper: A,
-    lower: B,
+    pub(in crate::model) upper: A,
+    pub(in crate::model) lower: B,
 }
 
 impl<A, B> Concatenation<A, B> {

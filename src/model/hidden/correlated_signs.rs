@@ -27,6 +27,9 @@ use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredSigns<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct CorrelatedSigns<T = f64> {
     second_moments: Vec<T>,
     loadings: Vec<T>,

@@ -13,9 +13,16 @@ use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
 
 /// Any joint law on finitely many points of ℝ^p, such as dependent features or an empirical sample.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredDiscrete<T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: crate::Scalar + serde::Deserialize<'de>"))
+)]
 pub struct Discrete<T: Scalar = f64> {
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::matrix"))]
     points: DMatrix<T>,
-    probabilities: Vec<T>,
+    pub(in crate::model) probabilities: Vec<T>,
 }
 
 impl<T: Scalar> Discrete<T> {

@@ -21,6 +21,8 @@ use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, HiddenVariable,
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredIndependent<L>"))]
 pub struct Independent<L = Law<f64>> {
     laws: Vec<L>,
 }

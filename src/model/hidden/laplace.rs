@@ -13,6 +13,9 @@ use crate::model::hidden::{HiddenVariable, VariableQuadrature};
 
 /// The centred Laplace law with density exp(−|c|/b)/(2b), 2b² = s; kurtosis 6.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredMoment<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct Laplace<T = f64> {
     second_moment: T,
 }

@@ -23,6 +23,11 @@ use crate::model::hidden::{
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: crate::Scalar + serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum Law<T = f64> {
     /// See [`TwoPoint`].
@@ -40,6 +45,7 @@ pub enum Law<T = f64> {
     /// See [`Mixture`].
     Mixture(Mixture<Law<T>, T>),
     /// A law that is none of these; see [`SharedVariable`].
+    #[cfg_attr(feature = "serde", serde(skip))]
     Shared(SharedVariable<T>),
 }
 

@@ -29,9 +29,16 @@ use crate::numerics::triangle::factor_covariance;
 /// # Ok::<(), contrastive_dynamics::model::ModelError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredMixture<L, T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(deserialize = "T: Scalar + serde::Deserialize<'de>, \
+                       L: crate::model::stored::Component + serde::Deserialize<'de>"))
+)]
 pub struct Mixture<L = Law<f64>, T = f64> {
-    weights: Vec<T>,
-    laws: Vec<L>,
+    pub(in crate::model) weights: Vec<T>,
+    pub(in crate::model) laws: Vec<L>,
 }
 
 impl<T: Scalar, L> Mixture<L, T> {
@@ -63,7 +70,7 @@ impl<T: Scalar, L> Mixture<L, T> {
         Ok(mixture)
     }
 
-    fn checked(components: impl IntoIterator<Item = (T, L)>) -> Result<Self, ModelError> {
+    pub(in crate::model) fn checked(components: impl IntoIterator<Item = (T, L)>) -> Result<Self, ModelError> {
         let (mut weights, laws): (Vec<T>, Vec<L>) = components.into_iter().unzip();
         if laws.is_empty() {
             return Err(ModelError::Mixture { reason: "need at least one component" });

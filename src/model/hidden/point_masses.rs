@@ -13,9 +13,12 @@ use crate::model::hidden::{HiddenVariable, VariableQuadrature};
 
 /// Any law on finitely many points: P(c = values\[k\]) = probabilities\[k\].
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredPointMasses<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct PointMasses<T = f64> {
     values: Vec<T>,
-    probabilities: Vec<T>,
+    pub(in crate::model) probabilities: Vec<T>,
 }
 
 impl<T: Scalar> PointMasses<T> {

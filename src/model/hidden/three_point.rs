@@ -14,6 +14,9 @@ use crate::model::hidden::{HiddenVariable, VariableQuadrature};
 /// The symmetric three-point (sparse) law: c = 0 with probability 1 − q, ±√(s/q) with probability q/2 each;
 /// kurtosis 1/q.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredThreePoint<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct ThreePoint<T = f64> {
     second_moment: T,
     activity: T,

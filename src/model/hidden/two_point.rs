@@ -12,6 +12,9 @@ use crate::model::hidden::{HiddenVariable, VariableQuadrature};
 
 /// The symmetric two-point (scaled Rademacher) law: c = ±√s with probability ½ each; kurtosis 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredMoment<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct TwoPoint<T = f64> {
     second_moment: T,
 }

@@ -14,6 +14,9 @@ use crate::numerics::gauss::legendre;
 
 /// The centred uniform law on [−√(3s), √(3s)]; kurtosis 9/5.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredMoment<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct Uniform<T = f64> {
     second_moment: T,
 }

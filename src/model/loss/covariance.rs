@@ -20,6 +20,12 @@ use crate::model::ModelError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredLoss<P, T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>, P: serde::Deserialize<'de>"))
+)]
 pub struct CovarianceLoss<P = Quadratic, T = f64> {
     penalty: P,
     strength: T,

@@ -63,6 +63,9 @@ impl<T: Scalar> Penalty<T> for Quadratic {
 
 /// g(C) = δ²(√(1 + (C/δ)²) − 1): quadratic near 0, linear beyond δ.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredWidth<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct PseudoHuber<T = f64> {
     width: T,
 }

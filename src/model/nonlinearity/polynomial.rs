@@ -33,6 +33,9 @@ impl<T: Scalar> Nonlinearity<T> for Identity {
 
 /// A polynomial, σ(h) = Σ_k a_k h^k.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredPolynomial<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct Polynomial<T = f64> {
     coefficients: Vec<T>,
 }

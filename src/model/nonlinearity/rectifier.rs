@@ -30,6 +30,9 @@ impl<T: Scalar> Nonlinearity<T> for Relu {
 
 /// The leaky rectifier, σ(h) = h for h > 0 and `slope`·h otherwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::model::stored::StoredLeakyRelu<T>"))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "T: crate::Scalar + serde::Deserialize<'de>")))]
 pub struct LeakyRelu<T = f64> {
     slope: T,
 }

@@ -10,6 +10,7 @@ use crate::stability::spectrum::SpectrumError;
 
 /// Why a branch ends.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum BranchStop<E> {
     /// The parameter reached a bound; the last point is there.
@@ -30,16 +31,24 @@ pub enum BranchStop<E> {
 
 /// A point of a branch.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct BranchState<T: Scalar = f64> {
     /// λ.
     pub parameter: T,
     /// x, of length n.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub state: DVector<T>,
     /// Arclength from the first point, in (x, λ/scale).
     pub arclength: T,
     /// The unit tangent (dx, dλ/scale), of length n + 1.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub tangent: DVector<T>,
     /// The eigenvalues of f_x, by falling real part.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::complex"))]
     pub eigenvalues: Vec<Complex<T>>,
     /// The number of eigenvalues with a positive real part.
     pub unstable: usize,
@@ -57,6 +66,7 @@ impl<T: Scalar> BranchState<T> {
 
 /// What happens at a bifurcation.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum BifurcationKind<T = f64> {
     /// The branch turns round: two solutions meet and vanish.
@@ -77,6 +87,11 @@ pub enum BifurcationKind<T = f64> {
 ///
 /// Prints as a paragraph.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct Bifurcation<T: Scalar = f64> {
     /// What happens.
     pub kind: BifurcationKind<T>,
@@ -85,10 +100,13 @@ pub struct Bifurcation<T: Scalar = f64> {
     /// How far λ may be off: the width of the last bracket.
     pub parameter_error: T,
     /// x.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub state: DVector<T>,
     /// The unit tangent of the branch.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub tangent: DVector<T>,
     /// The eigenvalues of f_x there.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::complex"))]
     pub eigenvalues: Vec<Complex<T>>,
     /// The place of the last point before it on the branch.
     pub after: usize,
@@ -98,6 +116,14 @@ pub struct Bifurcation<T: Scalar = f64> {
 ///
 /// Prints as a table, a line for each point and each bifurcation; [`to_csv`](Self::to_csv) is for other programs.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "T: serde::Serialize, E: serde::Serialize",
+        deserialize = "T: serde::Deserialize<'de>, E: serde::Deserialize<'de>"
+    ))
+)]
 pub struct Branch<T: Scalar = f64, E = std::convert::Infallible> {
     /// Its points, in order.
     pub points: Vec<BranchState<T>>,
@@ -105,4 +131,21 @@ pub struct Branch<T: Scalar = f64, E = std::convert::Infallible> {
     pub bifurcations: Vec<Bifurcation<T>>,
     /// Why it ends.
     pub stop: BranchStop<E>,
+}
+
+impl<T: Scalar, E> Branch<T, E> {
+    /// The same branch with the system's failure told in other terms: a branch is data (feature `serde`) if these are.
+    pub fn map_failure<F>(self, map: impl FnOnce(E) -> F) -> Branch<T, F> {
+        let Self { points, bifurcations, stop } = self;
+        let stop = match stop {
+            BranchStop::Bound => BranchStop::Bound,
+            BranchStop::PointLimit => BranchStop::PointLimit,
+            BranchStop::Closed => BranchStop::Closed,
+            BranchStop::StepTooSmall => BranchStop::StepTooSmall,
+            BranchStop::Inadmissible => BranchStop::Inadmissible,
+            BranchStop::Failed(error) => BranchStop::Failed(map(error)),
+            BranchStop::Spectrum(error) => BranchStop::Spectrum(error),
+        };
+        Branch { points, bifurcations, stop }
+    }
 }

@@ -40,6 +40,11 @@ pub enum ContinuationError<E> {
 
 /// Why a curve of fixed points could not be evaluated.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum CurveError<T: Scalar = f64> {
     /// The coefficients could not be computed, or the parameter does not take the value.

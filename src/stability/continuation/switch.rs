@@ -27,12 +27,19 @@ const COMBINATIONS: [(f64, f64); 3] = [(1.0, 1.0), (1.0, 2.0), (2.0, 1.0)];
 
 /// A first point on another branch, near a branch point.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct Emanating<T: Scalar = f64> {
     /// λ.
     pub parameter: T,
     /// x.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub state: DVector<T>,
     /// The direction (dx, dλ/scale) away from the branch point, of norm 1.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub direction: DVector<T>,
 }
 

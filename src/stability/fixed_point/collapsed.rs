@@ -26,6 +26,11 @@ use crate::state::packed_len;
 
 /// The linearisation of the flow at the collapsed state.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct CollapsedPoint<T: Scalar = f64> {
     /// The growth rates of small overlaps, p·m of them: the eigenvalues of the Q-block, falling. For one neuron
     /// τ(2σ'(0)²(⟨c_l²⟩ + K^f_12) − γ).
@@ -34,6 +39,7 @@ pub struct CollapsedPoint<T: Scalar = f64> {
     pub covariance_rates: Vec<T>,
     /// The Jacobian of the packed rates by the packed state, n x n with n = pm + m(m + 1)/2. Beside both blocks, hidden
     /// variables with a mean couple Q to R where σ''(0) ≠ 0; R is not moved by Q to first order.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::matrix"))]
     pub jacobian: DMatrix<T>,
 }
 

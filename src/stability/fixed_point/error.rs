@@ -37,4 +37,13 @@ pub enum FixedPointError<T: Scalar = f64> {
     /// The rates have no linearisation at the collapsed state.
     #[error("the rates are not differentiable at R = 0: the nonlinearity has a kink at 0")]
     Kink,
+    /// An error that was read from stored data.
+    #[error("{words}")]
+    Recorded {
+        /// What it said.
+        words: String,
+    },
 }
+
+#[cfg(feature = "serde")]
+crate::numerics::stored::error_as_words!(FixedPointError<T>);

@@ -12,12 +12,18 @@ use crate::state::OrderParameters;
 
 /// A start from which no new fixed point was reached.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct FailedStart<T: Scalar = f64> {
     /// The start.
     pub start: Start<T>,
     /// Where Newton's method ended.
     pub end: OrderParameters<T>,
     /// The largest rate before each step, and at the end.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::numbers"))]
     pub residuals: Vec<T>,
     /// Why it stopped.
     pub stop: NewtonStop<T>,
@@ -27,6 +33,11 @@ pub struct FailedStart<T: Scalar = f64> {
 ///
 /// Prints as a table, a line for each fixed point.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct FixedPoints<T: Scalar = f64> {
     /// The fixed points, one for each orbit of the symmetries, in the order in which they were found.
     pub points: Vec<FixedPoint<T>>,

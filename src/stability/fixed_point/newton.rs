@@ -19,6 +19,11 @@ use crate::state::{OrderParameters, unpack};
 
 /// Why Newton's method stopped.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum NewtonStop<T: Scalar = f64> {
     /// The rates are below the tolerance.

@@ -13,6 +13,7 @@ use crate::state::OrderParameters;
 
 /// What the network has learned at a fixed point.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Kind {
     /// R = 0: no weights are left.
@@ -32,6 +33,7 @@ pub enum Kind {
 
 /// How the flow behaves near a fixed point, by the signs of the eigenvalues' real parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Stability {
     /// All negative.
@@ -50,14 +52,21 @@ pub enum Stability {
 ///
 /// Prints as a paragraph: what it is, Q and R row by row, and the eigenvalues.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct FixedPoint<T: Scalar = f64> {
     /// Where it is.
     pub state: OrderParameters<T>,
     /// An estimate of how far it is from the true fixed point, as the largest entry of the packed difference: the rates
     /// left over and the error of the coefficients, times the norm of the inverse Jacobian. Infinite for a singular
     /// one.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
     pub error: T,
     /// The largest |dQ_li/dt| or |dR_ij/dt| before each step of Newton's method, and at the end.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::numbers"))]
     pub residuals: Vec<T>,
     /// Why Newton's method stopped.
     pub stop: NewtonStop<T>,
@@ -66,6 +75,7 @@ pub struct FixedPoint<T: Scalar = f64> {
     /// The entries of the packed state that can move: all of them, but for R_ii under the sphere constraint. Length n.
     pub coordinates: Vec<usize>,
     /// The Jacobian of the rates by the packed state, restricted to these entries: n x n.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::matrix"))]
     pub jacobian: DMatrix<T>,
     /// Its eigenvalues and eigenvectors.
     pub spectrum: Spectrum<T>,

@@ -14,6 +14,7 @@ use crate::state::{OrderParameters, packed_len};
 
 /// A kind of start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum StartKind {
     /// The collapsed state, known in closed form.
@@ -42,6 +43,11 @@ pub enum StartKind {
 
 /// A start of the search, and where it lies.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct Start<T: Scalar = f64> {
     /// What kind of start.
     pub kind: StartKind,

@@ -15,6 +15,8 @@ use crate::state::{OrderParameters, unpack};
 
 /// A map of states, Q'_li = s_l t_i Q_π(l)ρ(i) and R'_ij = t_i t_j R_ρ(i)ρ(j).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredPermutation"))]
 pub struct SignedPermutation {
     /// (π(l), whether s_l = −1) for each feature l.
     pub features: Vec<(usize, bool)>,
@@ -79,6 +81,7 @@ impl SignedPermutation {
 
 /// The symmetries of a model's flow, as generators of their group.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Symmetries {
     /// The generators found.
     pub generators: Vec<SignedPermutation>,

@@ -16,6 +16,7 @@ use crate::state::OrderParameters;
 
 /// A growth rate at one value of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Growth<T = f64> {
     /// The value.
     pub parameter: T,
@@ -75,6 +76,11 @@ pub enum CriticalError<T: Scalar = f64> {
 ///
 /// Prints as a paragraph: the value, the state there, and the two ends that prove it.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct CriticalValue<T: Scalar = f64> {
     /// The best estimate, inside the bracket.
     pub parameter: T,

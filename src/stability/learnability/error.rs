@@ -10,6 +10,11 @@ use crate::stability::spectrum::SpectrumError;
 
 /// Why uninformative points could not be found.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum StabilityError<T: Scalar = f64> {
     /// More than one neuron.

@@ -10,6 +10,11 @@ use crate::ode::ReducedOde;
 
 /// Why a family has no member at some value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum FamilyError<T: Scalar = f64> {
     /// The model could not be built.

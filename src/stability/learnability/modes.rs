@@ -35,20 +35,29 @@ const SAFETY: f64 = 2.0;
 ///
 /// Prints as a paragraph: R row by row, and a line for each mode.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct Learnability<T: Scalar = f64> {
     /// The state.
     pub state: OrderParameters<T>,
     /// The modes of the hidden variables: orthonormal columns, p x p. Mode l is feature l for uncorrelated variables,
     /// else an eigenvector of E\[c cᵀ\], by falling second moment.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::matrix"))]
     pub modes: DMatrix<T>,
     /// The second moment along each mode.
     pub moments: Vec<T>,
     /// For each mode the growth rates of small overlaps with it, m of them by falling real part. For one neuron they
     /// are the μ_l of the theory.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::complex_lists"))]
     pub rates: Vec<Vec<Complex<T>>>,
     /// An estimate of the error of a rate: the coefficients' tolerance, and what a finer rule changes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
     pub error: T,
     /// The largest real part of the eigenvalues of dR/dt by R: negative where R* attracts weights without features.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
     pub covariance_abscissa: T,
 }
 

@@ -19,6 +19,12 @@ use crate::stability::learnability::modes::{Learnability, attracting_learnabilit
 ///
 /// Prints as a table of the largest growth rate, the first parameter down and the second to the right.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredDiagram<T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct PhaseDiagram<T: Scalar = f64> {
     /// The values of the first parameter.
     pub first: Vec<T>,

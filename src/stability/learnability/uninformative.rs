@@ -27,6 +27,11 @@ use crate::state::OrderParameters;
 ///
 /// Prints as a table, a line for each mode.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct UninformativePoint<T: Scalar = f64> {
     /// R*.
     pub r: T,
@@ -36,6 +41,7 @@ pub struct UninformativePoint<T: Scalar = f64> {
     pub growth_rates: Vec<T>,
     /// The direction in feature space that grows at each of these rates: orthonormal columns, p x p. The identity for
     /// uncorrelated hidden variables.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::matrix"))]
     pub modes: DMatrix<T>,
 }
 

@@ -18,6 +18,11 @@ use crate::state::{OrderParameters, OrderParametersError};
 
 /// Where the outcome of starts changes along a line.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct Border<T: Scalar = f64> {
     /// The middle of the bracket.
     pub at: T,

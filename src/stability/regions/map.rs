@@ -21,6 +21,7 @@ const TIGHTER: f64 = 0.01;
 
 /// The middles of columns x rows equal cells of a rectangle.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Grid<T = f64> {
     /// The range of the first parameter, along which columns are counted.
     pub a: (T, T),
@@ -42,7 +43,7 @@ impl<T: Scalar> Grid<T> {
         (middle(self.a, column, self.columns), middle(self.b, row, self.rows))
     }
 
-    fn check(&self) -> Result<(), RegionsError<T>> {
+    pub(in crate::stability) fn check(&self) -> Result<(), RegionsError<T>> {
         let increasing = |(low, high): (T, T)| low < high && low.is_finite() && high.is_finite();
         let Self { columns, rows, .. } = *self;
         if columns == 0 || rows == 0 || !increasing(self.a) || !increasing(self.b) {
@@ -59,14 +60,21 @@ impl<T: Scalar> Grid<T> {
 ///
 /// Prints as a coarse picture, the first parameter to the right and the second upwards, with a legend.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredMap<T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct RegionMap<T: Scalar = f64> {
-    grid: Grid<T>,
-    outcomes: Vec<Outcome<T>>,
-    refined: usize,
+    pub(in crate::stability) grid: Grid<T>,
+    pub(in crate::stability) outcomes: Vec<Outcome<T>>,
+    pub(in crate::stability) refined: usize,
 }
 
 /// The part of the area of the starts that end at one point.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AreaFraction<T = f64> {
     /// The point's number.
     pub point: usize,

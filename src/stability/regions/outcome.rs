@@ -10,6 +10,11 @@ use crate::state::{OrderParameters, OrderParametersError};
 
 /// Where a start ends.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub enum Outcome<T: Scalar = f64> {
     /// It entered the certified neighbourhood of a stable point.
     Reached {
@@ -27,6 +32,11 @@ pub enum Outcome<T: Scalar = f64> {
 
 /// Why a start reached none of the stable points.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum NotReached<T: Scalar = f64> {
     /// It came so close to an unstable fixed point that the tolerance does not tell where it goes from there: the start

@@ -13,10 +13,12 @@ use crate::stability::selection::table::by_point;
 ///
 /// Prints as a table, a line for each point.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredCounts"))]
 pub struct FiniteSizeSelection {
     /// For each image of each point, the runs that ended there.
-    pub(in crate::stability::selection) counts: Vec<Vec<u64>>,
-    pub(in crate::stability::selection) undecided: u64,
+    pub(in crate::stability) counts: Vec<Vec<u64>>,
+    pub(in crate::stability) undecided: u64,
 }
 
 impl FiniteSizeSelection {

@@ -25,6 +25,7 @@ const TIGHTER: f64 = 0.1;
 
 /// Scrambled Sobol points of the unit cube, from which starts are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SobolStarts {
     /// The number of uniform variables that a start needs.
     pub dimensions: usize,
@@ -40,13 +41,15 @@ pub struct SobolStarts {
 ///
 /// Prints as a table, a line for each point.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredSelection"))]
 pub struct Selection {
     /// For each scramble, the fraction of starts that end at each image of each point.
-    fractions: Vec<Vec<Vec<f64>>>,
+    pub(in crate::stability) fractions: Vec<Vec<Vec<f64>>>,
     /// Starts of each scramble.
-    points: usize,
-    undecided: f64,
-    doubtful: usize,
+    pub(in crate::stability) points: usize,
+    pub(in crate::stability) undecided: f64,
+    pub(in crate::stability) doubtful: usize,
 }
 
 impl Selection {
