@@ -157,6 +157,30 @@ fn violations(files: &BTreeMap<String, String>) -> Vec<String> {
     found
 }
 
+/// A circle that can be reached from a file, depth first: `way` holds the files on the way to it, `done` those that lead to none.
+fn visit<'a>(
+    at: &'a str,
+    edges: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    way: &mut Vec<&'a str>,
+    done: &mut BTreeSet<&'a str>,
+) -> Option<Vec<String>> {
+    if let Some(start) = way.iter().position(|file| *file == at) {
+        return Some(way[start..].iter().map(|file| (*file).to_owned()).collect());
+    }
+    if done.contains(at) {
+        return None;
+    }
+    way.push(at);
+    for &next in edges.get(at).into_iter().flatten() {
+        if let Some(circle) = visit(next, edges, way, done) {
+            return Some(circle);
+        }
+    }
+    way.pop();
+    done.insert(at);
+    None
+}
+
 /// Files that import each other, re-exports of a folder's own file left out.
 fn circle(files: &BTreeMap<String, String>) -> Option<Vec<String>> {
     // A folder's mod.rs re-exports what stands in it; that is no dependence.
@@ -169,29 +193,6 @@ fn circle(files: &BTreeMap<String, String>) -> Option<Vec<String>> {
             (module.as_str(), targets.filter(own).filter(|to| !is_folder(to)).collect())
         })
         .collect();
-    // Depth first: grey files are on the way, black ones done.
-    fn visit<'a>(
-        at: &'a str,
-        edges: &BTreeMap<&'a str, BTreeSet<&'a str>>,
-        way: &mut Vec<&'a str>,
-        done: &mut BTreeSet<&'a str>,
-    ) -> Option<Vec<String>> {
-        if let Some(start) = way.iter().position(|file| *file == at) {
-            return Some(way[start..].iter().map(|file| (*file).to_owned()).collect());
-        }
-        if done.contains(at) {
-            return None;
-        }
-        way.push(at);
-        for &next in edges.get(at).into_iter().flatten() {
-            if let Some(circle) = visit(next, edges, way, done) {
-                return Some(circle);
-            }
-        }
-        way.pop();
-        done.insert(at);
-        None
-    }
     let mut done = BTreeSet::new();
     edges.keys().find_map(|file| visit(file, &edges, &mut Vec::new(), &mut done))
 }
@@ -214,7 +215,8 @@ fn no_files_import_in_a_circle() {
 fn an_import_upwards_and_a_circle_would_be_seen() {
     let clean = files();
     let add = |files: &mut BTreeMap<String, String>, module: &str, line: &str| {
-        files.get_mut(module).unwrap().push_str(&format!("\n{line}\n"));
+        let code = files.get_mut(module).unwrap();
+        *code = format!("{code}\n{line}\n");
     };
     for line in [
         "use crate::ode::ReducedOde;",

@@ -3,7 +3,7 @@
 //! Covers single numbers, a state with the names Q and R and indices from 0, and tables with aligned columns. Not here:
 //! what each type prints, which stands beside the type.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use nalgebra::Complex;
 
@@ -103,9 +103,9 @@ impl fmt::Display for Table {
             let mut line = String::new();
             for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
                 if column == 0 {
-                    line.push_str(&format!("{cell:<width$}"));
+                    write!(line, "{cell:<width$}")?;
                 } else {
-                    line.push_str(&format!("  {cell:>width$}"));
+                    write!(line, "  {cell:>width$}")?;
                 }
             }
             writeln!(f, "{}", line.trim_end())?;

@@ -17,7 +17,7 @@ use crate::support::models::{informed_start as start, one_feature as model};
 
 fn run(replicate: Replicate, dimension: usize) -> Result<Trajectory, SgdError> {
     let model = model();
-    let mut chain = ProjectedChain::builder(&model, dimension).start(&start()).build_seeded(replicate.seed)?;
+    let mut chain = ProjectedChain::builder(&model, dimension).start(start()).build_seeded(replicate.seed)?;
     chain.run(1.0, &Output::Times(vec![0.5, 1.0]))
 }
 
@@ -188,7 +188,7 @@ fn a_run_that_fails_leaves_what_came_before() {
 #[test]
 fn an_observer_sees_every_record_and_can_stop_the_run() {
     let model = model();
-    let mut sgd = DirectSgd::builder(&model, 50).start(&start()).build_seeded(1).unwrap();
+    let mut sgd = DirectSgd::builder(&model, 50).start(start()).build_seeded(1).unwrap();
     let mut seen = Vec::new();
     let mut norms = Vec::new();
     let trajectory = Run::of(&mut sgd)

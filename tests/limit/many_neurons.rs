@@ -69,7 +69,7 @@ fn direct_sgd_with_three_neurons_follows_the_ode() {
     let (n, runs) = (1000, 12);
     let finite: Vec<_> = (0..runs)
         .map(|seed| {
-            let mut sgd = DirectSgd::builder(&model, n).start(&state()).build_seeded(seed).unwrap();
+            let mut sgd = DirectSgd::builder(&model, n).start(state()).build_seeded(seed).unwrap();
             sgd.run(1.0, &Output::Stop).unwrap().last().unwrap().1.to_packed()
         })
         .collect();

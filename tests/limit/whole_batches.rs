@@ -53,7 +53,7 @@ fn direct_sgd_with_a_quartic_penalty_follows_the_ode() {
     let (n, runs) = (1000, 12);
     let finite: Vec<DVector<f64>> = (0..runs)
         .map(|seed| {
-            let mut sgd = DirectSgd::builder(&quartic, n).start(&state()).build_seeded(seed).unwrap();
+            let mut sgd = DirectSgd::builder(&quartic, n).start(state()).build_seeded(seed).unwrap();
             sgd.run(1.5, &Output::Stop).unwrap().last().unwrap().1.to_packed()
         })
         .collect();

@@ -43,7 +43,7 @@ fn assert_moves_as_the_ode_says<T: Scalar>() {
     const BLOCKS: usize = 100;
     let (n, per_block) = (1_000_000_000, 4000);
     let model = builder::<T>().n_neurons(2).batch_size(4).penalty_strength(T::lit(2.0)).build().unwrap();
-    let mut chain = ProjectedChain::builder(&model, n).start(&state()).build_seeded(1).unwrap();
+    let mut chain = ProjectedChain::builder(&model, n).start(state()).build_seeded(1).unwrap();
     let mut changes = Vec::new();
     let mut before = chain.order_parameters().to_packed().map(Scalar::as_f64);
     for _ in 0..BLOCKS {
@@ -137,8 +137,8 @@ fn the_slope_of_a_linear_regulariser_multiplies_the_weight_decay() {
 #[test]
 fn starts_are_exactly_those_asked_for() {
     let model = builder::<f64>().n_neurons(2).build().unwrap();
-    let compressed = CompressedSgd::builder(&model, 40).start(&state()).build_seeded(1).unwrap().order_parameters();
-    let projected = ProjectedChain::builder(&model, 40).start(&state()).build_seeded(1).unwrap().order_parameters();
+    let compressed = CompressedSgd::builder(&model, 40).start(state()).build_seeded(1).unwrap().order_parameters();
+    let projected = ProjectedChain::builder(&model, 40).start(state()).build_seeded(1).unwrap().order_parameters();
     for start in [compressed, projected] {
         assert!((start.to_packed() - state::<f64>().to_packed()).amax() < 1e-14);
     }
@@ -177,7 +177,7 @@ fn what_does_not_fit_is_rejected_each_with_its_error() {
         Err(SgdError::Start(StartError::Dimension { dimension: 2, least: 3 }))
     ));
     assert!(compressed(3).build_seeded(1).is_ok());
-    assert!(matches!(compressed(9).start(&state()).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
+    assert!(matches!(compressed(9).start(state()).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
     assert!(matches!(
         compressed(9).start(DMatrix::zeros(8, 1)).build_seeded(1),
         Err(SgdError::Start(StartError::WeightsShape { .. }))
@@ -197,8 +197,8 @@ fn what_does_not_fit_is_rejected_each_with_its_error() {
         projected(2).build_seeded(1),
         Err(SgdError::Start(StartError::Dimension { dimension: 2, least: 3 }))
     ));
-    assert!(matches!(projected(2).start(&state()).build_seeded(1), Err(SgdError::Start(StartError::Dimension { .. }))));
-    assert!(matches!(projected(9).start(&state()).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
+    assert!(matches!(projected(2).start(state()).build_seeded(1), Err(SgdError::Start(StartError::Dimension { .. }))));
+    assert!(matches!(projected(9).start(state()).build_seeded(1), Err(SgdError::Start(StartError::Model { .. }))));
     let model = builder::<f64>().constraint(Constraint::Sphere).build().unwrap();
     let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
     let off = SgdError::Start(StartError::Infeasible(OrderParametersError::OffSphere { neuron: 0, value: 0.0 }));
@@ -308,7 +308,7 @@ fn lanes_in_single_precision_move_as_those_in_double() {
     let start = |q: [f64; 2]| OrderParameters::from_rows(2, 1, &q, &[1.0]).unwrap();
     let start32 = OrderParameters::from_rows(2, 1, &[0.35_f32, 0.1], &[1.0]).unwrap();
     let mut first = ProjectedChain::builder(&single, 4000).start(&start32).lanes(&seeds).unwrap();
-    let mut second = ProjectedChain::builder(&double, 4000).start(&start([0.35, 0.1])).lanes(&seeds).unwrap();
+    let mut second = ProjectedChain::builder(&double, 4000).start(start([0.35, 0.1])).lanes(&seeds).unwrap();
     first.run(1.0, &Output::Stop).unwrap();
     second.run(1.0, &Output::Stop).unwrap();
     let mean = |f: &dyn Fn(usize) -> f64| (0..32).map(f).sum::<f64>() / 32.0;

@@ -58,15 +58,15 @@ fn assert_stops_where_it_crosses<S: Simulator<Scalar = f64>>(make: impl Fn() -> 
 #[test]
 fn every_simulator_stops_at_the_step_at_which_the_cosine_similarity_crosses() {
     let model = model();
-    assert_stops_where_it_crosses(|| DirectSgd::builder(&model, N).start(&start()).build_seeded(3).unwrap());
-    assert_stops_where_it_crosses(|| CompressedSgd::builder(&model, N).start(&start()).build_seeded(3).unwrap());
-    assert_stops_where_it_crosses(|| ProjectedChain::builder(&model, N).start(&start()).build_seeded(3).unwrap());
+    assert_stops_where_it_crosses(|| DirectSgd::builder(&model, N).start(start()).build_seeded(3).unwrap());
+    assert_stops_where_it_crosses(|| CompressedSgd::builder(&model, N).start(start()).build_seeded(3).unwrap());
+    assert_stops_where_it_crosses(|| ProjectedChain::builder(&model, N).start(start()).build_seeded(3).unwrap());
 }
 
 #[test]
 fn every_lane_stops_at_its_own_step() {
     let model = model();
-    let chain = ProjectedChain::builder(&model, N).start(&start());
+    let chain = ProjectedChain::builder(&model, N).start(start());
     let seeds: Vec<u64> = (0..20).collect();
     let run = |lanes: &mut ProjectedLanes<'_, _>| {
         let run =
@@ -93,7 +93,7 @@ fn every_lane_stops_at_its_own_step() {
 #[test]
 fn a_simulator_is_steady_when_its_averages_are() {
     let model = model();
-    let mut chain = ProjectedChain::builder(&model, 20_000).start(&start()).build_seeded(1).unwrap();
+    let mut chain = ProjectedChain::builder(&model, 20_000).start(start()).build_seeded(1).unwrap();
     let run = Run::of(&mut chain).steady_rate(2e-3).steady_window(5.0).check_every(20);
     let trajectory = run.to(500.0).unwrap();
     let StopReason::SteadyState { time, rate } = trajectory.stop_reason() else { panic!() };
@@ -103,7 +103,7 @@ fn a_simulator_is_steady_when_its_averages_are() {
     let distance = (trajectory.last().unwrap().1.to_packed() - limit.last().unwrap().1.to_packed()).amax();
     assert!(distance < 0.026, "{distance}");
     // One window alone tells nothing.
-    let mut chain = ProjectedChain::builder(&model, 20_000).start(&start()).build_seeded(1).unwrap();
+    let mut chain = ProjectedChain::builder(&model, 20_000).start(start()).build_seeded(1).unwrap();
     let moving = Run::of(&mut chain).steady_rate(2e-3).steady_window(5.0).to(9.9).unwrap();
     assert_eq!(moving.stop_reason(), StopReason::EndTime);
 }
@@ -111,7 +111,7 @@ fn a_simulator_is_steady_when_its_averages_are() {
 #[test]
 fn a_run_of_less_than_half_a_step_says_so_and_is_harmless() {
     let model = model();
-    let mut sgd = DirectSgd::builder(&model, N).start(&start()).build_seeded(1).unwrap();
+    let mut sgd = DirectSgd::builder(&model, N).start(start()).build_seeded(1).unwrap();
     for end in [0.0, 0.4 / N as f64] {
         let none = sgd.run(end, &Output::Stop).unwrap();
         assert_eq!((none.stop_reason(), none.times(), none.work().samples), (StopReason::NoStep, &[0.0][..], 0));
@@ -125,7 +125,7 @@ fn a_run_of_less_than_half_a_step_says_so_and_is_harmless() {
 #[test]
 fn an_observer_sees_the_weights_and_nothing_is_recorded_for_it() {
     let model = model();
-    let mut sgd = CompressedSgd::builder(&model, N).start(&start()).build_seeded(1).unwrap();
+    let mut sgd = CompressedSgd::builder(&model, N).start(start()).build_seeded(1).unwrap();
     let mut largest = Vec::new();
     let trajectory = Run::of(&mut sgd)
         .observe(Output::Times(vec![0.5, 1.0]), |at| {
@@ -142,7 +142,7 @@ fn an_observer_sees_the_weights_and_nothing_is_recorded_for_it() {
 #[test]
 fn a_simulator_can_be_given_a_step_limit() {
     let model = model();
-    let mut sgd = DirectSgd::builder(&model, N).start(&start()).build_seeded(1).unwrap();
+    let mut sgd = DirectSgd::builder(&model, N).start(start()).build_seeded(1).unwrap();
     let Err(RunError::StepLimit { steps: 30, time, trajectory }) = Run::of(&mut sgd).step_limit(30).to(1.0) else {
         panic!()
     };

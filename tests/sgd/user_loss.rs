@@ -52,7 +52,7 @@ fn closures(wanted: f64) -> impl Loss {
 #[test]
 fn its_gradient_is_that_of_its_value() {
     let (m, size) = (2, 3);
-    let values: Vec<f64> = (0..2 * m * size).map(|k| (1.3 * f64::from(k as u32) + 0.2).sin()).collect();
+    let values: Vec<f64> = (0..2 * m * size).map(|k| (1.3 * k as f64 + 0.2).sin()).collect();
     let mut gradient = vec![0.0; values.len()];
     let loss = HeldPower { wanted: 0.4 };
     loss.gradient(Outputs::new(&values, m, size).unwrap(), OutputGradient::new(&mut gradient, m, size).unwrap());
@@ -177,9 +177,9 @@ fn the_covariance_loss_without_its_form_is_itself() {
     assert!(worst > exact.error, "they are computed in two ways");
     let run = |seed| {
         let direct =
-            DirectSgd::builder(&known, 20).start(&two_neurons()).build_seeded(seed).unwrap().run(2.0, &Output::Stop);
+            DirectSgd::builder(&known, 20).start(two_neurons()).build_seeded(seed).unwrap().run(2.0, &Output::Stop);
         let same =
-            DirectSgd::builder(&formless, 20).start(&two_neurons()).build_seeded(seed).unwrap().run(2.0, &Output::Stop);
+            DirectSgd::builder(&formless, 20).start(two_neurons()).build_seeded(seed).unwrap().run(2.0, &Output::Stop);
         (direct.unwrap(), same.unwrap())
     };
     let (direct, same) = run(3);

@@ -169,7 +169,7 @@ impl<T: Compiled> fmt::Display for PhaseDiagram<T> {
         let mut table = Table::new(std::iter::once(String::new()).chain(values));
         let largest = |cell: &Learnability<T>| {
             let rates = (0..cell.rates.len()).filter_map(|mode| cell.growth(mode));
-            rates.fold(T::lit(f64::NEG_INFINITY), |most, rate| most.max(rate))
+            rates.fold(T::lit(f64::NEG_INFINITY), T::max)
         };
         for (i, &first) in self.first.iter().enumerate() {
             let cell = |j: usize| match self.cell(i, j) {

@@ -68,7 +68,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         };
         let mut selection = FiniteSizeSelection { counts: for_each_image(self, &0), undecided: 0 };
         let mut failure = None;
-        ensemble.for_each(&run, |replicate, outcome| {
+        ensemble.for_each(run, |replicate, outcome| {
             match outcome {
                 Ok(Some((point, image))) => selection.counts[point][image] += 1,
                 Ok(None) => selection.undecided += 1,
