@@ -33,13 +33,13 @@ type StateLaw<'a, T> = dyn Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderP
 /// [`OrderParameters::normalised`]); one that is drawn is scaled to it.
 ///
 /// ```
+/// use contrastive_dynamics::nalgebra::DMatrix;
 /// use contrastive_dynamics::prelude::*;
 /// use contrastive_dynamics::start::Start;
 /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let start: Start = (&state).into();
-/// let random: Start = Start::drawn(|rng| OrderParameters::uninformative(1, &nalgebra::DMatrix::identity(1, 1), 100, rng));
+/// let random: Start = Start::drawn(|rng| OrderParameters::uninformative(1, &DMatrix::identity(1, 1), 100, rng));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # ; use contrastive_dynamics::nalgebra;
 /// ```
 #[derive(Clone)]
 pub struct Start<'a, T: Scalar = f64> {

@@ -59,7 +59,7 @@ impl<T: Compiled> OdeFamily<T> for ParameterFamily<'_, T> {
 /// The models that a function of one number builds, each with the default tolerances of its limit.
 ///
 /// ```
-/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
+/// use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 /// use contrastive_dynamics::stability::{ModelFamily, OdeFamily};
 /// // The activity of a sparse hidden variable is no `Parameter`; a function of models takes anything.
 /// let family = ModelFamily(|activity| {
