@@ -9,10 +9,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use contrastive_dynamics::limit::Coefficients;
-use contrastive_dynamics::limit::Limit;
-use contrastive_dynamics::model::Model;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Tanh};
+use contrastive_dynamics::limit::{Coefficients, Limit};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L1, Law, Model, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::particles::{EulerMaruyama, Heun, Noise, ParticleSystem, StochasticIntegrator};
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};

@@ -8,8 +8,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use contrastive_dynamics::model::Model;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{AttractionRegions, Grid, Neighbourhood};
 use contrastive_dynamics::state::OrderParameters;

@@ -9,8 +9,7 @@ mod naive;
 
 use std::time::Duration;
 
-use contrastive_dynamics::model::Model;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Projected, ProjectedChain, Simulator, SimulatorBuilder};
 use contrastive_dynamics::start::Features;

@@ -7,8 +7,7 @@
 
 use std::error::Error;
 
-use contrastive_dynamics::limit::Limit;
-use contrastive_dynamics::limit::{Coefficients, Quadrature};
+use contrastive_dynamics::limit::{Coefficients, Limit, Quadrature};
 use contrastive_dynamics::model::{
     CovarianceLoss, Erf, GaussianNoise, Independent, L2, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic,
     Relu, Tanh,

@@ -16,8 +16,7 @@ use std::path::Path;
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::integrate::{Output, System};
-use contrastive_dynamics::model::Model;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{

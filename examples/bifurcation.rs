@@ -12,10 +12,9 @@ use std::path::Path;
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, ModelError, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::stability::ParameterFamily;
 use contrastive_dynamics::stability::{
-    Bifurcation, BifurcationKind, Branch, Continuation, CurveError, OdeCurve, PhaseDiagram, critical_value,
-    uninformative_points,
+    Bifurcation, BifurcationKind, Branch, Continuation, CurveError, OdeCurve, ParameterFamily, PhaseDiagram,
+    critical_value, uninformative_points,
 };
 use contrastive_dynamics::state::OrderParameters;
 use plotters::prelude::*;

@@ -15,8 +15,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use contrastive_dynamics::Scalar;
-use contrastive_dynamics::model::Model;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::random::{FillNormal, LaneRng, PerDraw};

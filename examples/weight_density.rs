@@ -11,17 +11,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::Model;
-use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Regularizer, Tanh};
+use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Model, Regularizer, Tanh};
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::rand::SeedableRng;
 use contrastive_dynamics::random::LaneRng;
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
-use contrastive_dynamics::start::Features;
-use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
-use contrastive_dynamics::state::OrderParameters;
-use contrastive_dynamics::state::Run;
+use contrastive_dynamics::start::{FeatureLaw, Features, LinearGaussianStart, Rows, Whitening};
+use contrastive_dynamics::state::{OrderParameters, Run};
 use plotters::prelude::*;
 
 const DENSITIES: &str = "docs/weight_density.svg";

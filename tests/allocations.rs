@@ -9,8 +9,7 @@ use contrastive_dynamics::model::{
 };
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
-use contrastive_dynamics::state::OrderParameters;
-use contrastive_dynamics::state::{Direction, Run};
+use contrastive_dynamics::state::{Direction, OrderParameters, Run};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

@@ -51,9 +51,8 @@ pub struct Replicate {
 
 /// An ensemble of runs.
 ///
-/// The statistics do not depend on the number of threads, to the last bit: runs are combined in the order of their
-/// numbers. With the feature `parallel` they go over the threads of the current rayon pool, without it one after the
-/// other. Any replicate can be run alone from its seed.
+/// The statistics do not depend on the [`executor`](Self::executor), to the last bit: runs are combined in the order of
+/// their numbers. Any replicate can be run alone from its seed.
 ///
 /// ```
 /// use contrastive_dynamics::state::OrderParameters;

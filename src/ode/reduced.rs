@@ -6,8 +6,7 @@
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::{Assembled, Limit, LimitError, Moving, Parameter, Rule};
+use crate::limit::{Assembled, Compiled, Limit, LimitError, Moving, Parameter, Rule};
 use crate::model::{Constraint, LinearRegularizer, Spec};
 use crate::numerics::dual::Number;
 use crate::ode::{OdeSystem, Solver};

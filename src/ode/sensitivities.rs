@@ -5,8 +5,7 @@
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::{Direction, Limit, LimitError, Parameter, Rule};
+use crate::limit::{Compiled, Direction, Limit, LimitError, Parameter, Rule};
 use crate::numerics::dual::{Dual, Number};
 use crate::ode::{Rates, ReducedOde};
 use crate::state::{OrderParameters, packed_len};

@@ -9,12 +9,13 @@ use std::ops::ControlFlow;
 
 use crate::Scalar;
 use crate::integrate::{DormandPrince, Integrator, Output, System, Work};
-use crate::limit::Compiled;
-use crate::limit::LimitError;
+use crate::limit::{Compiled, LimitError};
 use crate::model::Constraint;
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
-use crate::state::{Direction, Integration, IntegrationError, Run, RunError};
-use crate::state::{OrderParameters, OrderParametersError, StopReason, Trajectory, unpack};
+use crate::state::{
+    Direction, Integration, IntegrationError, OrderParameters, OrderParametersError, Run, RunError, StopReason,
+    Trajectory, unpack,
+};
 
 /// Why an ODE could not be solved.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

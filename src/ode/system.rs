@@ -7,8 +7,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::{System, Work};
-use crate::limit::Compiled;
-use crate::limit::{LimitError, Rule};
+use crate::limit::{Compiled, LimitError, Rule};
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::ode::{ReducedOde, Sensitivities};
 use crate::state::{OrderParameters, OrderParametersError, packed_len, unpack_into};

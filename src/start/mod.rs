@@ -201,8 +201,7 @@ impl<T: Scalar, L: StartLaw<T> + ?Sized> StartLaw<T> for &L {
 /// ```
 /// use contrastive_dynamics::state::OrderParameters;
 /// use contrastive_dynamics::rand::{SeedableRng, rngs::StdRng};
-/// use contrastive_dynamics::start::Features;
-/// use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Whitening};
+/// use contrastive_dynamics::start::{FeatureLaw, Features, LinearGaussianStart, Rows, Whitening};
 /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
 /// let law = LinearGaussianStart::new(FeatureLaw::sparse(0.1)?, &state)?;
 /// let rows = Rows::draw(&law, 1000, &Whitening::State(state.clone()), &mut StdRng::seed_from_u64(1))?;

@@ -94,8 +94,7 @@ fn transport<T: Scalar>(from: &DMatrix<T>, to: &DMatrix<T>) -> Option<DMatrix<T>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::start::Features;
-    use crate::start::{DiscreteStart, FeatureLaw, LinearGaussianStart};
+    use crate::start::{DiscreteStart, FeatureLaw, Features, LinearGaussianStart};
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

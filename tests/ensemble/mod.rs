@@ -9,8 +9,7 @@ use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::parallel::{Executor, Serial};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::StartError;
-use contrastive_dynamics::state::{OrderParameters, Trajectory};
-use contrastive_dynamics::state::{Run, RunError, StopReason};
+use contrastive_dynamics::state::{OrderParameters, Run, RunError, StopReason, Trajectory};
 
 use crate::support::backwards::Backwards;
 use crate::support::models::{informed_start as start, one_feature as model};

@@ -1,8 +1,7 @@
 //! Laws made of others, in the limit: for one neuron without penalty every coefficient is an average over a single sample,
 //! so it is linear in the law of c.
 
-use contrastive_dynamics::limit::Coefficients;
-use contrastive_dynamics::limit::Limit;
+use contrastive_dynamics::limit::{Coefficients, Limit};
 use contrastive_dynamics::model::{
     CorrelatedSigns, Discrete, GaussianNoise, HiddenDistribution, Independent, Law, Mixture, Model, Sigmoid, Tanh,
 };

@@ -31,8 +31,7 @@
 //!
 //! to be averaged over c: this needs E[c_k c_l c_m c_n], and M₂ from the six pairs.
 
-use contrastive_dynamics::limit::Coefficients;
-use contrastive_dynamics::limit::Limit;
+use contrastive_dynamics::limit::{Coefficients, Limit};
 use contrastive_dynamics::model::{
     Discrete, GaussianNoise, GradientPath, HiddenDistribution, Identity, Independent, Law, Model, ViewCovariance,
 };

@@ -11,8 +11,7 @@
 
 use std::sync::Arc;
 
-use contrastive_dynamics::limit::Limit;
-use contrastive_dynamics::limit::{Coefficients, Estimated};
+use contrastive_dynamics::limit::{Coefficients, Estimated, Limit};
 use contrastive_dynamics::model::{
     Erf, GaussianNoise, GradientPath, HiddenDistribution, HiddenVariable, Independent, Law, Model, Nonlinearity,
     Parity, Polynomial, Sigmoid, Softplus, Tanh, ViewCovariance,

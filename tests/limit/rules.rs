@@ -1,8 +1,7 @@
 //! Every rule against every other that applies, and against closed forms, at ordinary and at hard states; and the error
 //! estimate against the true error over random models.
 
-use contrastive_dynamics::limit::Limit;
-use contrastive_dynamics::limit::{Coefficients, LimitError, Quadrature};
+use contrastive_dynamics::limit::{Coefficients, Limit, LimitError, Quadrature};
 use contrastive_dynamics::model::{
     Erf, GaussianNoise, Identity, Independent, Law, LeakyRelu, Model, Nonlinearity, Polynomial, Relu, Sigmoid,
     Softplus, Tanh,

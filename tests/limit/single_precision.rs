@@ -2,8 +2,7 @@
 
 use contrastive_dynamics::Scalar;
 use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::limit::Compiled;
-use contrastive_dynamics::limit::Limit;
+use contrastive_dynamics::limit::{Compiled, Limit};
 use contrastive_dynamics::model::{Erf, GaussianNoise, Independent, Law, Model, Nonlinearity, Relu, Softplus, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};

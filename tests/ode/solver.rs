@@ -4,18 +4,15 @@ use std::ops::ControlFlow;
 
 use approx::assert_abs_diff_eq;
 use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
-use contrastive_dynamics::limit::Limit;
-use contrastive_dynamics::limit::LimitError;
+use contrastive_dynamics::limit::{Limit, LimitError};
 use contrastive_dynamics::model::{
     Constraint, GaussianNoise, HiddenDistribution, HiddenQuadrature, Identity, Independent, Law, Model, ModelError,
     NoNoise, Nonlinearity, Polynomial, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::ode::{OdeError, OdeFailure};
+use contrastive_dynamics::ode::{OdeError, OdeFailure, ReducedOde};
 use contrastive_dynamics::rand::Rng;
-use contrastive_dynamics::state::{Direction, RunError, StopReason};
-use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
+use contrastive_dynamics::state::{Direction, OrderParameters, OrderParametersError, RunError, StopReason};
 
 use crate::support::models::{informed_start as start, one_feature as model};
 

@@ -17,8 +17,7 @@ use contrastive_dynamics::pde::particles::ParticleSystem;
 use contrastive_dynamics::rand::SeedableRng;
 use contrastive_dynamics::random::LaneRng;
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
-use contrastive_dynamics::start::Features;
-use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Rows, Start, Whitening};
+use contrastive_dynamics::start::{FeatureLaw, Features, LinearGaussianStart, Rows, Start, Whitening};
 use contrastive_dynamics::state::OrderParameters;
 
 const N: usize = 10_000;

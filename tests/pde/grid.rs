@@ -8,8 +8,7 @@ use contrastive_dynamics::model::{
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::pde::grid::{Flux, GridError, GridFailure, GridSolver};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, StartError};
-use contrastive_dynamics::state::OrderParameters;
-use contrastive_dynamics::state::{RunError, StopReason};
+use contrastive_dynamics::state::{OrderParameters, RunError, StopReason};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 

@@ -17,10 +17,10 @@ use contrastive_dynamics::pde::particles::{
 };
 use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
-use contrastive_dynamics::start::Features;
-use contrastive_dynamics::start::{DiscreteStart, FeatureLaw, LinearGaussianStart, Rows, Start, StartError, Whitening};
-use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
-use contrastive_dynamics::state::{Run, RunError, StopReason};
+use contrastive_dynamics::start::{
+    DiscreteStart, FeatureLaw, Features, LinearGaussianStart, Rows, Start, StartError, Whitening,
+};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError, Run, RunError, StopReason};
 
 type Trained<G> = Model<f64, Tanh, Independent, GaussianNoise, G>;
 

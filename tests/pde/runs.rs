@@ -8,8 +8,7 @@ use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::pde::grid::{GridFailure, GridSolver};
 use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, Start};
-use contrastive_dynamics::state::OrderParameters;
-use contrastive_dynamics::state::{Direction, Process, Run, RunError, StopReason};
+use contrastive_dynamics::state::{Direction, OrderParameters, Process, Run, RunError, StopReason};
 
 fn model(decay: f64) -> Model<f64, Tanh, Independent, GaussianNoise> {
     let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();

@@ -11,8 +11,7 @@ use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{CompressedSgd, Divergence, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::{Features, Start, StartError};
-use contrastive_dynamics::state::OrderParameters;
-use contrastive_dynamics::state::{OrderParametersError, RunError};
+use contrastive_dynamics::state::{OrderParameters, OrderParametersError, RunError};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 

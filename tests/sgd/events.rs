@@ -6,8 +6,7 @@ use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, ProjectedLanes, Simulator};
-use contrastive_dynamics::state::OrderParameters;
-use contrastive_dynamics::state::{Direction, Run, RunError, StopReason};
+use contrastive_dynamics::state::{Direction, OrderParameters, Run, RunError, StopReason};
 
 const N: usize = 200;
 const LEVEL: f64 = 0.75;

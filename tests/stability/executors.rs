@@ -2,7 +2,6 @@
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::parallel::{Executor, Serial};
 use contrastive_dynamics::sgd::ProjectedChain;
@@ -12,6 +11,7 @@ use contrastive_dynamics::stability::{
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 use crate::support::backwards::Backwards;
+use crate::support::models::two_features;
 
 fn state(q1: f64, q2: f64) -> Result<OrderParameters, OrderParametersError> {
     OrderParameters::from_rows(2, 1, &[q1, q2], &[1.0])
@@ -28,14 +28,7 @@ fn outcomes(regions: &AttractionRegions<'_, f64, impl Executor>, grid: Grid, sta
 /// Two features, of which the second is active with probability 0.8.
 #[test]
 fn the_executor_changes_no_bit() {
-    let model = Model::builder()
-        .nonlinearity(Tanh)
-        .hidden(Independent::new([Law::two_point(2.25).unwrap(), Law::three_point(2.25, 0.8).unwrap()]).unwrap())
-        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
-        .learning_rate(0.3)
-        .weight_decay(0.5)
-        .build()
-        .unwrap();
+    let model = two_features(0.8);
     let ode = ReducedOde::new(&model).unwrap();
     let rest = |q1, q2| {
         let run = ode.solver().steady_rate(1e-8).solve(&state(q1, q2).unwrap(), 1000.0).unwrap();

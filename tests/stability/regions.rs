@@ -3,8 +3,9 @@
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, ModelBuilder, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::stability::{AreaFraction, Border, RegionsError};
-use contrastive_dynamics::stability::{AttractionRegions, FixedPointFinder, Grid, Neighbourhood, NotReached, Outcome};
+use contrastive_dynamics::stability::{
+    AreaFraction, AttractionRegions, Border, FixedPointFinder, Grid, Neighbourhood, NotReached, Outcome, RegionsError,
+};
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 type Built = Model<f64, Tanh, Independent, GaussianNoise>;

@@ -19,8 +19,7 @@ use crate::integrate::{Output, Work};
 use crate::limit::{Coefficients, Limit, LimitError, Rule};
 use crate::model::{Regularizer, Spec};
 use crate::start::StartError;
-use crate::state::OrderParameters;
-use crate::state::{Process, Run, RunError, Trajectory};
+use crate::state::{OrderParameters, Process, Run, RunError, Trajectory};
 
 /// Mass given any node that may lie within the outermost thirty-second of the cells; with more there, cells are added.
 const MASS_AT_EDGE: f64 = 1e-14;

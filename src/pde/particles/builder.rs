@@ -3,8 +3,7 @@
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::limit::Limit;
+use crate::limit::{Compiled, Limit};
 use crate::model::{Constraint, Spec};
 use crate::pde::particles::field::Field;
 use crate::pde::particles::noise::Noise;

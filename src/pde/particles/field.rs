@@ -6,8 +6,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::Work;
-use crate::limit::Compiled;
-use crate::limit::{Coefficients, Limit, Rule};
+use crate::limit::{Coefficients, Compiled, Limit, Rule};
 use crate::model::{Constraint, Regularizer};
 use crate::numerics::matrix::square_root;
 use crate::pde::particles::StepFailure;

@@ -18,12 +18,10 @@ pub use scheme::{Change, EulerMaruyama, Flow, Heun, MeanField, Stage, StepSize, 
 
 use crate::Scalar;
 use crate::integrate::{Output, Work};
-use crate::limit::Compiled;
-use crate::limit::LimitError;
+use crate::limit::{Compiled, LimitError};
 use crate::model::Spec;
 use crate::start::StartError;
-use crate::state::{OrderParameters, OrderParametersError};
-use crate::state::{Process, Run, RunError, Trajectory};
+use crate::state::{OrderParameters, OrderParametersError, Process, Run, RunError, Trajectory};
 
 /// Why a step of particles failed; they stay where they were before it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -11,14 +11,12 @@ use crate::Scalar;
 use crate::integrate::{Output, Work};
 use crate::model::{Constraint, LinearRegularizer, Spec};
 use crate::numerics::lanes::dispatch;
-use crate::random::chi_squared;
-use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH};
+use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH, chi_squared};
 use crate::sgd::batch::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
 use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::projected::lane_batch::LaneBatch;
 use crate::sgd::{Divergence, SgdError, steps_between, time_of, work_of};
-use crate::state::OrderParameters;
-use crate::state::{Lockstep, Run, Trajectory};
+use crate::state::{Lockstep, OrderParameters, Run, Trajectory};
 
 /// From so many degrees of freedom on a chi-square variable is drawn for all lanes at once.
 const MANY_DEGREES: usize = 16;

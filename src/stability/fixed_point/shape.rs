@@ -2,8 +2,7 @@
 //!
 //! Covers its sizes, its constraint, and which signs are symmetries. Not here: the starts (see `starts`).
 
-use crate::limit::Compiled;
-use crate::limit::Limit;
+use crate::limit::{Compiled, Limit};
 use crate::model::Constraint;
 use crate::ode::ReducedOde;
 use crate::stability::fixed_point::symmetry::Symmetries;

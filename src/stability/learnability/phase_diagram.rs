@@ -14,8 +14,8 @@ use crate::stability::learnability::error::StabilityError;
 use crate::stability::learnability::family::FamilyError;
 use crate::stability::learnability::modes::{Learnability, attracting_learnability};
 
-/// Learnability over a grid of two parameters. Cells are computed over the threads of the current rayon pool with the
-/// feature `parallel`, and are the same without.
+/// Learnability over a grid of two parameters. Which executor computes the cells changes no bit of them (see
+/// [`new_on`](Self::new_on)).
 ///
 /// Prints as a table of the largest growth rate, the first parameter down and the second to the right.
 #[derive(Debug, Clone, PartialEq)]

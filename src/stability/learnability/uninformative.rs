@@ -148,8 +148,7 @@ fn linear_flow<T: Compiled>(ode: &ReducedOde<'_, T>, r: T) -> Result<(Vec<T>, DM
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Discrete;
-    use crate::model::{GaussianNoise, HiddenDistribution, Independent, Law, Model, Tanh};
+    use crate::model::{Discrete, GaussianNoise, HiddenDistribution, Independent, Law, Model, Tanh};
 
     fn points(hidden: impl HiddenDistribution) -> Vec<UninformativePoint> {
         let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
