@@ -11,7 +11,7 @@ pub(crate) fn each_chunk<T: Send, S: Send>(
     states: &mut [S],
     out: &mut [T],
     length: usize,
-    work: impl Fn(&mut S, &mut [T]) + Sync,
+    work: &(dyn Fn(&mut S, &mut [T]) + Sync),
 ) {
     use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
     use rayon::slice::ParallelSliceMut;
@@ -24,12 +24,12 @@ pub(crate) fn each_chunk<T: Send, S: Send>(
 
 /// Runs `work` on every chunk of `out`, of that length, with the state that belongs to it.
 #[cfg(not(feature = "parallel"))]
-pub(crate) fn each_chunk<T, S>(states: &mut [S], out: &mut [T], length: usize, work: impl Fn(&mut S, &mut [T])) {
+pub(crate) fn each_chunk<T, S>(states: &mut [S], out: &mut [T], length: usize, work: &dyn Fn(&mut S, &mut [T])) {
     states.iter_mut().zip(out.chunks_mut(length)).for_each(|(state, out)| work(state, out));
 }
 
 /// Runs `work` on every chunk of `out`, of that length, with its number.
-pub(crate) fn each_numbered<T: Send>(out: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+pub(crate) fn each_numbered<T: Send>(out: &mut [T], length: usize, work: &(dyn Fn(usize, &mut [T]) + Sync)) {
     #[cfg(feature = "parallel")]
     if out.len() >= MANY * length {
         use rayon::iter::{IndexedParallelIterator, ParallelIterator};

@@ -9,6 +9,8 @@ mod chunks;
 pub(crate) use chunks::{each_chunk, each_numbered};
 
 use std::ops::{ControlFlow, Range};
+#[cfg(feature = "parallel")]
+use std::sync::{Mutex, PoisonError};
 
 /// Runs many independent pieces of work, each known by a number, and gives their results back in the order of the
 /// numbers.
@@ -84,24 +86,44 @@ impl Executor for Threads {
         work: &(impl Fn(u64) -> R + Sync),
         consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
     ) {
-        use rayon::iter::{IntoParallelIterator, ParallelIterator};
-        let mut first = range.start;
-        while first < range.end {
-            let last = range.end.min(first.saturating_add(IN_FLIGHT));
-            let results: Vec<R> = (first..last).into_par_iter().map(work).collect();
-            for (index, result) in (first..).zip(results) {
-                if consume(index, result).is_break() {
-                    return;
-                }
+        let slots: Vec<Mutex<Option<R>>> = range.clone().take(IN_FLIGHT).map(|_| Mutex::new(None)).collect();
+        // A slot is held only to move a result, which cannot panic.
+        let slot = |index: u64| {
+            let at = (index - range.start) % IN_FLIGHT as u64;
+            slots[usize::try_from(at).unwrap_or(0)].lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        let run = |index| {
+            let result = work(index);
+            *slot(index) = Some(result);
+        };
+        over_threads(range.clone(), &run, &mut |index| {
+            let result = slot(index).take();
+            result.map_or(ControlFlow::Break(()), |result| consume(index, result))
+        });
+    }
+}
+
+/// Calls `run` with the numbers of the range over threads, and `done` with each afterwards, in order. It is compiled once,
+/// not once for each kind of work.
+#[cfg(feature = "parallel")]
+fn over_threads(range: Range<u64>, run: &(dyn Fn(u64) + Sync), done: &mut dyn FnMut(u64) -> ControlFlow<()>) {
+    use rayon::iter::{IntoParallelIterator, ParallelIterator};
+    let mut first = range.start;
+    while first < range.end {
+        let last = range.end.min(first.saturating_add(IN_FLIGHT as u64));
+        (first..last).into_par_iter().for_each(run);
+        for index in first..last {
+            if done(index).is_break() {
+                return;
             }
-            first = last;
         }
+        first = last;
     }
 }
 
 /// Pieces of work in flight at once: enough for any number of threads, few enough that their results fit into memory.
 #[cfg(feature = "parallel")]
-const IN_FLIGHT: u64 = 1024;
+const IN_FLIGHT: usize = 1024;
 
 /// The executor of this machine: over threads with the feature `parallel`, else on the calling thread.
 #[cfg(feature = "parallel")]

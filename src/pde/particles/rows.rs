@@ -93,7 +93,7 @@ impl<T: Compiled> RowBuffers<T> {
         let drawn = if mirrored { self.count / 2 } else { self.count };
         for column in self.normals.chunks_exact_mut(self.count) {
             let (first, second) = column.split_at_mut(drawn);
-            each_chunk(&mut self.streams, first, CHUNK, LaneRng::fill_normal);
+            each_chunk(&mut self.streams, first, CHUNK, &LaneRng::fill_normal);
             second.iter_mut().zip(first).for_each(|(y, x)| *y = -*x);
         }
     }
@@ -202,7 +202,7 @@ impl<T: Compiled> RowBuffers<T> {
         let bent: Vec<(T, &[T])> =
             nonzero(start, n, terms.bent_start).chain(nonzero(predictor, n, terms.bent_predictor)).collect();
         let mut starts: Vec<usize> = (0..n).step_by(CHUNK).collect();
-        each_chunk(&mut starts, &mut out[i * n..(i + 1) * n], CHUNK, |&mut at, out| {
+        each_chunk(&mut starts, &mut out[i * n..(i + 1) * n], CHUNK, &|&mut at, out| {
             dispatch(
                 #[inline(always)]
                 || blend(out, at, terms.constant, &linear, &bent, &psi),
@@ -300,7 +300,7 @@ fn reduce<T: Compiled>(
             || sums(rows, slots),
         );
     };
-    each_numbered(partial, width, work);
+    each_numbered(partial, width, &work);
     out.fill(T::zero());
     for slots in partial.chunks(width) {
         out.iter_mut().zip(slots).for_each(|(out, &x)| *out += x);

@@ -8,8 +8,7 @@ use crate::Scalar;
 use crate::integrate::Work;
 use crate::state::run::RunError;
 use crate::state::run::event::{Event, NotANumber};
-use crate::state::run::plan::Outcome;
-use crate::state::run::process::Lockstep;
+use crate::state::run::stage::Stage;
 use crate::state::run::steady::Windows;
 use crate::state::{StopReason, Trajectory};
 
@@ -33,21 +32,21 @@ pub(super) struct Happened<T> {
 }
 
 /// One replicate in a run.
-pub(super) struct Course<P: Lockstep + ?Sized> {
+pub(super) struct Course<T: Scalar, S, E> {
     replicate: usize,
-    trajectory: Trajectory<P::Scalar, P::State>,
+    trajectory: Trajectory<T, S>,
     /// Work before the run.
     before: Work,
     /// The side of zero on which each event was last.
     sides: Vec<Ordering>,
     windows: Windows,
     /// An event in the last step.
-    pub(super) happened: Option<Happened<P::Scalar>>,
-    ending: Option<(P::Scalar, Ending<P::Scalar, P::Error>)>,
+    pub(super) happened: Option<Happened<T>>,
+    ending: Option<(T, Ending<T, E>)>,
 }
 
-impl<P: Lockstep + ?Sized> Course<P> {
-    pub(super) fn new(replicate: usize, process: &P, window: P::Scalar) -> Self {
+impl<T: Scalar, S: Clone, E> Course<T, S, E> {
+    pub(super) fn new(replicate: usize, process: &dyn Stage<T, S, E>, window: T) -> Self {
         Self {
             replicate,
             trajectory: Trajectory::new(),
@@ -65,17 +64,17 @@ impl<P: Lockstep + ?Sized> Course<P> {
     }
 
     /// The time at which it stopped, other than by a failure.
-    pub(super) fn stopped_at(&self) -> Option<P::Scalar> {
+    pub(super) fn stopped_at(&self) -> Option<T> {
         self.ending.as_ref().and_then(|(time, ending)| matches!(ending, Ending::Stopped(_)).then_some(*time))
     }
 
     /// The last time of the present step that counts: that of an event in it, or its end.
-    pub(super) fn reach(&self, now: P::Scalar) -> P::Scalar {
+    pub(super) fn reach(&self, now: T) -> T {
         self.happened.map_or(now, |happened| happened.time)
     }
 
     /// The state at a time in the last step.
-    fn state(&self, process: &P, time: P::Scalar) -> P::State {
+    fn state(&self, process: &dyn Stage<T, S, E>, time: T) -> S {
         if time < process.time_of(self.replicate)
             && let Some(state) = process.interpolate_of(self.replicate, time)
         {
@@ -85,14 +84,14 @@ impl<P: Lockstep + ?Sized> Course<P> {
     }
 
     /// Records the state at a time in the last step, unless it is there.
-    pub(super) fn record(&mut self, process: &P, time: P::Scalar) {
+    pub(super) fn record(&mut self, process: &dyn Stage<T, S, E>, time: T) {
         if self.trajectory.times.last() != Some(&time) {
             self.trajectory.push(time, self.state(process, time));
         }
     }
 
     /// Ends at that time of the last step, whose state is recorded last.
-    pub(super) fn end(&mut self, process: &P, time: P::Scalar, ending: Ending<P::Scalar, P::Error>) {
+    pub(super) fn end(&mut self, process: &dyn Stage<T, S, E>, time: T, ending: Ending<T, E>) {
         self.record(process, time);
         self.trajectory.work = process.work_of(self.replicate).since(self.before);
         self.trajectory.stop = match &ending {
@@ -103,7 +102,7 @@ impl<P: Lockstep + ?Sized> Course<P> {
     }
 
     /// Looks at the events where the run starts.
-    pub(super) fn look_at_start(&mut self, events: &[Event<'_, P::Scalar, P::State>], process: &P) {
+    pub(super) fn look_at_start(&mut self, events: &[Event<'_, T, S>], process: &dyn Stage<T, S, E>) {
         if events.is_empty() {
             return;
         }
@@ -119,13 +118,7 @@ impl<P: Lockstep + ?Sized> Course<P> {
     }
 
     /// Looks at the events after steps since time `since`, with dense output within the last of them.
-    pub(super) fn look(
-        &mut self,
-        events: &[Event<'_, P::Scalar, P::State>],
-        process: &P,
-        since: P::Scalar,
-        dense: bool,
-    ) {
+    pub(super) fn look(&mut self, events: &[Event<'_, T, S>], process: &dyn Stage<T, S, E>, since: T, dense: bool) {
         let (now, state) = (process.time_of(self.replicate), process.state_of(self.replicate));
         for (index, event) in events.iter().enumerate() {
             let before = self.sides[index];
@@ -140,7 +133,7 @@ impl<P: Lockstep + ?Sized> Course<P> {
     }
 
     /// Keeps what happens first in the step.
-    fn keep_first(&mut self, index: usize, found: Option<Result<P::Scalar, NotANumber<P::Scalar>>>) {
+    fn keep_first(&mut self, index: usize, found: Option<Result<T, NotANumber<T>>>) {
         let Some(found) = found else { return };
         let is_number = found.is_ok();
         let time = found.unwrap_or_else(|NotANumber { time }| time);
@@ -151,7 +144,7 @@ impl<P: Lockstep + ?Sized> Course<P> {
 
     /// The rate at which the state changes, where it is known now: the process's own, or at the end of a window that of
     /// the averages.
-    pub(super) fn rate(&mut self, process: &P, checked: bool) -> Option<P::Scalar> {
+    pub(super) fn rate(&mut self, process: &dyn Stage<T, S, E>, checked: bool) -> Option<T> {
         if let Some(rate) = process.rate_of(self.replicate) {
             return Some(rate);
         }
@@ -164,7 +157,7 @@ impl<P: Lockstep + ?Sized> Course<P> {
     }
 
     /// What the run of this replicate came to.
-    pub(super) fn outcome(self) -> Outcome<P> {
+    pub(super) fn outcome(self) -> Result<Trajectory<T, S>, RunError<E, T, S>> {
         let Some((time, ending)) = self.ending else { return Ok(self.trajectory) };
         let time = time.as_f64();
         if matches!(ending, Ending::Stopped(_)) {

@@ -3,13 +3,14 @@
 //! Covers the order in which that happens. Not here: what is due when (see `agenda`), and what one replicate keeps (see
 //! `course`).
 
-use nalgebra::RealField;
-
+use crate::Scalar;
+use crate::integrate::Output;
 use crate::state::run::RunError;
 use crate::state::run::agenda::{Agenda, Point, Span};
 use crate::state::run::course::{Course, Ending, Happened};
-use crate::state::run::plan::{Look, Outcome, Run, Unstarted};
-use crate::state::run::process::{Lockstep, Process, Snapshot};
+use crate::state::run::plan::{Outcome, Plan, Run, Unstarted};
+use crate::state::run::process::{Lockstep, Process};
+use crate::state::run::stage::{Stage, Watched};
 use crate::state::{StopReason, Trajectory};
 
 impl<P: Lockstep + ?Sized> Run<'_, P> {
@@ -20,8 +21,9 @@ impl<P: Lockstep + ?Sized> Run<'_, P> {
     /// Of the whole run: [`RunError::Output`], [`RunError::Setting`] and [`RunError::SteadyUnknown`], before the first step.
     /// Of a replicate: the others, as [`to`](Self::to).
     pub fn each_to(self, end: P::Scalar) -> Result<Vec<Outcome<P>>, Unstarted<P>> {
-        self.check()?;
-        drive(self, end)
+        self.plan.check()?;
+        let (when, looks): (Vec<_>, Vec<_>) = self.observers.into_iter().unzip();
+        drive(&mut Watched { process: self.process, looks }, self.plan, &when, end)
     }
 }
 
@@ -41,12 +43,11 @@ impl<P: Process + ?Sized> Run<'_, P> {
     }
 }
 
-/// An observer with what is due for it.
-struct Observer<'r, P: Lockstep + ?Sized> {
-    agenda: Agenda<P::Scalar>,
-    look: Box<Look<'r, P>>,
+/// When an observer looks.
+struct Observer<T> {
+    agenda: Agenda<T>,
     /// The last time it was shown.
-    seen: Option<P::Scalar>,
+    seen: Option<T>,
 }
 
 /// Where a run ends.
@@ -58,42 +59,47 @@ enum End<T> {
 }
 
 /// A run under way.
-struct Drive<'r, P: Lockstep + ?Sized> {
-    /// What was asked for, and the process; output and observers have become agendas.
-    run: Run<'r, P>,
-    records: Agenda<P::Scalar>,
-    observers: Vec<Observer<'r, P>>,
-    courses: Vec<Course<P>>,
-    end: End<P::Scalar>,
+struct Drive<'d, 'r, T: Scalar, S, E> {
+    stage: &'d mut dyn Stage<T, S, E>,
+    /// What was asked for; output and observers have become agendas.
+    plan: Plan<'r, T, S>,
+    records: Agenda<T>,
+    observers: Vec<Observer<T>>,
+    courses: Vec<Course<T, S, E>>,
+    end: End<T>,
     most_steps: u64,
     dense: bool,
     steps: u64,
-    now: P::Scalar,
+    now: T,
 }
 
-/// Runs to time `end`.
-pub(super) fn drive<P: Lockstep + ?Sized>(
-    mut run: Run<'_, P>,
-    end: P::Scalar,
-) -> Result<Vec<Outcome<P>>, Unstarted<P>> {
-    let looks = std::mem::take(&mut run.observers);
-    let replicates = run.process.replicates();
+/// What came of every replicate, or why the run did not start.
+type Outcomes<T, S, E> = Result<Vec<Result<Trajectory<T, S>, RunError<E, T, S>>>, RunError<E, T, S>>;
+
+/// Runs to time `end`; `when` has the output times of the observers.
+fn drive<T: Scalar, S: Clone, E>(
+    stage: &mut dyn Stage<T, S, E>,
+    plan: Plan<'_, T, S>,
+    when: &[Output<T>],
+    end: T,
+) -> Outcomes<T, S, E> {
+    let replicates = stage.replicates();
     if replicates == 0 {
         return Ok(Vec::new());
     }
     // Of lanes that have failed before, none tells the present time.
-    let now = (1..replicates).fold(run.process.time_of(0), |latest, k| latest.max(run.process.time_of(k)));
-    let span = Span::new(now, end, |t| run.process.steps_to(t));
-    let records = Agenda::new(&run.output, &span)?;
-    let observers = looks
-        .into_iter()
-        .map(|(when, look)| Ok(Observer { agenda: Agenda::new(&when, &span)?, look, seen: None }))
-        .collect::<Result<_, RunError<_, _, _>>>()?;
+    let now = (1..replicates).fold(stage.time_of(0), |latest, k| latest.max(stage.time_of(k)));
+    let span = Span::new(now, end, |t| stage.steps_to(t));
+    let records = Agenda::new(&plan.output, &span)?;
+    let mut observers = Vec::with_capacity(when.len());
+    for output in when {
+        observers.push(Observer { agenda: Agenda::new(output, &span)?, seen: None });
+    }
     let end = span.step_of(end).map_or(End::Time(end), End::Step);
-    let courses = (0..replicates).map(|k| Course::new(k, &*run.process, run.steady_window)).collect();
-    let most_steps = run.step_limit.or_else(|| run.process.most_steps()).unwrap_or(u64::MAX);
-    let dense = run.process.interpolate_of(0, now).is_some();
-    let mut drive = Drive { run, records, observers, courses, end, most_steps, dense, steps: 0, now };
+    let courses = (0..replicates).map(|k| Course::new(k, stage, plan.steady_window)).collect();
+    let most_steps = plan.step_limit.or_else(|| stage.most_steps()).unwrap_or(u64::MAX);
+    let dense = stage.interpolate_of(0, now).is_some();
+    let mut drive = Drive { stage, plan, records, observers, courses, end, most_steps, dense, steps: 0, now };
     drive.prepare();
     drive.check_steady_is_known()?;
     while drive.goes_on() {
@@ -103,20 +109,20 @@ pub(super) fn drive<P: Lockstep + ?Sized>(
     Ok(drive.courses.into_iter().map(Course::outcome).collect())
 }
 
-impl<P: Lockstep + ?Sized> Drive<'_, P> {
+impl<T: Scalar, S: Clone, E> Drive<'_, '_, T, S, E> {
     /// Gets the first state ready, and looks at the events there.
     fn prepare(&mut self) {
         let mut failures = Vec::new();
-        self.run.process.prepare_all(&mut |replicate, error| failures.push((replicate, error)));
+        self.stage.prepare_all(&mut failures);
         self.fail(failures);
         for course in self.courses.iter_mut().filter(|course| course.is_live()) {
-            course.look_at_start(&self.run.events, self.run.process);
+            course.look_at_start(&self.plan.events, self.stage);
         }
     }
 
-    fn check_steady_is_known(&self) -> Result<(), Unstarted<P>> {
-        let process = &*self.run.process;
-        if self.run.steady_rate.is_some()
+    fn check_steady_is_known(&self) -> Result<(), RunError<E, T, S>> {
+        let process = &*self.stage;
+        if self.plan.steady_rate.is_some()
             && process.rate_of(0).is_none()
             && process.numbers_of(&process.state_of(0)).is_empty()
         {
@@ -126,11 +132,11 @@ impl<P: Lockstep + ?Sized> Drive<'_, P> {
     }
 
     /// Ends replicates that failed; time and state are those before the failed step.
-    fn fail(&mut self, failures: Vec<(usize, P::Error)>) {
+    fn fail(&mut self, failures: Vec<(usize, E)>) {
         for (replicate, error) in failures {
             if let Some(course) = self.courses.get_mut(replicate).filter(|course| course.is_live()) {
-                let time = self.run.process.time_of(replicate);
-                course.end(self.run.process, time, Ending::Failed(error));
+                let time = self.stage.time_of(replicate);
+                course.end(self.stage, time, Ending::Failed(error));
             }
         }
     }
@@ -141,32 +147,29 @@ impl<P: Lockstep + ?Sized> Drive<'_, P> {
         let until = self.until();
         let target = self.next_point();
         let mut failures = Vec::new();
-        while self.steps < target && failures.is_empty() {
-            self.run.process.advance_all(until, &mut |replicate, error| failures.push((replicate, error)));
-            self.steps += 1;
-        }
+        self.steps += self.stage.advance_all(until, target - self.steps, &mut failures);
         let failed = failures.len();
         self.fail(failures);
         let Some(live) = self.courses.iter().position(Course::is_live) else { return };
-        self.now = self.run.process.time_of(live);
+        self.now = self.stage.time_of(live);
         if failed == 0 && matches!(self.end, End::Time(_)) && !(self.now > since) {
             return self.end_all(since, || Ending::NotAdvancing);
         }
-        if !self.run.events.is_empty() && self.is_checked() {
+        if !self.plan.events.is_empty() && self.is_checked() {
             for course in self.courses.iter_mut().filter(|course| course.is_live()) {
-                course.look(&self.run.events, self.run.process, since, self.dense);
+                course.look(&self.plan.events, self.stage, since, self.dense);
             }
         }
     }
 
     /// How far a step may go.
-    fn until(&self) -> P::Scalar {
+    fn until(&self) -> T {
         let End::Time(end) = self.end else { return self.now };
         if self.dense {
             return end;
         }
         let due = std::iter::once(&self.records).chain(self.observers.iter().map(|observer| &observer.agenda));
-        due.filter_map(Agenda::next_time).fold(end, P::Scalar::min)
+        due.filter_map(Agenda::next_time).fold(end, T::min)
     }
 
     /// The next step after which there is something to do.
@@ -174,15 +177,15 @@ impl<P: Lockstep + ?Sized> Drive<'_, P> {
         let End::Step(end) = self.end else { return self.steps + 1 };
         let due = std::iter::once(&self.records).chain(self.observers.iter().map(|observer| &observer.agenda));
         let next = due.map(|agenda| agenda.next_step(self.steps)).fold(end.min(self.most_steps), u64::min);
-        if self.run.events.is_empty() && self.run.steady_rate.is_none() {
+        if self.plan.events.is_empty() && self.plan.steady_rate.is_none() {
             return next;
         }
-        next.min((self.steps / self.run.check_every + 1).saturating_mul(self.run.check_every))
+        next.min((self.steps / self.plan.check_every + 1).saturating_mul(self.plan.check_every))
     }
 
     /// Whether events and averages are looked at after this step.
     fn is_checked(&self) -> bool {
-        self.dense || self.steps.is_multiple_of(self.run.check_every) || self.is_finished()
+        self.dense || self.steps.is_multiple_of(self.plan.check_every) || self.is_finished()
     }
 
     fn is_finished(&self) -> bool {
@@ -195,7 +198,7 @@ impl<P: Lockstep + ?Sized> Drive<'_, P> {
     /// Records and observes what is due by now, and decides whether the run goes on.
     fn goes_on(&mut self) -> bool {
         let live = self.courses.iter().filter(|course| course.is_live());
-        let Some(reach) = live.map(|course| course.reach(self.now)).reduce(P::Scalar::max) else { return false };
+        let Some(reach) = live.map(|course| course.reach(self.now)).reduce(T::max) else { return false };
         if self.dense {
             while let Some(time) = self.next_time().filter(|&time| time <= reach && time < self.now) {
                 if self.report(Point { time, steps: self.steps, within: true }) {
@@ -220,83 +223,76 @@ impl<P: Lockstep + ?Sized> Drive<'_, P> {
     }
 
     /// The next time within the last step at which something is due.
-    fn next_time(&self) -> Option<P::Scalar> {
+    fn next_time(&self) -> Option<T> {
         let due = std::iter::once(&self.records).chain(self.observers.iter().map(|observer| &observer.agenda));
-        due.filter_map(Agenda::next_time).reduce(P::Scalar::min)
+        due.filter_map(Agenda::next_time).reduce(T::min)
     }
 
     /// Records and observes at one point; whether an observer wants to stop.
-    fn report(&mut self, point: Point<P::Scalar>) -> bool {
+    fn report(&mut self, point: Point<T>) -> bool {
         let now = self.now;
         if self.records.due(point) {
-            let reaching = |course: &&mut Course<P>| course.is_live() && course.reach(now) >= point.time;
+            let reaching = |course: &&mut Course<T, S, E>| course.is_live() && course.reach(now) >= point.time;
             for course in self.courses.iter_mut().filter(reaching) {
-                course.record(self.run.process, point.time);
+                course.record(self.stage, point.time);
             }
         }
         let mut stopped = false;
-        for observer in &mut self.observers {
+        for (k, observer) in self.observers.iter_mut().enumerate() {
             if observer.agenda.due(point) {
-                stopped |= observer.show(self.run.process, point.time);
+                observer.seen = Some(point.time);
+                stopped |= self.stage.show(k, point.time);
             }
         }
         stopped
     }
 
     /// Ends the replicates of which an event happened by that time.
-    fn end_by_events(&mut self, by: P::Scalar) {
+    fn end_by_events(&mut self, by: T) {
         for (replicate, course) in self.courses.iter_mut().enumerate().filter(|(_, course)| course.is_live()) {
             if let Some(happened) = course.happened.filter(|happened| happened.time <= by) {
                 let Happened { index, time, is_number } = happened;
                 let ending = if is_number {
-                    let step = self.run.process.work_of(replicate).accepted_steps;
+                    let step = self.stage.work_of(replicate).accepted_steps;
                     Ending::Stopped(StopReason::Event { index, time, step })
                 } else {
                     Ending::EventNotANumber { index }
                 };
-                course.end(self.run.process, time, ending);
+                course.end(self.stage, time, ending);
             }
         }
     }
 
     fn end_by_steadiness(&mut self) {
-        let Some(steady) = self.run.steady_rate else { return };
+        let Some(steady) = self.plan.steady_rate else { return };
         let (time, checked) = (self.now, self.is_checked());
         for course in self.courses.iter_mut().filter(|course| course.is_live()) {
-            if let Some(rate) = course.rate(self.run.process, checked).filter(|&rate| rate <= steady) {
-                course.end(self.run.process, time, Ending::Stopped(StopReason::SteadyState { time, rate }));
+            if let Some(rate) = course.rate(self.stage, checked).filter(|&rate| rate <= steady) {
+                course.end(self.stage, time, Ending::Stopped(StopReason::SteadyState { time, rate }));
             }
         }
     }
 
-    fn stop_by_observer(&mut self, time: P::Scalar) {
+    fn stop_by_observer(&mut self, time: T) {
         self.end_by_events(time);
         self.end_all(time, || Ending::Stopped(StopReason::Observer { time }));
     }
 
     /// Ends what still runs.
-    fn end_all(&mut self, time: P::Scalar, ending: impl Fn() -> Ending<P::Scalar, P::Error>) {
+    fn end_all(&mut self, time: T, ending: impl Fn() -> Ending<T, E>) {
         for course in self.courses.iter_mut().filter(|course| course.is_live()) {
-            course.end(self.run.process, time, ending());
+            course.end(self.stage, time, ending());
         }
     }
 
     /// Shows the observers where the run has stopped, and leaves the process there.
     fn conclude(&mut self) {
-        let Some(time) = self.courses.iter().filter_map(Course::stopped_at).reduce(P::Scalar::max) else { return };
-        for observer in self.observers.iter_mut().filter(|observer| observer.seen != Some(time)) {
-            observer.show(self.run.process, time);
+        let Some(time) = self.courses.iter().filter_map(Course::stopped_at).reduce(T::max) else { return };
+        for (k, _) in self.observers.iter().enumerate().filter(|(_, observer)| observer.seen != Some(time)) {
+            self.stage.show(k, time);
         }
         if self.dense && time < self.now {
-            self.run.process.rewind_all(time);
+            self.stage.rewind_all(time);
         }
-    }
-}
-
-impl<P: Lockstep + ?Sized> Observer<'_, P> {
-    /// Shows the process at a time of the last step; whether the observer wants to stop.
-    fn show(&mut self, process: &P, time: P::Scalar) -> bool {
-        self.seen = Some(time);
-        (self.look)(&Snapshot { time, process }).is_break()
     }
 }

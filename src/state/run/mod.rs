@@ -12,6 +12,7 @@ mod event;
 mod integration;
 mod plan;
 mod process;
+mod stage;
 mod steady;
 #[cfg(test)]
 mod tests;

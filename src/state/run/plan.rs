@@ -75,25 +75,30 @@ pub(super) type Look<'r, P> = dyn FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + '
 /// that before the step limit.
 pub struct Run<'r, P: Lockstep + ?Sized> {
     pub(super) process: &'r mut P,
-    pub(super) output: Output<P::Scalar>,
-    pub(super) events: Vec<Event<'r, P::Scalar, P::State>>,
-    pub(super) check_every: u64,
-    pub(super) steady_rate: Option<P::Scalar>,
-    pub(super) steady_window: P::Scalar,
+    pub(super) plan: Plan<'r, P::Scalar, P::State>,
     pub(super) observers: Vec<(Output<P::Scalar>, Box<Look<'r, P>>)>,
+}
+
+/// What is asked of a run, whatever the process.
+pub(super) struct Plan<'r, T, S> {
+    pub(super) output: Output<T>,
+    pub(super) events: Vec<Event<'r, T, S>>,
+    pub(super) check_every: u64,
+    pub(super) steady_rate: Option<T>,
+    pub(super) steady_window: T,
     pub(super) step_limit: Option<u64>,
 }
 
 impl<P: Lockstep + ?Sized> fmt::Debug for Run<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
-            .field("output", &self.output)
-            .field("events", &self.events.len())
-            .field("check_every", &self.check_every)
-            .field("steady_rate", &self.steady_rate)
-            .field("steady_window", &self.steady_window)
+            .field("output", &self.plan.output)
+            .field("events", &self.plan.events.len())
+            .field("check_every", &self.plan.check_every)
+            .field("steady_rate", &self.plan.steady_rate)
+            .field("steady_window", &self.plan.steady_window)
             .field("observers", &self.observers.len())
-            .field("step_limit", &self.step_limit)
+            .field("step_limit", &self.plan.step_limit)
             .finish_non_exhaustive()
     }
 }
@@ -104,20 +109,22 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
     pub fn of(process: &'r mut P) -> Self {
         Self {
             process,
-            output: Output::Stop,
-            events: Vec::new(),
-            check_every: 1,
-            steady_rate: None,
-            steady_window: P::Scalar::lit(1.0),
+            plan: Plan {
+                output: Output::Stop,
+                events: Vec::new(),
+                check_every: 1,
+                steady_rate: None,
+                steady_window: P::Scalar::lit(1.0),
+                step_limit: None,
+            },
             observers: Vec::new(),
-            step_limit: None,
         }
     }
 
     /// Records at those times or steps. The state at which the run stops is recorded in any case.
     #[must_use]
     pub fn output(mut self, output: Output<P::Scalar>) -> Self {
-        self.output = output;
+        self.plan.output = output;
         self
     }
 
@@ -128,7 +135,7 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
     /// which the sign has changed. Of several that happen there the first in time counts, then the first in number.
     #[must_use]
     pub fn event(mut self, direction: Direction, function: impl Fn(P::Scalar, &P::State) -> P::Scalar + 'r) -> Self {
-        self.events.push(Event { direction, function: Box::new(function) });
+        self.plan.events.push(Event { direction, function: Box::new(function) });
         self
     }
 
@@ -136,7 +143,7 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
     /// simulator's state costs may be more than a step. A process with dense output is looked at after every step.
     #[must_use]
     pub fn check_every(mut self, steps: u64) -> Self {
-        self.check_every = steps;
+        self.plan.check_every = steps;
         self
     }
 
@@ -150,14 +157,14 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
     /// window, or the windows longer.
     #[must_use]
     pub fn steady_rate(mut self, rate: P::Scalar) -> Self {
-        self.steady_rate = Some(rate);
+        self.plan.steady_rate = Some(rate);
         self
     }
 
     /// Averages over windows of that length in t; see [`steady_rate`](Self::steady_rate).
     #[must_use]
     pub fn steady_window(mut self, length: P::Scalar) -> Self {
-        self.steady_window = length;
+        self.plan.steady_window = length;
         self
     }
 
@@ -177,12 +184,14 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
     /// Takes at most that many steps.
     #[must_use]
     pub fn step_limit(mut self, steps: u64) -> Self {
-        self.step_limit = Some(steps);
+        self.plan.step_limit = Some(steps);
         self
     }
+}
 
+impl<T: Scalar, S> Plan<'_, T, S> {
     /// Whether the settings other than outputs are in range.
-    pub(super) fn check(&self) -> Result<(), Unstarted<P>> {
+    pub(super) fn check<E>(&self) -> Result<(), RunError<E, T, S>> {
         let setting = |name, range, value: f64| Err(RunError::Setting { name, range, value });
         if let Some(rate) = self.steady_rate
             && !(rate.as_f64() >= 0.0)

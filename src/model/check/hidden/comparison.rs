@@ -47,7 +47,7 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    pub(super) fn new<T: Scalar, H: HiddenDistribution<T>>(law: &H, rules: &Rules<T>) -> Self {
+    pub(super) fn new<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: &Rules<T>) -> Self {
         let p = law.dimension();
         let second = rules.fine.as_ref().map_or_else(|| law.second_moment(), HiddenQuadrature::second_moment);
         let size = |l: usize| Some(second[(l, l)].as_f64().sqrt()).filter(|s| *s > 0.0 && s.is_finite()).unwrap_or(1.0);
@@ -155,9 +155,9 @@ impl Statistics {
     }
 
     /// What draws are compared with: the nodes where they can be enumerated, else the moments that are stated.
-    pub(super) fn reference<T: Scalar, H: HiddenDistribution<T>>(
+    pub(super) fn reference<T: Scalar>(
         &self,
-        law: &H,
+        law: &dyn HiddenDistribution<T>,
         rules: &Rules<T>,
     ) -> Vec<Option<Reference>> {
         if let Some((values, errors)) = rules.averages(|rule| self.of_rule(rule)) {

@@ -90,7 +90,7 @@ pub fn check_variable<T: Scalar, V: HiddenVariable<T>>(law: &V) -> Vec<Disagreem
 
 /// The part of [`check_hidden`] that every model can be asked: shapes, weights, moments and symmetries of the nodes, where
 /// these are few. Nothing is drawn.
-pub(super) fn quick_check_hidden<T: Scalar, H: HiddenDistribution<T>>(law: &H) -> Vec<Disagreement> {
+pub(super) fn quick_check_hidden<T: Scalar>(law: &dyn HiddenDistribution<T>) -> Vec<Disagreement> {
     if law.dimension() == 0 {
         return Vec::new();
     }

@@ -13,12 +13,12 @@ use crate::numerics::matrix::smallest_eigenvalue;
 const MOST_POINTS: usize = 32;
 
 /// The largest number of points up to [`MOST_POINTS`], a power of two, whose rule has at most `most` nodes.
-fn affordable<T: Scalar, H: HiddenDistribution<T>>(law: &H, most: usize) -> Option<usize> {
+fn affordable<T: Scalar>(law: &dyn HiddenDistribution<T>, most: usize) -> Option<usize> {
     (0..=MOST_POINTS.ilog2()).map(|k| 1 << k).take_while(|&n| law.quadrature_size(n) <= most).last()
 }
 
 /// What makes all other checks impossible: shapes that do not fit, numbers that are not finite, weights that are none.
-pub(super) fn shapes<T: Scalar, H: HiddenDistribution<T>>(law: &H, most: usize) -> Vec<Disagreement> {
+pub(super) fn shapes<T: Scalar>(law: &dyn HiddenDistribution<T>, most: usize) -> Vec<Disagreement> {
     let p = law.dimension();
     let shape = |what: &'static str, want, got| (want != got).then_some(Disagreement::HiddenShape { what, want, got });
     let stated = law.gaussian_part();
@@ -78,7 +78,7 @@ pub(super) struct Rules<T: Scalar> {
 }
 
 impl<T: Scalar> Rules<T> {
-    pub(super) fn new<H: HiddenDistribution<T>>(law: &H, most: usize) -> Self {
+    pub(super) fn new(law: &dyn HiddenDistribution<T>, most: usize) -> Self {
         let points = affordable(law, most);
         // One point is a rule of known error only if it is exact.
         let points = points.filter(|&n| n > 1 || law.quadrature_is_exact());
@@ -99,7 +99,7 @@ impl<T: Scalar> Rules<T> {
 }
 
 /// Mean, second and fourth moments as stated against those of the nodes; of each kind the worst.
-pub(super) fn stated_moments<T: Scalar, H: HiddenDistribution<T>>(law: &H, rules: &Rules<T>) -> Vec<Disagreement> {
+pub(super) fn stated_moments<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: &Rules<T>) -> Vec<Disagreement> {
     let p = law.dimension();
     let second = law.second_moment();
     let size = |l: usize| second[(l, l)].as_f64().abs().sqrt();
@@ -136,7 +136,7 @@ pub(super) fn stated_moments<T: Scalar, H: HiddenDistribution<T>>(law: &H, rules
 const EXACT_POINTS: (usize, usize) = (3, 7);
 
 /// A rule that is exact whatever the number of points does not depend on it.
-pub(super) fn exactness<T: Scalar, H: HiddenDistribution<T>>(law: &H, most: usize) -> Option<Disagreement> {
+pub(super) fn exactness<T: Scalar>(law: &dyn HiddenDistribution<T>, most: usize) -> Option<Disagreement> {
     let (a, b) = EXACT_POINTS;
     if !law.quadrature_is_exact() || law.quadrature_size(a).max(law.quadrature_size(b)) > most {
         return None;

@@ -27,11 +27,11 @@ const MOST_DEGREE: usize = 40;
 ///
 /// ```
 /// use contrastive_dynamics::model::{Tanh, check_nonlinearity};
-/// assert!(check_nonlinearity::<f64, _>(&Tanh).is_empty());
+/// assert!(check_nonlinearity::<f64>(&Tanh).is_empty());
 /// let wrong = (|h: f64| h.sin(), |h: f64| 0.99 * h.cos());
 /// println!("{}", check_nonlinearity(&wrong)[0]);
 /// ```
-pub fn check_nonlinearity<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S) -> Vec<Disagreement> {
+pub fn check_nonlinearity<T: Scalar>(sigma: &dyn Nonlinearity<T>) -> Vec<Disagreement> {
     let mut found = check_at(sigma, &points(FULL));
     // A function that is wrong at points may also jump: one cause is enough to tell.
     if found.is_empty() {
@@ -41,7 +41,7 @@ pub fn check_nonlinearity<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S) -> 
 }
 
 /// The part of [`check_nonlinearity`] that every model can be asked: 24 points with |h| ≤ 4, and no search for kinks.
-pub(super) fn quick_check_nonlinearity<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S) -> Vec<Disagreement> {
+pub(super) fn quick_check_nonlinearity<T: Scalar>(sigma: &dyn Nonlinearity<T>) -> Vec<Disagreement> {
     check_at(sigma, &points(QUICK))
 }
 
@@ -53,7 +53,7 @@ fn points<T: Scalar>((count, end): (usize, f64)) -> Vec<T> {
 }
 
 /// All checks at points; of each kind the first that fails.
-fn check_at<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T]) -> Vec<Disagreement> {
+fn check_at<T: Scalar>(sigma: &dyn Nonlinearity<T>, points: &[T]) -> Vec<Disagreement> {
     for &h in points {
         for (what, value) in [("σ(h)", sigma.value(h)), ("σ'(h)", sigma.derivative(h))] {
             if !value.is_finite() {
@@ -115,25 +115,20 @@ fn contradiction<T: Scalar>(f: &dyn Fn(T) -> T, h: T, stated: f64, scale: f64) -
     (!agrees).then(|| (slopes[0].0, allowed(slopes[0])))
 }
 
-fn derivative<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, h: T, scale: f64) -> Option<Disagreement> {
+fn derivative<T: Scalar>(sigma: &dyn Nonlinearity<T>, h: T, scale: f64) -> Option<Disagreement> {
     let stated = sigma.derivative(h).as_f64();
     let (difference, allowed) = contradiction(&|x| sigma.value(x), h, stated, scale)?;
     Some(Disagreement::NonlinearityDerivative { order: 1, h: h.as_f64(), stated, difference, allowed })
 }
 
-fn second_derivative<T: Scalar, S: Nonlinearity<T> + ?Sized>(
-    sigma: &S,
-    h: T,
-    stated: T,
-    scale: f64,
-) -> Option<Disagreement> {
+fn second_derivative<T: Scalar>(sigma: &dyn Nonlinearity<T>, h: T, stated: T, scale: f64) -> Option<Disagreement> {
     let stated = stated.as_f64();
     let (difference, allowed) = contradiction(&|x| sigma.derivative(x), h, stated, scale)?;
     Some(Disagreement::NonlinearityDerivative { order: 2, h: h.as_f64(), stated, difference, allowed })
 }
 
 /// σ'' at the points: from the method for one, else from that for slices, else not known.
-fn seconds<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T]) -> Vec<Option<T>> {
+fn seconds<T: Scalar>(sigma: &dyn Nonlinearity<T>, points: &[T]) -> Vec<Option<T>> {
     let together = slice_seconds(sigma, points);
     points
         .iter()
@@ -142,14 +137,14 @@ fn seconds<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T]) -> V
         .collect()
 }
 
-fn slice_seconds<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T]) -> Option<Vec<T>> {
+fn slice_seconds<T: Scalar>(sigma: &dyn Nonlinearity<T>, points: &[T]) -> Option<Vec<T>> {
     let values: Vec<T> = points.iter().map(|&h| sigma.value(h)).collect();
     let derivatives: Vec<T> = points.iter().map(|&h| sigma.derivative(h)).collect();
     let mut seconds = vec![T::lit(f64::NAN); points.len()];
     sigma.evaluate_second(points, &values, &derivatives, &mut seconds).then_some(seconds)
 }
 
-fn parity<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, h: T, scale: f64) -> Option<Disagreement> {
+fn parity<T: Scalar>(sigma: &dyn Nonlinearity<T>, h: T, scale: f64) -> Option<Disagreement> {
     let claimed = sigma.parity();
     let (value, mirrored) = (sigma.value(h).as_f64(), sigma.value(-h).as_f64());
     let gap = match claimed {
@@ -162,7 +157,7 @@ fn parity<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, h: T, scale: f64) -
 }
 
 /// `value_and_derivative`, `evaluate` and `evaluate_second` against the methods of one argument.
-fn slices<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T], scales: [f64; 2]) -> Option<Disagreement> {
+fn slices<T: Scalar>(sigma: &dyn Nonlinearity<T>, points: &[T], scales: [f64; 2]) -> Option<Disagreement> {
     let rounding = ROUNDING * T::EPSILON.as_f64();
     let differs = |h: T, methods: (&'static str, &'static str), alone: T, together: T, scale: f64| {
         let (alone, together) = (alone.as_f64(), together.as_f64());
@@ -197,7 +192,7 @@ fn slices<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T], scale
     })
 }
 
-fn closed_form<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, h: T, scale: f64) -> Option<Disagreement> {
+fn closed_form<T: Scalar>(sigma: &dyn Nonlinearity<T>, h: T, scale: f64) -> Option<Disagreement> {
     let (family, wanted) = match sigma.closed_form()? {
         ClosedForm::Erf => ("erf(h/√2)", (h / T::lit(std::f64::consts::SQRT_2)).erf()),
         ClosedForm::Rectifier { slope } => ("a rectifier of that slope", if h > T::zero() { h } else { slope * h }),
@@ -208,7 +203,7 @@ fn closed_form<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, h: T, scale: f
 }
 
 /// A polynomial of degree d is the one through d + 1 of its values.
-fn degree<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T]) -> Option<Disagreement> {
+fn degree<T: Scalar>(sigma: &dyn Nonlinearity<T>, points: &[T]) -> Option<Disagreement> {
     let Smoothness::Polynomial { degree } = sigma.smoothness() else { return None };
     if degree > MOST_DEGREE {
         return None;
@@ -240,7 +235,7 @@ fn degree<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S, points: &[T]) -> Op
 
 /// A jump of σ or σ' where no kink is declared: the cell of the largest change is halved until rounding, and the change
 /// must not have become less.
-fn jumps<T: Scalar, S: Nonlinearity<T> + ?Sized>(sigma: &S) -> Option<Disagreement> {
+fn jumps<T: Scalar>(sigma: &dyn Nonlinearity<T>) -> Option<Disagreement> {
     let declared = match sigma.smoothness() {
         Smoothness::Kinked { at } => Some(at.as_f64()),
         _ => None,
