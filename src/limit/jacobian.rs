@@ -3,6 +3,7 @@
 //! One more pass over the nodes gives how every average moves with the means and the factor of its fields, whatever the
 //! number of directions; the rest is the assembly, in numbers that carry eight derivatives each.
 
+use super::averages::curvature::Curvature;
 use super::averages::four_fields::QuadGradient;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::SUMS;
@@ -11,7 +12,7 @@ use super::error::LimitError;
 use super::fields::factor::Factor;
 use super::parameter::Direction;
 use super::problem::Limit;
-use super::rule::Rule;
+use super::rule::{FourFields, Rule};
 use super::signals::Couplings;
 use super::work::{Frozen, Moving, PairAverages, PairNodes, Work};
 use crate::Scalar;
@@ -26,8 +27,19 @@ struct Gradients<T> {
     field_pairs: Vec<Vec<PlaneGradient<T>>>,
     /// E[c_l c_l'] over each group: p x p.
     hidden: Vec<Vec<T>>,
-    /// For each entry of Λ that moves: the entry, and its gradient for each quadruple.
+    /// Over forms: for each of them, how its averages move.
+    forms: Vec<Vec<FormMotion<T>>>,
+    /// Over nodes: for each entry of Λ that moves, the entry, and its gradient for each quadruple.
     entries: Vec<(usize, Vec<QuadMotion<T>>)>,
+}
+
+/// How an average over four fields moves, summed over the hidden law.
+#[derive(Clone)]
+struct FormMotion<T> {
+    /// By c_l Σ: for each field, of length p.
+    means: [Vec<T>; 4],
+    /// By the covariances of the fields, the upper triangle.
+    covariances: [[T; 4]; 4],
 }
 
 /// How an entry of Λ moves with the means and the factor of four fields, summed over the hidden law.
@@ -55,10 +67,10 @@ impl<T: Scalar> Rule<T> {
         let gradients = self.gradients(limit);
         for (chunk, directions) in directions.chunks(DIRECTIONS).enumerate() {
             let mut work = self.lifted(limit, directions)?;
-            work.update(limit, &self.field_pairs, &self.quadruples, &self.hidden);
+            work.update(limit, &self.field_pairs, self.four_fields.quadruples(), &self.hidden);
             self.check_smooth(&work)?;
             self.lift_planes(limit, &gradients, &mut work);
-            self.lift_products(&mut work);
+            self.lift_products(&gradients, &mut work);
             let frozen = Frozen {
                 field_pairs: &self.field_pairs,
                 terms: self.terms.as_ref(),
@@ -125,13 +137,47 @@ impl<T: Scalar> Rule<T> {
             }
             moments
         });
-        Gradients { field_pairs, hidden: hidden.collect(), entries: self.entry_gradients(limit) }
+        let hidden = hidden.collect();
+        Gradients { field_pairs, hidden, forms: self.form_motions(limit), entries: self.entry_gradients(limit) }
+    }
+
+    fn form_motions(&mut self, limit: &Limit<'_, T>) -> Vec<Vec<FormMotion<T>>> {
+        let Self { four_fields: FourFields::Forms(forms, _), work, groups, .. } = self else { return Vec::new() };
+        let p = limit.settings.n_features;
+        let still = FormMotion { means: [(); 4].map(|()| vec![T::zero(); p]), covariances: [[T::zero(); 4]; 4] };
+        let mut motions: Vec<Vec<FormMotion<T>>> =
+            forms.iter().map(|form| vec![still.clone(); form.products()]).collect();
+        for (form, motions) in forms.iter_mut().zip(&mut motions) {
+            let covariance = &mut work.covariance[..16];
+            work.moments.covariance(&form.fields, covariance);
+            let mut curvature = Curvature::new(form.width());
+            for group in 0..groups.count() {
+                let gradients = form.gradient(groups.mean(group), covariance, limit.sigma, &mut curvature);
+                for (motion, gradient) in motions.iter_mut().zip(gradients) {
+                    for f in 0..4 {
+                        for (total, &c) in motion.means[f].iter_mut().zip(groups.weighted(group)) {
+                            *total += gradient.means[f] * c;
+                        }
+                        for g in f..4 {
+                            motion.covariances[f][g] += groups.weight(group) * gradient.covariances[f][g];
+                        }
+                    }
+                }
+            }
+        }
+        motions
     }
 
     fn entry_gradients(&mut self, limit: &Limit<'_, T>) -> Vec<(usize, Vec<QuadMotion<T>>)> {
         let by_parts = self.by_parts();
         let Self {
-            terms: Some(terms), quadruples, places, work, groups, offsets, slopes, closed_products: None, ..
+            terms: Some(terms),
+            four_fields: FourFields::Nodes(quadruples, places),
+            work,
+            groups,
+            offsets,
+            slopes,
+            ..
         } = self
         else {
             return Vec::new();
@@ -208,10 +254,17 @@ impl<T: Scalar> Rule<T> {
                 smooth &= self.means_follow(work, factor, &|f| neurons[f]);
             }
         }
-        for (quadruple, factor) in self.quadruples.iter().zip(&work.quadruple_factors) {
+        for (quadruple, factor) in self.four_fields.quadruples().iter().zip(&work.quadruple_factors) {
             smooth &= factor.is_smooth();
             if self.by_parts() {
                 smooth &= self.means_follow(work, factor, &|f| quadruple.fields[f].1);
+            }
+        }
+        if let FourFields::Forms(forms, _) = &self.four_fields {
+            // A field without variance that gets some: its averages move with the third derivative of σ, which is not known.
+            for field in forms.iter().flat_map(|form| form.fields) {
+                let variance = work.moments.field_covariance(field, field);
+                smooth &= variance.value > T::zero() || variance.is_stationary(&(variance + Dual::one()));
             }
         }
         if smooth { Ok(()) } else { Err(LimitError::NotDifferentiable) }
@@ -274,14 +327,31 @@ impl<T: Scalar> Rule<T> {
         work.collect_means(&self.field_pairs);
     }
 
-    /// Products as constants: how Λ moves with them comes from the gradients of its entries. Closed forms move.
-    fn lift_products(&self, work: &mut Work<T, Dual<T>>) {
+    /// Products over forms and closed forms as they move; those over nodes as constants, since how Λ moves with them comes from
+    /// the gradients of its entries.
+    fn lift_products(&self, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
         let Some(terms) = &self.terms else { return };
-        if self.closed_products.is_some() {
-            work.fill_closed_products(terms.products());
-            return;
+        match &self.four_fields {
+            FourFields::Closed => work.fill_closed_products(terms.products()),
+            FourFields::Nodes(..) => {
+                work.products = self.work.products.iter().map(|&x| Dual::constant(x)).collect();
+            }
+            FourFields::Forms(forms, positions) => {
+                let lift = |(&value, &(form, product)): (&T, &(usize, usize))| {
+                    let (fields, motion) = (forms[form].fields, &gradients.forms[form][product]);
+                    let mut slopes = Lanes::zero();
+                    for f in 0..4 {
+                        slopes += work.mean_motion(&motion.means[f])[fields[f].1].slopes;
+                        for g in f..4 {
+                            let covariance = work.moments.field_covariance(fields[f], fields[g]);
+                            slopes += Lanes::splat(motion.covariances[f][g]) * covariance.slopes;
+                        }
+                    }
+                    Dual { value, slopes }
+                };
+                work.products = self.work.products.iter().zip(positions).map(lift).collect();
+            }
         }
-        work.products = self.work.products.iter().map(|&x| Dual::constant(x)).collect();
     }
 
     /// Adds to Λ how its averages over four fields move.
@@ -291,7 +361,8 @@ impl<T: Scalar> Rule<T> {
         let m = work.out.n_neurons();
         for (entry, motions) in &gradients.entries {
             let mut total = Lanes::zero();
-            for ((quadruple, factor), motion) in self.quadruples.iter().zip(&work.quadruple_factors).zip(motions) {
+            let quadruples = self.four_fields.quadruples().iter();
+            for ((quadruple, factor), motion) in quadruples.zip(&work.quadruple_factors).zip(motions) {
                 for f in 0..4 {
                     total += work.mean_motion(&motion.means[f])[quadruple.fields[f].1].slopes;
                     for j in 0..4 {

@@ -4,9 +4,11 @@ use nalgebra::DMatrix;
 
 use super::accuracy::Accuracy;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
+use super::averages::kernel::Kernel;
 use super::averages::kinked::KinkedNodes;
-use super::averages::table::{Coordinate, NodeTable};
+use super::averages::table::{Coordinate, NodeTable, trapezoid_step};
 use super::averages::two_fields::{PairBuffers, SUMS, complete_by_exchange, pair_sums};
+use super::averages::two_views::{Position, ViewForm, forms};
 use super::averages::whole_batches::BatchTable;
 use super::coefficients::Coefficients;
 use super::error::LimitError;
@@ -19,6 +21,7 @@ use super::signals::NoiseTerms;
 use super::work::{FieldPair, Frozen, Moving, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::{ClosedForm, HiddenQuadrature, Smoothness};
+use crate::numerics::lanes::LANES;
 use crate::state::OrderParameters;
 
 /// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is
@@ -38,12 +41,9 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) hidden: HiddenQuadrature<T>,
     pub(super) groups: Groups<T>,
     pub(super) field_pairs: Vec<FieldPair<T>>,
-    /// How Λ is made of averages over four fields, and where those are.
+    /// How Λ is made of averages over four fields, and by what they are averaged.
     pub(super) terms: Option<NoiseTerms>,
-    pub(super) quadruples: Vec<Quadruple<T>>,
-    pub(super) places: Vec<Place>,
-    /// The family whose closed forms serve for products of four fields.
-    pub(super) closed_products: Option<ClosedForm<T>>,
+    pub(super) four_fields: FourFields<T>,
     /// Whole batches, for what a penalty that is not quadratic adds.
     pub(super) batches: Option<BatchTable<T>>,
     /// g'(C) as offset + slope·C, m x m each: 0 and 1 for the quadratic penalty.
@@ -53,8 +53,28 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) pair_buffers: PairBuffers<T>,
 }
 
+/// By what products of signals, functions of four fields, are averaged.
+#[derive(Debug, Clone)]
+pub(super) enum FourFields<T> {
+    /// There are none, or all have closed forms.
+    Closed,
+    /// Forms in two views, for smooth σ.
+    Forms(Vec<ViewForm<T>>, Vec<Position>),
+    /// Nodes in four dimensions, across kinks.
+    Nodes(Vec<Quadruple<T>>, Vec<Place>),
+}
+
+impl<T: Scalar> FourFields<T> {
+    pub(super) fn quadruples(&self) -> &[Quadruple<T>] {
+        if let Self::Nodes(quadruples, _) = self { quadruples } else { &[] }
+    }
+}
+
 /// How much more accurate pairs of fields are than quadruples, in units of ln(1/error).
 const PAIR_MARGIN: f64 = 8.0;
+
+/// By how much the density at the end of a lattice is below the error aimed at, in units of ln(1/error).
+const FORM_MARGIN: f64 = 2.0;
 
 impl<T: Scalar> Rule<T> {
     /// The rule that errs by about exp(−accuracy) near `state`; `None` if it needs more nodes than the budget.
@@ -88,9 +108,7 @@ impl<T: Scalar> Rule<T> {
             hidden,
             field_pairs: Vec::new(),
             terms: None,
-            quadruples: Vec::new(),
-            places: Vec::new(),
-            closed_products: None,
+            four_fields: FourFields::Closed,
             batches: None,
             offsets: vec![offset; m * m],
             slopes: vec![slope; m * m],
@@ -128,12 +146,21 @@ impl<T: Scalar> Rule<T> {
             // An offset acts on batches of one sample too.
             let rest = limit.batch_terms || self.offsets.iter().any(|x| *x != T::zero()) || limit.loss.whole_batches();
             let terms = NoiseTerms::new(m, limit.loss.coupled(), rest, views, exchangeable);
-            self.closed_products = closed.filter(|form| matches!(form, ClosedForm::Erf));
-            complete &= self.closed_products.is_some();
-            if self.closed_products.is_none() {
-                (self.quadruples, self.places) = quadruples(&terms, m, exchangeable);
-                for index in 0..self.quadruples.len() {
-                    self.add_quadruple_nodes(limit, index, scrambles)?;
+            if closed.is_none_or(|form| !matches!(form, ClosedForm::Erf)) {
+                complete = false;
+                if limit.has_nodes_in_four_dimensions() {
+                    let (mut quadruples, places) = quadruples(&terms, m, exchangeable);
+                    for quadruple in &mut quadruples {
+                        self.add_quadruple_nodes(limit, quadruple, scrambles)?;
+                    }
+                    self.four_fields = FourFields::Nodes(quadruples, places);
+                } else {
+                    let (mut forms, positions) = forms(&terms);
+                    for form in &mut forms {
+                        self.work.moments.covariance(&form.fields, &mut self.work.covariance[..16]);
+                        form.choose(&self.work.covariance[..16], &mut |gain| self.axis(limit, gain))?;
+                    }
+                    self.four_fields = FourFields::Forms(forms, positions);
                 }
             }
             self.work.products = vec![T::zero(); terms.products().len()];
@@ -212,15 +239,46 @@ impl<T: Scalar> Rule<T> {
         Some(())
     }
 
-    fn add_quadruple_nodes(&mut self, limit: &Limit<'_, T>, index: usize, scrambles: &[u32]) -> Option<()> {
-        let quadruple = &self.quadruples[index];
+    fn add_quadruple_nodes(
+        &mut self,
+        limit: &Limit<'_, T>,
+        quadruple: &mut Quadruple<T>,
+        scrambles: &[u32],
+    ) -> Option<()> {
         let mut covariance = vec![T::zero(); 16];
         self.work.moments.covariance(&quadruple.fields, &mut covariance);
         let factor = Factor::new(&covariance, 4, quadruple.is_symmetric() && limit.noise.is_exchangeable());
         let (table, _) = self.table(limit, &coordinates(&factor, 4), scrambles)?;
-        self.quadruples[index].table = table;
+        quadruple.table = table;
         self.work.quadruple_factors.push(factor);
         Some(())
+    }
+
+    /// Nodes for a canonical coordinate of that gain.
+    fn axis(&self, limit: &Limit<'_, T>, gain: f64) -> Option<Kernel<T>> {
+        // The matrix between the nodes has their number squared.
+        let most = limit.options.node_budget.isqrt();
+        let accuracy = self.accuracy.fixed;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+        let many = accuracy.ceil() as usize;
+        match (limit.options.quadrature, self.exact_points(limit)) {
+            (Quadrature::Automatic | Quadrature::GaussHermite, Some(points)) => {
+                Kernel::hermite(points, gain, LANES, most)
+            }
+            (Quadrature::GaussHermite, None) => Kernel::hermite(many, gain, LANES, most),
+            _ if gain > 0.0 => {
+                let radius = (2.0 * (accuracy + FORM_MARGIN)).sqrt();
+                Kernel::lattice(trapezoid_step(&self.smoothness, gain, accuracy), radius, LANES, most)
+            }
+            _ => Some(Kernel::still(LANES)),
+        }
+    }
+
+    /// The points of a Gauss-Hermite rule that is exact, for polynomials.
+    fn exact_points(&self, limit: &Limit<'_, T>) -> Option<usize> {
+        let Smoothness::Polynomial { degree } = self.smoothness else { return None };
+        // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
+        Some(if limit.loss.coupled() { 4 * degree } else { 2 * degree }.max(1))
     }
 
     /// Nodes for whitened coordinates, and whether half of them stand for all.
@@ -234,12 +292,7 @@ impl<T: Scalar> Rule<T> {
         let pair = coordinates.len() == 2 && limit.settings.n_neurons > 1;
         let accuracy = if pair { self.accuracy.fixed + PAIR_MARGIN } else { self.accuracy.fixed };
         let budget = limit.options.node_budget;
-        let degree = match self.smoothness {
-            Smoothness::Polynomial { degree } => Some(degree),
-            _ => None,
-        };
-        // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
-        let exact = degree.map(|degree| if limit.loss.coupled() { 4 * degree } else { 2 * degree }.max(1));
+        let exact = self.exact_points(limit);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let many = accuracy.ceil() as usize;
         match (limit.options.quadrature, exact) {
@@ -306,16 +359,26 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Kinked(nodes) => nodes.table().count() * 2,
             PairNodes::Closed(_) => 0,
         });
-        let quadruples = self.quadruples.iter().map(Quadruple::count);
+        let four_fields: usize = match &self.four_fields {
+            FourFields::Closed => 0,
+            FourFields::Forms(forms, _) => forms.iter().map(ViewForm::count).sum(),
+            FourFields::Nodes(quadruples, _) => quadruples.iter().map(Quadruple::count).sum(),
+        };
         let batches = self.batches.as_ref().map_or(0, BatchTable::count);
-        (field_pairs.chain(quadruples).sum::<usize>() * self.groups.count() + batches) as u64
+        ((field_pairs.sum::<usize>() + four_fields) * self.groups.count() + batches) as u64
     }
 
     /// Refits moments and factors to the state in the work space.
     pub(super) fn update_work(&mut self, limit: &Limit<'_, T>) {
         self.groups.update(&self.work.state, &self.hidden);
-        let Self { field_pairs, quadruples, hidden, work, .. } = self;
-        work.update(limit, field_pairs, quadruples, hidden);
+        let Self { field_pairs, four_fields, hidden, work, .. } = self;
+        work.update(limit, field_pairs, four_fields.quadruples(), hidden);
+        if let FourFields::Forms(forms, _) = four_fields {
+            for form in forms {
+                work.moments.covariance(&form.fields, &mut work.covariance[..16]);
+                form.update(&work.covariance[..16]);
+            }
+        }
     }
 
     pub(super) fn resolves_generic(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
@@ -338,11 +401,16 @@ impl<T: Scalar> Rule<T> {
                 PairNodes::Kinked(_) | PairNodes::Closed(_) => true,
             });
         field_pairs
-            && self
-                .quadruples
-                .iter()
-                .zip(&self.work.quadruple_factors)
-                .all(|(quadruple, factor)| fits(factor, &quadruple.table, 4))
+            && match &self.four_fields {
+                FourFields::Closed => true,
+                FourFields::Forms(forms, _) => forms.iter().all(|form| {
+                    form.axes().all(|(gain, axis)| axis.resolves(&self.smoothness, gain, self.accuracy.fixed))
+                }),
+                FourFields::Nodes(quadruples, _) => {
+                    let mut all = quadruples.iter().zip(&self.work.quadruple_factors);
+                    all.all(|(quadruple, factor)| fits(factor, &quadruple.table, 4))
+                }
+            }
     }
 
     /// The coefficients at `state`; returns the number of nodes used.
@@ -402,23 +470,35 @@ impl<T: Scalar> Rule<T> {
         work.collect_means(field_pairs);
     }
 
-    /// Averages over quadruples of fields.
-    pub(super) fn average_quadruples(&mut self, limit: &Limit<'_, T>) {
-        let Self { quadruples, places, work, groups, terms, closed_products, .. } = self;
+    /// Averages over four fields.
+    pub(super) fn average_four_fields(&mut self, limit: &Limit<'_, T>) {
+        let Self { four_fields, work, groups, terms, .. } = self;
         let Some(terms) = terms else { return };
-        if closed_products.is_some() {
-            work.fill_closed_products(terms.products());
-            return;
-        }
-        for (quadruple, factor) in quadruples.iter_mut().zip(&work.quadruple_factors) {
-            quadruple.reset();
-            for group in 0..groups.count() {
-                quadruple.add(groups.mean(group), groups.weight(group), factor, limit.sigma);
+        match four_fields {
+            FourFields::Closed => work.fill_closed_products(terms.products()),
+            FourFields::Forms(forms, positions) => {
+                for form in &mut *forms {
+                    form.reset();
+                    for group in 0..groups.count() {
+                        form.add(groups.mean(group), groups.weight(group), limit.sigma);
+                    }
+                }
+                for (product, &(form, number)) in work.products.iter_mut().zip(&*positions) {
+                    *product = forms[form].average(number);
+                }
             }
-        }
-        for (product, place) in work.products.iter_mut().zip(places) {
-            let sum: T = place.parts.iter().map(|&(quadruple, pair)| quadruples[quadruple].average(pair)).sum();
-            *product = sum / T::of_usize(place.parts.len());
+            FourFields::Nodes(quadruples, places) => {
+                for (quadruple, factor) in quadruples.iter_mut().zip(&work.quadruple_factors) {
+                    quadruple.reset();
+                    for group in 0..groups.count() {
+                        quadruple.add(groups.mean(group), groups.weight(group), factor, limit.sigma);
+                    }
+                }
+                for (product, place) in work.products.iter_mut().zip(&*places) {
+                    let sum: T = place.parts.iter().map(|&(quadruple, pair)| quadruples[quadruple].average(pair)).sum();
+                    *product = sum / T::of_usize(place.parts.len());
+                }
+            }
         }
     }
 
@@ -430,7 +510,7 @@ impl<T: Scalar> Rule<T> {
     /// All averages, of which the coefficients are made.
     pub(super) fn average(&mut self, limit: &Limit<'_, T>) {
         self.average_pairs(limit);
-        self.average_quadruples(limit);
+        self.average_four_fields(limit);
     }
 
     /// The coefficients from the averages.
@@ -442,6 +522,12 @@ impl<T: Scalar> Rule<T> {
 }
 
 impl<T: Scalar> Limit<'_, T> {
+    /// Whether averages over four fields are over nodes in four dimensions: a kink lies across canonical coordinates.
+    pub(super) fn has_nodes_in_four_dimensions(&self) -> bool {
+        let smoothness = self.sigma.smoothness();
+        matches!(smoothness, Smoothness::Kinked { .. }) || self.samples_fields(&smoothness)
+    }
+
     /// Whether averages over some fields are over Sobol points.
     fn samples_fields(&self, smoothness: &Smoothness<T>) -> bool {
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });

@@ -309,7 +309,7 @@ fn signals<T: Scalar>(locals: &[Local], y: &[Vec<T>; 4], d: &[Vec<T>; 4], length
         let out = groups_mut(&mut out[..length]);
         let [yo, yt, slope] = [&y[own], &y[other], &d[own]].map(|x| groups(&x[..length]));
         for n in 0..out.len() {
-            let [yo, yt, slope] = [yo[n], yt[n], slope[n]].map(Lanes::<T>);
+            let (yo, yt, slope) = (Lanes(yo[n]), Lanes(yt[n]), Lanes(slope[n]));
             out[n] = match local.kind {
                 Kind::Error => slope * yt,
                 Kind::Own => slope * yo * (yt * yt),
@@ -431,7 +431,8 @@ impl<T: Scalar> GradientBlock<T> {
             let [yo, yt, slope, slope_t, second] =
                 [&y[own], &y[other], &d[own], &d[other], &self.seconds[own]].map(|x| groups(&x[..length]));
             for n in 0..by_own.len() {
-                let [yo, yt, slope, slope_t, second] = [yo[n], yt[n], slope[n], slope_t[n], second[n]].map(Lanes::<T>);
+                let (yo, yt, slope) = (Lanes(yo[n]), Lanes(yt[n]), Lanes(slope[n]));
+                let (slope_t, second) = (Lanes(slope_t[n]), Lanes(second[n]));
                 let (a, b) = match local.kind {
                     Kind::Error => (second * yt, slope * slope_t),
                     Kind::Own => ((second * yo + slope * slope) * (yt * yt), two * slope * yo * yt * slope_t),

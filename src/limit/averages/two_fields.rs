@@ -124,7 +124,8 @@ fn accumulate<T: Scalar, const PENALTY: bool>(
     let count = w.len();
     let (z1, z2, y, yy, d, dd) = (&z1[..count], &z2[..count], &y[..count], &yy[..count], &d[..count], &dd[..count]);
     for n in 0..count {
-        let [z1, z2, w, y, yy, d, dd] = [z1[n], z2[n], w[n], y[n], yy[n], d[n], dd[n]].map(Lanes::<T>);
+        let (z1, z2, w) = (Lanes(z1[n]), Lanes(z2[n]), Lanes(w[n]));
+        let (y, yy, d, dd) = (Lanes(y[n]), Lanes(yy[n]), Lanes(d[n]), Lanes(dd[n]));
         let (a1, a2) = (d * yy, dd * y);
         let (w1, w2) = (w * a1, w * a2);
         acc[0] += w1;

@@ -1,0 +1,583 @@
+//! Averages over two fields of each view as forms: E[F(h¹_a, h¹_b) G(h²_c, h²_d)] = Fᵀ (K₁ ⊗ K₂) G (theory §3).
+//!
+//! In canonical coordinates the density is a product of two bivariate normal densities, each a small matrix between the
+//! nodes of the two views. So σ is evaluated at n² nodes of each view, and a product of signals costs two products of
+//! matrices, instead of n⁴ nodes. Covers the averages and their derivatives by means and covariances. Not here: the
+//! matrices (see `kernel`), and which products there are (see `signals`).
+
+use crate::Scalar;
+use crate::limit::averages::curvature::Curvature;
+use crate::limit::averages::kernel::Kernel;
+use crate::limit::fields::canonical::Canonical;
+use crate::limit::signals::{Kind, NoiseTerms, Signal};
+use crate::model::Nonlinearity;
+use crate::numerics::kernels::dot;
+use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
+
+/// A function of one field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Elementary {
+    /// σ.
+    Value,
+    /// σ'.
+    Slope,
+    /// σ².
+    Square,
+    /// σσ'.
+    SlopeValue,
+}
+
+const ELEMENTARY: [Elementary; 4] = [Elementary::Value, Elementary::Slope, Elementary::Square, Elementary::SlopeValue];
+
+/// What a signal is of its field in that view.
+fn elementary(signal: Signal, view: usize) -> Elementary {
+    match (signal.kind, signal.view == view) {
+        (Kind::Error, true) => Elementary::Slope,
+        (Kind::Own, true) => Elementary::SlopeValue,
+        (Kind::Own, false) => Elementary::Square,
+        (Kind::Error, false) | (Kind::Output, _) => Elementary::Value,
+    }
+}
+
+/// A product of two functions of one field each; the field is 0 or 1 of its view.
+type Function = [(Elementary, usize); 2];
+
+/// The functions of the two fields of a view, at its nodes.
+#[derive(Debug, Clone)]
+struct View<T> {
+    functions: Vec<Function>,
+    /// The fields, then σ, σ' and σ'' of them; of both.
+    fields: [Vec<T>; 2],
+    values: [Vec<T>; 2],
+    slopes: [Vec<T>; 2],
+    seconds: [Vec<T>; 2],
+    /// σ² and σσ' of both.
+    squares: [Vec<T>; 2],
+    slope_values: [Vec<T>; 2],
+    /// One block for each function.
+    blocks: Vec<T>,
+    /// The same times K₁ ⊗ K₂.
+    transformed: Vec<T>,
+}
+
+/// How an average moves: by the mean of each field, and by the covariances of the fields, entry by entry of the upper triangle.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::limit) struct FormGradient<T> {
+    pub(in crate::limit) means: [T; 4],
+    pub(in crate::limit) covariances: [[T; 4]; 4],
+}
+
+/// Products of signals that are functions of the same four fields.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct ViewForm<T> {
+    /// (view, neuron) of each field: two of view 1, then two of view 2.
+    pub(in crate::limit) fields: [(usize, usize); 4],
+    /// For each product, the function of view 1 and that of view 2.
+    products: Vec<(usize, usize)>,
+    views: [View<T>; 2],
+    kernels: [Kernel<T>; 2],
+    canonical: Canonical,
+    /// The averages so far.
+    sums: Vec<T>,
+    scratch: Vec<T>,
+    rests: Vec<T>,
+}
+
+/// Where the average of a product is found: in that form, with that number.
+pub(in crate::limit) type Position = (usize, usize);
+
+/// The forms that hold the products of `terms`, without nodes, and where each product is found.
+pub(in crate::limit) fn forms<T: Scalar>(terms: &NoiseTerms) -> (Vec<ViewForm<T>>, Vec<Position>) {
+    let mut forms: Vec<ViewForm<T>> = Vec::new();
+    let mut places = Vec::new();
+    for &(x, y) in terms.products() {
+        let couple = |view: usize| {
+            let (a, b) = (x.neuron(view), y.neuron(view));
+            // Any second neuron will do.
+            let b = if a == b { usize::from(a == 0) } else { b };
+            [(view, a.min(b)), (view, a.max(b))]
+        };
+        let ([a, b], [c, d]) = (couple(0), couple(1));
+        let fields = [a, b, c, d];
+        let index = forms.iter().position(|form| form.fields == fields).unwrap_or_else(|| {
+            forms.push(ViewForm::new(fields));
+            forms.len() - 1
+        });
+        places.push((index, forms[index].product(x, y)));
+    }
+    (forms, places)
+}
+
+impl<T: Scalar> View<T> {
+    fn new() -> Self {
+        let empty = || [Vec::new(), Vec::new()];
+        Self {
+            functions: Vec::new(),
+            fields: empty(),
+            values: empty(),
+            slopes: empty(),
+            seconds: empty(),
+            squares: empty(),
+            slope_values: empty(),
+            blocks: Vec::new(),
+            transformed: Vec::new(),
+        }
+    }
+
+    fn function(&mut self, mut function: Function) -> usize {
+        function.sort_unstable();
+        self.functions.iter().position(|known| *known == function).unwrap_or_else(|| {
+            self.functions.push(function);
+            self.functions.len() - 1
+        })
+    }
+
+    fn resize(&mut self, nodes: usize) {
+        let arrays = [
+            &mut self.fields,
+            &mut self.values,
+            &mut self.slopes,
+            &mut self.seconds,
+            &mut self.squares,
+            &mut self.slope_values,
+        ];
+        arrays.into_iter().flatten().for_each(|array| array.resize(nodes, T::zero()));
+        self.blocks.resize(nodes * self.functions.len(), T::zero());
+        self.transformed.resize(nodes * self.functions.len(), T::zero());
+    }
+
+    /// σ and its like at the nodes, for fields of those means and rows of L.
+    fn evaluate(&mut self, means: [T; 2], rows: [[f64; 2]; 2], kernels: &[Kernel<T>; 2], sigma: &dyn Nonlinearity<T>) {
+        let width = kernels[1].width();
+        for f in 0..2 {
+            let [first, second] = rows[f].map(T::lit);
+            for (line, &z) in self.fields[f].chunks_exact_mut(width).zip(kernels[0].nodes()) {
+                let start = means[f] + first * T::lit(z);
+                line.fill(start);
+                for (h, &z) in line.iter_mut().zip(kernels[1].nodes()) {
+                    *h += second * T::lit(z);
+                }
+            }
+            sigma.evaluate(&self.fields[f], &mut self.values[f], &mut self.slopes[f]);
+        }
+        let Self { functions, values, slopes, squares, slope_values, blocks, .. } = self;
+        dispatch(
+            #[inline(always)]
+            || {
+                for f in 0..2 {
+                    multiply(&values[f], &values[f], &mut squares[f]);
+                    multiply(&values[f], &slopes[f], &mut slope_values[f]);
+                }
+                let part = |(e, f): (Elementary, usize)| -> &[T] {
+                    match e {
+                        Elementary::Value => &values[f],
+                        Elementary::Slope => &slopes[f],
+                        Elementary::Square => &squares[f],
+                        Elementary::SlopeValue => &slope_values[f],
+                    }
+                };
+                let length = values[0].len();
+                for (function, block) in functions.iter().zip(blocks.chunks_exact_mut(length)) {
+                    multiply(part(function[0]), part(function[1]), block);
+                }
+            },
+        );
+    }
+
+    fn block(&self, function: usize) -> &[T] {
+        let length = self.values[0].len();
+        &self.blocks[function * length..(function + 1) * length]
+    }
+
+    fn transformed(&self, function: usize) -> &[T] {
+        let length = self.values[0].len();
+        &self.transformed[function * length..(function + 1) * length]
+    }
+}
+
+impl<T: Scalar> ViewForm<T> {
+    fn new(fields: [(usize, usize); 4]) -> Self {
+        Self {
+            fields,
+            products: Vec::new(),
+            views: [View::new(), View::new()],
+            kernels: [Kernel::still(LANES), Kernel::still(LANES)],
+            canonical: Canonical::new(&[T::zero(); 16]),
+            sums: Vec::new(),
+            scratch: Vec::new(),
+            rests: Vec::new(),
+        }
+    }
+
+    /// The number of a product of signals, which is added if it is new.
+    fn product(&mut self, x: Signal, y: Signal) -> usize {
+        let function = |view: usize| {
+            let field = |signal: Signal| usize::from(self.fields[2 * view].1 != signal.neuron(view));
+            [x, y].map(|signal| (elementary(signal, view), field(signal)))
+        };
+        let (first, second) = (function(0), function(1));
+        let product = (self.views[0].function(first), self.views[1].function(second));
+        self.products.iter().position(|known| *known == product).unwrap_or_else(|| {
+            self.products.push(product);
+            self.sums.push(T::zero());
+            self.products.len() - 1
+        })
+    }
+
+    /// Takes nodes for the two coordinates, chosen by `axis` from their gains at that covariance of the fields. `None` if `axis` has
+    /// none.
+    pub(in crate::limit) fn choose(
+        &mut self,
+        covariance: &[T],
+        axis: &mut dyn FnMut(f64) -> Option<Kernel<T>>,
+    ) -> Option<()> {
+        self.canonical = Canonical::new(covariance);
+        self.kernels = [axis(self.canonical.gain(0))?, axis(self.canonical.gain(1))?];
+        let nodes = self.kernels[0].nodes().len() * self.kernels[1].width();
+        self.views.iter_mut().for_each(|view| view.resize(nodes));
+        self.scratch.resize(nodes, T::zero());
+        self.rests.resize(nodes, T::zero());
+        Some(())
+    }
+
+    /// Goes over to another covariance of the fields.
+    pub(in crate::limit) fn update(&mut self, covariance: &[T]) {
+        let lattices = self.kernels.iter().all(Kernel::is_lattice);
+        self.canonical = self.canonical.at(covariance, lattices);
+        let rest = self.canonical.rest != [0.0; 2];
+        for (kernel, r) in self.kernels.iter_mut().zip(self.canonical.correlations) {
+            kernel.correlate(r);
+            if rest {
+                kernel.differentiate();
+            }
+        }
+    }
+
+    /// The gains of the coordinates, with the kernels whose nodes must resolve them.
+    pub(in crate::limit) fn axes(&self) -> impl Iterator<Item = (f64, &Kernel<T>)> {
+        self.kernels.iter().enumerate().map(|(k, kernel)| (self.canonical.gain(k), kernel))
+    }
+
+    /// Evaluations of the nonlinearity in one pass over the nodes.
+    pub(in crate::limit) fn count(&self) -> usize {
+        4 * self.kernels[0].nodes().len() * self.kernels[1].nodes().len()
+    }
+
+    /// Forgets all sums.
+    pub(in crate::limit) fn reset(&mut self) {
+        self.sums.fill(T::zero());
+    }
+
+    /// The average of a product, from the sums so far.
+    pub(in crate::limit) fn average(&self, product: usize) -> T {
+        self.sums[product]
+    }
+
+    /// The length of a row of nodes.
+    pub(in crate::limit) fn width(&self) -> usize {
+        self.kernels[1].width()
+    }
+
+    /// The number of products.
+    pub(in crate::limit) fn products(&self) -> usize {
+        self.products.len()
+    }
+
+    fn evaluate(&mut self, mean: &[T], sigma: &dyn Nonlinearity<T>) {
+        let Self { fields, views, kernels, canonical, .. } = self;
+        for (v, view) in views.iter_mut().enumerate() {
+            let means = [mean[fields[2 * v].1], mean[fields[2 * v + 1].1]];
+            view.evaluate(means, [canonical.rows[2 * v], canonical.rows[2 * v + 1]], kernels, sigma);
+        }
+    }
+
+    /// Adds `weight` times the averages at that mean of each neuron to the sums.
+    pub(in crate::limit) fn add(&mut self, mean: &[T], weight: T, sigma: &dyn Nonlinearity<T>) {
+        self.evaluate(mean, sigma);
+        let Self { products, views: [first, second], kernels, canonical, sums, scratch, rests, .. } = self;
+        let rest = canonical.rest;
+        dispatch(
+            #[inline(always)]
+            || {
+                transform(kernels, &first.blocks, &mut first.transformed, scratch);
+                if rest != [0.0; 2] {
+                    add_rest(kernels, rest, &first.blocks, &mut first.transformed, scratch, rests);
+                }
+                for (&(f, g), sum) in products.iter().zip(sums) {
+                    *sum += weight * dot(first.transformed(f), second.block(g));
+                }
+            },
+        );
+    }
+
+    /// How the averages move at that mean of each neuron, with the covariance of the fields as in the last update; one for each
+    /// product.
+    ///
+    /// By Price's theorem: the derivative by a covariance is the average of the mixed derivative, and that by a variance
+    /// half the average of the second derivative, which follows from E[∂_f g (h_f − μ_f)] = Σ_k Cov(h_f, h_k) E[∂_f ∂_k g]
+    /// without a third derivative of σ.
+    pub(in crate::limit) fn gradient(
+        &mut self,
+        mean: &[T],
+        covariance: &[T],
+        sigma: &dyn Nonlinearity<T>,
+        curvature: &mut Curvature<T>,
+    ) -> Vec<FormGradient<T>> {
+        self.evaluate(mean, sigma);
+        let width = self.kernels[1].width();
+        for view in &mut self.views {
+            for f in 0..2 {
+                let all = view.fields[f].chunks(width).zip(view.values[f].chunks(width));
+                let all = all.zip(view.slopes[f].chunks(width)).zip(view.seconds[f].chunks_mut(width));
+                all.for_each(|(((h, y), d), out)| curvature.evaluate(sigma, h, y, d, out));
+            }
+        }
+        let Self { fields, products, views: [first, second], kernels, scratch, .. } = self;
+        let kernels = &*kernels;
+        let mut derivatives = [Derivatives::of(first), Derivatives::of(second)];
+        for (derivatives, (view, v)) in derivatives.iter_mut().zip([(&*first, 0), (&*second, 1)]) {
+            derivatives.fill(view, [mean[fields[2 * v].1], mean[fields[2 * v + 1].1]]);
+        }
+        let [of_first, of_second] = &mut derivatives;
+        dispatch(
+            #[inline(always)]
+            || {
+                transform(kernels, &first.blocks, &mut first.transformed, scratch);
+                transform(kernels, &second.blocks, &mut second.transformed, scratch);
+                of_second.transform(kernels, scratch);
+                products
+                    .iter()
+                    .map(|&(f, g)| {
+                        let (ours, theirs) = (first.transformed(f), second.transformed(g));
+                        let one = |derivatives: &Derivatives<T>, which: usize, function: usize, other: &[T]| {
+                            dot(derivatives.block(which, function), other)
+                        };
+                        let means = [
+                            one(of_first, 0, f, theirs),
+                            one(of_first, 1, f, theirs),
+                            one(of_second, 0, g, ours),
+                            one(of_second, 1, g, ours),
+                        ];
+                        let mut mixed = [[T::zero(); 4]; 4];
+                        mixed[0][1] = one(of_first, MIXED, f, theirs);
+                        mixed[2][3] = one(of_second, MIXED, g, ours);
+                        for a in 0..2 {
+                            for b in 0..2 {
+                                mixed[a][2 + b] = dot(of_first.block(a, f), of_second.transformed(b, g));
+                            }
+                        }
+                        let along = [
+                            one(of_first, ALONG, f, theirs),
+                            one(of_first, ALONG + 1, f, theirs),
+                            one(of_second, ALONG, g, ours),
+                            one(of_second, ALONG + 1, g, ours),
+                        ];
+                        for (k, along) in along.into_iter().enumerate() {
+                            let others = (0..4).filter(|&l| l != k);
+                            let known: T = others.map(|l| covariance[4 * k + l] * mixed[k.min(l)][k.max(l)]).sum();
+                            let variance = covariance[5 * k];
+                            if variance > T::zero() {
+                                mixed[k][k] = T::lit(0.5) * (along - known) / variance;
+                            }
+                        }
+                        FormGradient { means, covariances: mixed }
+                    })
+                    .collect()
+            },
+        )
+    }
+}
+
+/// Kinds of derivatives: by field 0 and 1, by both, and by a field times that field without its mean.
+const MIXED: usize = 2;
+const ALONG: usize = 3;
+const DERIVATIVES: usize = 5;
+
+/// Derivatives of the functions of a view, at its nodes.
+struct Derivatives<T> {
+    length: usize,
+    functions: usize,
+    /// Kind by kind, function by function.
+    blocks: Vec<T>,
+    /// Those of the first two kinds times K₁ ⊗ K₂.
+    transformed: Vec<T>,
+}
+
+impl<T: Scalar> Derivatives<T> {
+    fn of(view: &View<T>) -> Self {
+        let (length, functions) = (view.values[0].len(), view.functions.len());
+        Self { length, functions, blocks: vec![T::zero(); DERIVATIVES * functions * length], transformed: Vec::new() }
+    }
+
+    fn block(&self, kind: usize, function: usize) -> &[T] {
+        &self.blocks[(kind * self.functions + function) * self.length..][..self.length]
+    }
+
+    fn transformed(&self, kind: usize, function: usize) -> &[T] {
+        &self.transformed[(kind * self.functions + function) * self.length..][..self.length]
+    }
+
+    /// Of the values in a view of which σ'' is known.
+    fn fill(&mut self, view: &View<T>, means: [T; 2]) {
+        let length = self.length;
+        let (mut first, mut second) = (vec![T::zero(); length], vec![T::zero(); length]);
+        // Elementary functions and their derivatives.
+        let tables = ELEMENTARY.map(|e| {
+            [0, 1].map(|f| {
+                let (y, d, s) = (&view.values[f], &view.slopes[f], &view.seconds[f]);
+                let at = |n: usize| match e {
+                    Elementary::Value => (y[n], d[n]),
+                    Elementary::Slope => (d[n], s[n]),
+                    Elementary::Square => (y[n] * y[n], T::lit(2.0) * y[n] * d[n]),
+                    Elementary::SlopeValue => (d[n] * y[n], s[n] * y[n] + d[n] * d[n]),
+                };
+                let (value, slope): (Vec<T>, Vec<T>) = (0..length).map(at).unzip();
+                [value, slope]
+            })
+        });
+        for (index, function) in view.functions.iter().enumerate() {
+            let [x, y] = function.map(|(e, f)| &tables[e as usize][f]);
+            let same = function[0].1 == function[1].1;
+            let slot =
+                |kind: usize| (kind * self.functions + index) * length..(kind * self.functions + index + 1) * length;
+            // ∂x·y and x·∂y: by one field, or both by the same.
+            multiply(&x[1], &y[0], &mut first);
+            multiply(&x[0], &y[1], &mut second);
+            let (a, b) = (function[0].1, function[1].1);
+            self.blocks[slot(a)].copy_from_slice(&first);
+            if same {
+                self.blocks[slot(a)].iter_mut().zip(&second).for_each(|(out, &y)| *out += y);
+            } else {
+                self.blocks[slot(b)].copy_from_slice(&second);
+                multiply(&x[1], &y[1], &mut self.blocks[slot(MIXED)]);
+            }
+            for f in 0..2 {
+                for n in 0..length {
+                    let slope = self.blocks[slot(f).start + n];
+                    self.blocks[slot(ALONG + f).start + n] = slope * (view.fields[f][n] - means[f]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn transform(&mut self, kernels: &[Kernel<T>; 2], scratch: &mut [T]) {
+        let count = 2 * self.functions * self.length;
+        self.transformed.resize(count, T::zero());
+        transform(kernels, &self.blocks[..count], &mut self.transformed, scratch);
+    }
+}
+
+/// out = x·y, entry by entry.
+#[inline(always)]
+fn multiply<T: Scalar>(x: &[T], y: &[T], out: &mut [T]) {
+    // Lengths are multiples of the lane width.
+    for ((out, &x), &y) in groups_mut(out).iter_mut().zip(groups(x)).zip(groups(y)) {
+        *out = (Lanes(x) * Lanes(y)).0;
+    }
+}
+
+/// Multiplies every block by K₁ ⊗ K₂.
+#[inline(always)]
+fn transform<T: Scalar>(kernels: &[Kernel<T>; 2], blocks: &[T], out: &mut [T], scratch: &mut [T]) {
+    let (n, width) = (kernels[0].nodes().len(), kernels[1].width());
+    for (block, out) in blocks.chunks_exact(n * width).zip(out.chunks_exact_mut(n * width)) {
+        product(block, width, kernels[1].matrix(), kernels[1].nodes().len(), width, scratch);
+        product(kernels[0].matrix(), kernels[0].width(), scratch, n, width, out);
+    }
+}
+
+/// Adds what the correlations between different coordinates change, to first order: E[∂_1F ∂_2G] and E[∂_2F ∂_1G].
+#[inline(always)]
+fn add_rest<T: Scalar>(
+    kernels: &[Kernel<T>; 2],
+    rest: [f64; 2],
+    blocks: &[T],
+    out: &mut [T],
+    scratch: &mut [T],
+    rests: &mut [T],
+) {
+    let (n, width) = (kernels[0].nodes().len(), kernels[1].width());
+    let [[first, first_transposed], [second, second_transposed]] = [kernels[0].slopes(), kernels[1].slopes()];
+    for (block, out) in blocks.chunks_exact(n * width).zip(out.chunks_exact_mut(n * width)) {
+        for (c, left, right) in [(rest[0], first_transposed, second_transposed), (rest[1], first, second)] {
+            product(block, width, right, kernels[1].nodes().len(), width, scratch);
+            product(left, kernels[0].width(), scratch, n, width, rests);
+            out.iter_mut().zip(&*rests).for_each(|(out, &x)| *out += T::lit(c) * x);
+        }
+    }
+}
+
+/// Rows of a product that are summed in registers together.
+const ROWS: usize = 4;
+
+/// out = A B, for A with rows of `stride` entries of which `inner` count, and B with `inner` rows of `width` entries, a multiple
+/// of the lane width.
+#[inline(always)]
+fn product<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
+    let lanes = width / LANES;
+    let (b, out) = (groups(b), groups_mut(out));
+    let rows = out.len() / lanes;
+    if rows < ROWS {
+        for row in 0..rows {
+            panel::<T, 1>(&a[row * stride..], stride, b, (inner, lanes), &mut out[row * lanes..]);
+        }
+        return;
+    }
+    // The last rows may be computed twice: that is faster than one by one.
+    for row in (0..rows).step_by(ROWS).map(|row| row.min(rows - ROWS)) {
+        panel::<T, ROWS>(&a[row * stride..], stride, b, (inner, lanes), &mut out[row * lanes..]);
+    }
+}
+
+/// R rows of a product.
+#[inline(always)]
+fn panel<T: Scalar, const R: usize>(
+    a: &[T],
+    stride: usize,
+    b: &[[T; LANES]],
+    (inner, lanes): (usize, usize),
+    out: &mut [[T; LANES]],
+) {
+    let mut column = 0;
+    while column < lanes {
+        match lanes - column {
+            1 => tile::<T, R, 1>(a, stride, b, (inner, lanes), column, out),
+            2 | 4 => tile::<T, R, 2>(a, stride, b, (inner, lanes), column, out),
+            _ => tile::<T, R, 3>(a, stride, b, (inner, lanes), column, out),
+        }
+        column += match lanes - column {
+            1 => 1,
+            2 | 4 => 2,
+            _ => 3,
+        };
+    }
+}
+
+/// R rows and C groups of lanes of a product.
+#[inline(always)]
+fn tile<T: Scalar, const R: usize, const C: usize>(
+    a: &[T],
+    stride: usize,
+    b: &[[T; LANES]],
+    (inner, lanes): (usize, usize),
+    column: usize,
+    out: &mut [[T; LANES]],
+) {
+    let mut sums = [[Lanes::zero(); C]; R];
+    let rows: [&[T]; R] = std::array::from_fn(|r| &a[r * stride..r * stride + inner]);
+    for k in 0..inner {
+        let line = &b[k * lanes + column..][..C];
+        for r in 0..R {
+            let x = Lanes::splat(rows[r][k]);
+            for c in 0..C {
+                sums[r][c] += x * Lanes(line[c]);
+            }
+        }
+    }
+    for r in 0..R {
+        for c in 0..C {
+            out[r * lanes + column + c] = sums[r][c].0;
+        }
+    }
+}
