@@ -4,7 +4,7 @@
 use super::averages::two_fields::{COVARIANCE, SQUARES};
 use super::averages::whole_batches::BatchSignal;
 use super::problem::Limit;
-use super::signals::Couplings;
+use super::signals::{Couplings, NoiseTerms};
 use super::work::{Frozen, Work};
 use crate::Scalar;
 use crate::model::GradientPath;
@@ -63,13 +63,13 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         }
     }
 
-    /// Λ from the averages over field_pairs (diagonal, no penalty) and over quadruples of fields.
+    /// Λ from the averages over field_pairs (the diagonal, where it is not among the terms) and over four fields.
     fn assemble_diffusion(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
         let m = limit.settings.n_neurons;
         let Self { numbers, field_pairs, means, products, out, .. } = self;
         let scale = numbers.learning_rate * numbers.learning_rate / numbers.batch;
         out.lambda.fill(N::zero());
-        if !limit.loss.coupled() {
+        if !frozen.terms.is_some_and(NoiseTerms::has_diagonal) {
             let d = |v: usize, w: usize| numbers.views.get(v, w);
             let square = limit.loss.diagonal() * limit.loss.diagonal();
             for (pair, averages) in frozen.field_pairs.iter().zip(&*field_pairs) {

@@ -100,6 +100,7 @@ impl<T: Scalar> Rule<T> {
         let table = match &mut field_pair.nodes {
             PairNodes::Table(table) => &*table,
             PairNodes::Kinked(nodes) => nodes.at(mean, rows),
+            PairNodes::Form(form) => return form.gradient(mean, rows, limit.sigma),
             PairNodes::Closed(_) => {
                 empty = NodeTable::empty(2);
                 &empty

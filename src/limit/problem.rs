@@ -22,7 +22,7 @@ use crate::model::{
 ///
 /// | model | tolerance |
 /// |---|---|
-/// | one neuron; two; more | 1e-10; 1e-7; 1e-4 |
+/// | one neuron; two; more | 1e-10; 1e-8; 1e-7 |
 /// | two and more, σ with a kink; with a penalty besides | 1e-3; 5e-3 |
 /// | a penalty that is not quadratic | 3e-3 |
 /// | a hidden law of more than 2¹⁵ nodes | 1e-3 |
@@ -131,8 +131,8 @@ impl<'a, T: Scalar> Limit<'a, T> {
             1 => 1e-10,
             _ if kinked && loss.coupled() => 5e-3,
             _ if kinked => 1e-3,
-            2 => 1e-7,
-            _ => 1e-4,
+            2 => 1e-8,
+            _ => 1e-7,
         };
         Ok(Self {
             sigma: model.nonlinearity(),

@@ -6,6 +6,7 @@ use super::accuracy::Accuracy;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
 use super::averages::kernel::Kernel;
 use super::averages::kinked::KinkedNodes;
+use super::averages::pair_form::PairForm;
 use super::averages::table::{Coordinate, NodeTable, trapezoid_step};
 use super::averages::two_fields::{PairBuffers, SUMS, complete_by_exchange, pair_sums};
 use super::averages::two_views::{Position, ViewForm, forms};
@@ -17,7 +18,7 @@ use super::fields::groups::Groups;
 use super::hidden::{hidden_nodes, merge_nodes, scale_nodes};
 use super::numbers::Numbers;
 use super::problem::{Limit, Quadrature};
-use super::signals::NoiseTerms;
+use super::signals::{Needs, NoiseTerms};
 use super::work::{FieldPair, Frozen, Moving, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::{ClosedForm, HiddenQuadrature, Smoothness};
@@ -145,8 +146,12 @@ impl<T: Scalar> Rule<T> {
             let exchangeable = limit.noise.is_exchangeable();
             // An offset acts on batches of one sample too.
             let rest = limit.batch_terms || self.offsets.iter().any(|x| *x != T::zero()) || limit.loss.whole_batches();
-            let terms = NoiseTerms::new(m, limit.loss.coupled(), rest, views, exchangeable);
-            if closed.is_none_or(|form| !matches!(form, ClosedForm::Erf)) {
+            let closed = closed.is_some_and(|form| matches!(form, ClosedForm::Erf));
+            // On one set of nodes neurons that are copies have equal entries of Λ, to rounding.
+            let diagonal = !closed && !limit.has_nodes_in_four_dimensions();
+            let penalised = limit.loss.coupled();
+            let terms = NoiseTerms::new(m, Needs { penalised, batches: rest, views, exchangeable, diagonal });
+            if !closed {
                 complete = false;
                 if limit.has_nodes_in_four_dimensions() {
                     let (mut quadruples, places) = quadruples(&terms, m, exchangeable);
@@ -158,7 +163,9 @@ impl<T: Scalar> Rule<T> {
                     let (mut forms, positions) = forms(&terms);
                     for form in &mut forms {
                         self.work.moments.covariance(&form.fields, &mut self.work.covariance[..16]);
-                        form.choose(&self.work.covariance[..16], &mut |gain| self.axis(limit, gain))?;
+                        form.choose(&self.work.covariance[..16], &mut |gain| {
+                            self.axis(limit, gain, self.accuracy.fixed)
+                        })?;
                     }
                     self.four_fields = FourFields::Forms(forms, positions);
                 }
@@ -229,6 +236,9 @@ impl<T: Scalar> Rule<T> {
                 return None;
             }
             (PairNodes::Kinked(nodes), None)
+        } else if limit.settings.n_neurons > 1 && !limit.has_nodes_in_four_dimensions() {
+            let accuracy = self.accuracy.fixed + PAIR_MARGIN;
+            (PairNodes::Form(Box::new(PairForm::new(self.axis(limit, PairForm::gain(&covariance), accuracy)?))), None)
         } else {
             let (table, halved) = self.table(limit, &coordinates(&factor, 2), scrambles)?;
             (PairNodes::Table(table), reflected.filter(|_| halved))
@@ -255,10 +265,9 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// Nodes for a canonical coordinate of that gain.
-    fn axis(&self, limit: &Limit<'_, T>, gain: f64) -> Option<Kernel<T>> {
+    fn axis(&self, limit: &Limit<'_, T>, gain: f64, accuracy: f64) -> Option<Kernel<T>> {
         // The matrix between the nodes has their number squared.
         let most = limit.options.node_budget.isqrt();
-        let accuracy = self.accuracy.fixed;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let many = accuracy.ceil() as usize;
         match (limit.options.quadrature, self.exact_points(limit)) {
@@ -357,6 +366,7 @@ impl<T: Scalar> Rule<T> {
         let field_pairs = self.field_pairs.iter().map(|field_pair| match &field_pair.nodes {
             PairNodes::Table(table) => table.count() * 2,
             PairNodes::Kinked(nodes) => nodes.table().count() * 2,
+            PairNodes::Form(form) => form.count(),
             PairNodes::Closed(_) => 0,
         });
         let four_fields: usize = match &self.four_fields {
@@ -397,6 +407,12 @@ impl<T: Scalar> Rule<T> {
         let field_pairs =
             self.field_pairs.iter().zip(&self.work.pair_factors).all(|(field_pair, factor)| match &field_pair.nodes {
                 PairNodes::Table(table) => fits(factor, table, 2),
+                PairNodes::Form(form) => {
+                    let variance = |v: usize, i: usize| self.work.moments.field_covariance((v, i), (v, i));
+                    let (first, second) = (variance(0, field_pair.i), variance(1, field_pair.j));
+                    let gain = PairForm::gain(&[first, T::zero(), T::zero(), second]);
+                    form.kernel().resolves(&self.smoothness, gain, self.accuracy.fixed + PAIR_MARGIN)
+                }
                 // These nodes move with the state.
                 PairNodes::Kinked(_) | PairNodes::Closed(_) => true,
             });
@@ -445,15 +461,21 @@ impl<T: Scalar> Rule<T> {
             let averages = &mut work.field_pairs[index];
             averages.sums = [T::zero(); SUMS];
             averages.with_hidden.fill(T::zero());
+            if let PairNodes::Form(form) = &mut field_pair.nodes {
+                work.moments.covariance(&[(0, field_pair.i), (1, field_pair.j)], &mut work.covariance[..4]);
+                form.update(&work.covariance[..4]);
+            }
             for group in 0..groups.count() {
                 let mean = [groups.mean(group)[field_pair.i], groups.mean(group)[field_pair.j]];
-                let table = match &mut field_pair.nodes {
-                    PairNodes::Table(table) => &*table,
-                    PairNodes::Kinked(nodes) => nodes.at(mean, rows),
+                let penalty = field_pair.i != field_pair.j;
+                let mut by_nodes =
+                    |table: &NodeTable<T>| pair_sums(table, mean, rows, penalty, limit.sigma, pair_buffers);
+                let mut sums = match &mut field_pair.nodes {
+                    PairNodes::Table(table) => by_nodes(table),
+                    PairNodes::Kinked(nodes) => by_nodes(nodes.at(mean, rows)),
+                    PairNodes::Form(form) => form.sums(mean, rows, limit.sigma),
                     PairNodes::Closed(_) => continue,
                 };
-                let penalty = field_pair.i != field_pair.j;
-                let mut sums = pair_sums(table, mean, rows, penalty, limit.sigma, pair_buffers);
                 if let Some(odd) = field_pair.odd {
                     complete_by_exchange(&mut sums, odd);
                 }

@@ -97,6 +97,7 @@ pub(super) struct NoiseTerms {
     fluctuations: Vec<Fluctuation>,
     products: Vec<Product>,
     exchangeable: bool,
+    diagonal: bool,
 }
 
 /// What Λ's terms are multiplied by: the diagonal of ∂F/∂C, its offset and slope off the diagonal, and M = E[y¹ y²ᵀ],
@@ -109,10 +110,28 @@ pub(super) struct Couplings<'a, T, N> {
     pub(super) means: &'a [N],
 }
 
+/// What Λ is needed for.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)] // each is a question of its own
+pub(super) struct Needs {
+    /// Whether entries of C off the diagonal act.
+    pub(super) penalised: bool,
+    /// Whether the rest of a batch matters.
+    pub(super) batches: bool,
+    /// How many views carry the gradient.
+    pub(super) views: usize,
+    /// Whether exchanging the views changes no average.
+    pub(super) exchangeable: bool,
+    /// Whether the diagonal of Λ is made of products too where there is no penalty, and each entry is an average over one pair of
+    /// fields.
+    pub(super) diagonal: bool,
+}
+
 impl NoiseTerms {
-    /// For m neurons; `batches`: whether the rest of a batch matters; `views`: how many carry the gradient.
-    pub(super) fn new(neurons: usize, penalised: bool, batches: bool, views: usize, exchangeable: bool) -> Self {
-        let mut this = Self { neurons, linear: vec![], fluctuations: vec![], products: vec![], exchangeable };
+    pub(super) fn new(neurons: usize, needs: Needs) -> Self {
+        let Needs { penalised, batches, views, exchangeable, diagonal } = needs;
+        let diagonal = penalised || diagonal;
+        let mut this = Self { neurons, linear: vec![], fluctuations: vec![], products: vec![], exchangeable, diagonal };
         let m = neurons;
         // C_ik in view 1 (neuron i against k), C_ki in view 2.
         let covariance = |view: usize, i: usize, k: usize| if view == 0 { (i, k) } else { (k, i) };
@@ -130,8 +149,7 @@ impl NoiseTerms {
         let all_views = || (0..views).flat_map(|v| (0..views).map(move |w| (v, w)));
         for i in 0..m {
             for j in i..m {
-                if !penalised && i == j {
-                    // A diagonal entry without penalty is an average over one pair of fields.
+                if !diagonal && i == j {
                     continue;
                 }
                 for (v, w) in all_views() {
@@ -185,6 +203,11 @@ impl NoiseTerms {
             self.products.push(product);
             self.products.len() - 1
         })
+    }
+
+    /// Whether the diagonal of Λ is among them.
+    pub(super) fn has_diagonal(&self) -> bool {
+        self.diagonal
     }
 
     /// The products whose averages are needed.

@@ -3,6 +3,7 @@
 use super::averages::closed;
 use super::averages::four_fields::Quadruple;
 use super::averages::kinked::KinkedNodes;
+use super::averages::pair_form::PairForm;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::{COVARIANCE, SUMS};
 use super::averages::whole_batches::{BatchTable, BatchWork};
@@ -31,6 +32,7 @@ pub(super) struct FieldPair<T> {
 pub(super) enum PairNodes<T> {
     Table(NodeTable<T>),
     Kinked(KinkedNodes<T>),
+    Form(Box<PairForm<T>>),
     Closed(ClosedForm<T>),
 }
 

@@ -13,19 +13,19 @@ use crate::numerics::dual::Dual;
 use crate::numerics::lanes::{Lanes, dispatch, groups};
 
 /// 1, z₁, z₂, z₁², z₁z₂, z₂².
-const MONOMIALS: usize = 6;
+pub(super) const MONOMIALS: usize = 6;
 /// The monomial z̃_j z̃_k, with z̃ = (1, z₁, z₂).
-const PRODUCT: [[usize; 3]; 3] = [[0, 1, 2], [1, 3, 4], [2, 4, 5]];
+pub(super) const PRODUCT: [[usize; 3]; 3] = [[0, 1, 2], [1, 3, 4], [2, 4, 5]];
 
 /// E[∂_v f · monomial] for one pair of fields at one mean.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::limit) struct PlaneGradient<T> {
     /// f = a₁, a₂, b₁, b₂; then v; then the monomial.
-    signals: [[[T; MONOMIALS]; 2]; 4],
+    pub(super) signals: [[[T; MONOMIALS]; 2]; 4],
     /// f = y Y; then v; 1, z₁, z₂.
-    covariance: [[T; 3]; 2],
+    pub(super) covariance: [[T; 3]; 2],
     /// f = a₁², a₁a₂, a₂²; then v; 1, z₁, z₂.
-    squares: [[[T; 3]; 2]; 3],
+    pub(super) squares: [[[T; 3]; 2]; 3],
 }
 
 /// The differentials of mean and factor.
@@ -187,7 +187,7 @@ impl<T: Scalar> PlaneGradient<T> {
 
 /// The matrix P with ∂_v f = Σ_j P_vj ∂f/∂z_j; where the fields have one coordinate only, they are taken to move in
 /// proportion.
-fn pseudo_inverse<T: Scalar>(rows: [[T; 2]; 2]) -> [[T; 2]; 2] {
+pub(super) fn pseudo_inverse<T: Scalar>(rows: [[T; 2]; 2]) -> [[T; 2]; 2] {
     let determinant = rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0];
     if determinant != T::zero() {
         // (Fᵀ)⁻¹.

@@ -13,6 +13,7 @@ use crate::limit::signals::{Kind, NoiseTerms, Signal};
 use crate::model::Nonlinearity;
 use crate::numerics::kernels::dot;
 use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
+use crate::numerics::products::product;
 
 /// A function of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -504,80 +505,6 @@ fn add_rest<T: Scalar>(
             product(block, width, right, kernels[1].nodes().len(), width, scratch);
             product(left, kernels[0].width(), scratch, n, width, rests);
             out.iter_mut().zip(&*rests).for_each(|(out, &x)| *out += T::lit(c) * x);
-        }
-    }
-}
-
-/// Rows of a product that are summed in registers together.
-const ROWS: usize = 4;
-
-/// out = A B, for A with rows of `stride` entries of which `inner` count, and B with `inner` rows of `width` entries, a multiple
-/// of the lane width.
-#[inline(always)]
-fn product<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
-    let lanes = width / LANES;
-    let (b, out) = (groups(b), groups_mut(out));
-    let rows = out.len() / lanes;
-    if rows < ROWS {
-        for row in 0..rows {
-            panel::<T, 1>(&a[row * stride..], stride, b, (inner, lanes), &mut out[row * lanes..]);
-        }
-        return;
-    }
-    // The last rows may be computed twice: that is faster than one by one.
-    for row in (0..rows).step_by(ROWS).map(|row| row.min(rows - ROWS)) {
-        panel::<T, ROWS>(&a[row * stride..], stride, b, (inner, lanes), &mut out[row * lanes..]);
-    }
-}
-
-/// R rows of a product.
-#[inline(always)]
-fn panel<T: Scalar, const R: usize>(
-    a: &[T],
-    stride: usize,
-    b: &[[T; LANES]],
-    (inner, lanes): (usize, usize),
-    out: &mut [[T; LANES]],
-) {
-    let mut column = 0;
-    while column < lanes {
-        match lanes - column {
-            1 => tile::<T, R, 1>(a, stride, b, (inner, lanes), column, out),
-            2 | 4 => tile::<T, R, 2>(a, stride, b, (inner, lanes), column, out),
-            _ => tile::<T, R, 3>(a, stride, b, (inner, lanes), column, out),
-        }
-        column += match lanes - column {
-            1 => 1,
-            2 | 4 => 2,
-            _ => 3,
-        };
-    }
-}
-
-/// R rows and C groups of lanes of a product.
-#[inline(always)]
-fn tile<T: Scalar, const R: usize, const C: usize>(
-    a: &[T],
-    stride: usize,
-    b: &[[T; LANES]],
-    (inner, lanes): (usize, usize),
-    column: usize,
-    out: &mut [[T; LANES]],
-) {
-    let mut sums = [[Lanes::zero(); C]; R];
-    let rows: [&[T]; R] = std::array::from_fn(|r| &a[r * stride..r * stride + inner]);
-    for k in 0..inner {
-        let line = &b[k * lanes + column..][..C];
-        for r in 0..R {
-            let x = Lanes::splat(rows[r][k]);
-            for c in 0..C {
-                sums[r][c] += x * Lanes(line[c]);
-            }
-        }
-    }
-    for r in 0..R {
-        for c in 0..C {
-            out[r * lanes + column + c] = sums[r][c].0;
         }
     }
 }

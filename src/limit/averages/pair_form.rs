@@ -1,0 +1,228 @@
+//! Averages over one pair of fields (h¹_i, h²_j) as a form: Σ_kl F(h¹ at z_k) K_kl G(h² at z_l).
+//!
+//! Where there are several neurons and so many pairs, σ at n nodes of each field costs less than at n² of the pair. Covers
+//! the same averages as `two_fields` and `two_fields_gradient`. Not here: the matrix (see `kernel`).
+
+use crate::Scalar;
+use crate::limit::averages::curvature::Curvature;
+use crate::limit::averages::kernel::Kernel;
+use crate::limit::averages::two_fields::{COVARIANCE, SQUARES, SUMS};
+use crate::limit::averages::two_fields_gradient::{MONOMIALS, PRODUCT, PlaneGradient, pseudo_inverse};
+use crate::model::Nonlinearity;
+use crate::numerics::kernels::dot;
+use crate::numerics::lanes::dispatch;
+use crate::numerics::products::product;
+
+/// Functions of one field of which the error signals and their squares are made: σ, σ', σσ', σ², σ'².
+const VALUES: usize = 5;
+const Y: usize = 0;
+const D: usize = 1;
+const YD: usize = 2;
+const YY: usize = 3;
+const DD: usize = 4;
+/// Their derivatives: of σ' (σ''), of σσ', and half of that of σ'².
+const S: usize = 5;
+const SY: usize = 6;
+const DS: usize = 7;
+const FUNCTIONS: usize = 8;
+/// Each is multiplied by 1, x, x², where x is the field without its mean.
+const POWERS: usize = 3;
+
+/// A pair of fields with the nodes of each.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct PairForm<T> {
+    kernel: Kernel<T>,
+    /// How far a unit of z moves each field; negative for the second where they are anticorrelated.
+    gains: [f64; 2],
+    /// x, the field, σ, σ' and σ'' at the nodes.
+    deviations: [Vec<T>; 2],
+    fields: [Vec<T>; 2],
+    values: [Vec<T>; 2],
+    slopes: [Vec<T>; 2],
+    seconds: [Vec<T>; 2],
+    /// The functions of each field, power by power; and those of the second times K.
+    tables: [Vec<T>; 2],
+    transformed: Vec<T>,
+}
+
+/// An average E[f(h¹) x₁^a · g(h²) x₂^b]: f and g by number.
+type Term = (usize, usize);
+
+impl<T: Scalar> PairForm<T> {
+    /// By the nodes of that kernel.
+    pub(in crate::limit) fn new(kernel: Kernel<T>) -> Self {
+        let width = kernel.width();
+        let both = |length: usize| [vec![T::zero(); length], vec![T::zero(); length]];
+        Self {
+            gains: [0.0; 2],
+            deviations: both(width),
+            fields: both(width),
+            values: both(width),
+            slopes: both(width),
+            seconds: both(width),
+            tables: both(FUNCTIONS * POWERS * width),
+            transformed: vec![T::zero(); FUNCTIONS * POWERS * width],
+            kernel,
+        }
+    }
+
+    /// The largest gain of fields of that covariance.
+    pub(in crate::limit) fn gain(covariance: &[T]) -> f64 {
+        covariance[0].as_f64().max(covariance[3].as_f64()).max(0.0).sqrt()
+    }
+
+    pub(in crate::limit) fn kernel(&self) -> &Kernel<T> {
+        &self.kernel
+    }
+
+    /// Evaluations of the nonlinearity in one pass over the nodes.
+    pub(in crate::limit) fn count(&self) -> usize {
+        2 * self.kernel.nodes().len()
+    }
+
+    /// Goes over to that covariance of the two fields, row by row.
+    pub(in crate::limit) fn update(&mut self, covariance: &[T]) {
+        let [a, c, _, b] = [0, 1, 2, 3].map(|k| covariance[k].as_f64());
+        let (first, second) = (a.max(0.0).sqrt(), b.max(0.0).sqrt());
+        let product = first * second;
+        let r = if product > 0.0 { (c / product).clamp(-1.0, 1.0) } else { 0.0 };
+        self.gains = [first, second * if r < 0.0 { -1.0 } else { 1.0 }];
+        self.kernel.correlate(r.abs());
+        for (gain, x) in self.gains.iter().zip(&mut self.deviations) {
+            for (x, z) in x.iter_mut().zip(self.kernel.nodes()) {
+                *x = T::lit(gain * z);
+            }
+        }
+    }
+
+    fn evaluate(&mut self, mean: [T; 2], sigma: &dyn Nonlinearity<T>) {
+        for f in 0..2 {
+            for (h, &x) in self.fields[f].iter_mut().zip(&self.deviations[f]) {
+                *h = mean[f] + x;
+            }
+            sigma.evaluate(&self.fields[f], &mut self.values[f], &mut self.slopes[f]);
+        }
+    }
+
+    /// Fills in the first `functions` functions times the first `powers` powers, and multiplies those of the second field by K.
+    fn fill(&mut self, functions: usize, powers: usize) {
+        let Self { kernel, deviations, values, slopes, seconds, tables, transformed, .. } = self;
+        let width = kernel.width();
+        dispatch(
+            #[inline(always)]
+            || {
+                for f in 0..2 {
+                    let (y, d, s, x) = (&values[f], &slopes[f], &seconds[f], &deviations[f]);
+                    for n in 0..width {
+                        let all = [
+                            y[n],
+                            d[n],
+                            y[n] * d[n],
+                            y[n] * y[n],
+                            d[n] * d[n],
+                            s[n],
+                            s[n] * y[n] + d[n] * d[n],
+                            d[n] * s[n],
+                        ];
+                        let mut power = T::one();
+                        for a in 0..powers {
+                            for (k, value) in all[..functions].iter().enumerate() {
+                                tables[f][(a * FUNCTIONS + k) * width + n] = *value * power;
+                            }
+                            power *= x[n];
+                        }
+                    }
+                }
+                let rows = powers * FUNCTIONS * width;
+                product(
+                    &tables[1][..rows],
+                    width,
+                    kernel.matrix(),
+                    kernel.nodes().len(),
+                    width,
+                    &mut transformed[..rows],
+                );
+            },
+        );
+    }
+
+    fn average(&self, (f, g): Term, (a, b): (usize, usize)) -> T {
+        let width = self.kernel.width();
+        let first = &self.tables[0][(a * FUNCTIONS + f) * width..][..width];
+        dot(first, &self.transformed[(b * FUNCTIONS + g) * width..][..width])
+    }
+
+    /// As [`pair_sums`](super::two_fields::pair_sums), with averages by z where h − μ = F z, F = `rows`.
+    pub(in crate::limit) fn sums(&mut self, mean: [T; 2], rows: [[T; 2]; 2], sigma: &dyn Nonlinearity<T>) -> [T; SUMS] {
+        self.evaluate(mean, sigma);
+        self.fill(VALUES, 2);
+        let inverse = pseudo_inverse(rows);
+        let mut sums = [T::zero(); SUMS];
+        for (f, term) in SIGNALS.into_iter().enumerate() {
+            sums[3 * f] = self.average(term, (0, 0));
+            let along = [self.average(term, (1, 0)), self.average(term, (0, 1))];
+            for k in 0..2 {
+                sums[3 * f + 1 + k] = inverse[0][k] * along[0] + inverse[1][k] * along[1];
+            }
+        }
+        sums[COVARIANCE] = self.average((Y, Y), (0, 0));
+        for (k, term) in [(DD, YY), (YD, YD), (YY, DD)].into_iter().enumerate() {
+            sums[SQUARES + k] = self.average(term, (0, 0));
+        }
+        sums
+    }
+
+    /// How these averages move, with the fields as in the last update.
+    pub(in crate::limit) fn gradient(
+        &mut self,
+        mean: [T; 2],
+        rows: [[T; 2]; 2],
+        sigma: &dyn Nonlinearity<T>,
+    ) -> PlaneGradient<T> {
+        self.evaluate(mean, sigma);
+        let mut curvature = Curvature::new(self.kernel.width());
+        for f in 0..2 {
+            curvature.evaluate(sigma, &self.fields[f], &self.values[f], &self.slopes[f], &mut self.seconds[f]);
+        }
+        self.fill(FUNCTIONS, POWERS);
+        let inverse = pseudo_inverse(rows);
+        // z_k = Σ_v P_vk x_v.
+        let turn = |x: [T; MONOMIALS]| {
+            let [one, x0, x1, x00, x01, x11] = x;
+            let along = |k: usize| inverse[0][k] * x0 + inverse[1][k] * x1;
+            let second = |k: usize, l: usize| {
+                let [p, q] = [k, l].map(|k| [inverse[0][k], inverse[1][k]]);
+                p[0] * q[0] * x00 + (p[0] * q[1] + p[1] * q[0]) * x01 + p[1] * q[1] * x11
+            };
+            [one, along(0), along(1), second(0, 0), second(0, 1), second(1, 1)]
+        };
+        let all = |term: Term, factor: f64| {
+            let powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)];
+            turn(powers.map(|power| T::lit(factor) * self.average(term, power)))
+        };
+        let low = |term: Term, factor: f64| {
+            let [one, x0, x1] = [(0, 0), (1, 0), (0, 1)].map(|power| T::lit(factor) * self.average(term, power));
+            let [one, z0, z1, ..] = turn([one, x0, x1, T::zero(), T::zero(), T::zero()]);
+            [one, z0, z1]
+        };
+        debug_assert_eq!(PRODUCT[1][2], 4);
+        PlaneGradient {
+            // ∂_v of dY, yD, dyY² and y²DY.
+            signals: [
+                [all((S, Y), 1.0), all((D, D), 1.0)],
+                [all((D, D), 1.0), all((Y, S), 1.0)],
+                [all((SY, YY), 1.0), all((YD, YD), 2.0)],
+                [all((YD, YD), 2.0), all((YY, SY), 1.0)],
+            ],
+            covariance: [low((D, Y), 1.0), low((Y, D), 1.0)],
+            squares: [
+                [low((DS, YY), 2.0), low((DD, YD), 2.0)],
+                [low((SY, YD), 1.0), low((YD, SY), 1.0)],
+                [low((YD, DD), 2.0), low((YY, DS), 2.0)],
+            ],
+        }
+    }
+}
+
+/// a₁ = dY, a₂ = yD, b₁ = dyY², b₂ = y²DY.
+const SIGNALS: [Term; 4] = [(D, Y), (Y, D), (YD, YY), (YY, YD)];
