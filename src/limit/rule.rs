@@ -72,7 +72,7 @@ impl<T: Scalar> FourFields<T> {
 }
 
 /// How much more accurate pairs of fields are than quadruples, in units of ln(1/error).
-const PAIR_MARGIN: f64 = 8.0;
+const PAIR_MARGIN: f64 = 4.0;
 
 /// By how much the density at the end of a lattice is below the error aimed at, in units of ln(1/error).
 const FORM_MARGIN: f64 = 2.0;

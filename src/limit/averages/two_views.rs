@@ -5,6 +5,8 @@
 //! matrices, instead of n⁴ nodes. Covers the averages and their derivatives by means and covariances. Not here: the
 //! matrices (see `kernel`), and which products there are (see `signals`).
 
+use std::ops::Range;
+
 use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::averages::kernel::Kernel;
@@ -28,7 +30,8 @@ enum Elementary {
     SlopeValue,
 }
 
-const ELEMENTARY: [Elementary; 4] = [Elementary::Value, Elementary::Slope, Elementary::Square, Elementary::SlopeValue];
+/// The number of elementary functions.
+const ELEMENTARY: usize = 4;
 
 /// What a signal is of its field in that view.
 fn elementary(signal: Signal, view: usize) -> Elementary {
@@ -82,6 +85,7 @@ pub(in crate::limit) struct ViewForm<T> {
     sums: Vec<T>,
     scratch: Vec<T>,
     rests: Vec<T>,
+    derivatives: [Derivatives<T>; 2],
 }
 
 /// Where the average of a product is found: in that form, with that number.
@@ -207,6 +211,7 @@ impl<T: Scalar> ViewForm<T> {
             sums: Vec::new(),
             scratch: Vec::new(),
             rests: Vec::new(),
+            derivatives: [Derivatives::new(), Derivatives::new()],
         }
     }
 
@@ -333,56 +338,59 @@ impl<T: Scalar> ViewForm<T> {
                 all.for_each(|(((h, y), d), out)| curvature.evaluate(sigma, h, y, d, out));
             }
         }
-        let Self { fields, products, views: [first, second], kernels, scratch, .. } = self;
+        let Self { fields, products, views: [first, second], kernels, scratch, derivatives, .. } = self;
         let kernels = &*kernels;
-        let mut derivatives = [Derivatives::of(first), Derivatives::of(second)];
-        for (derivatives, (view, v)) in derivatives.iter_mut().zip([(&*first, 0), (&*second, 1)]) {
-            derivatives.fill(view, [mean[fields[2 * v].1], mean[fields[2 * v + 1].1]]);
-        }
-        let [of_first, of_second] = &mut derivatives;
+        derivatives.iter_mut().zip([&*first, &*second]).for_each(|(derivatives, view)| derivatives.resize(view));
+        let means = |v: usize| [mean[fields[2 * v].1], mean[fields[2 * v + 1].1]];
+        let [of_first, of_second] = derivatives;
         dispatch(
             #[inline(always)]
             || {
+                of_first.fill(first, means(0));
+                of_second.fill(second, means(1));
                 transform(kernels, &first.blocks, &mut first.transformed, scratch);
                 transform(kernels, &second.blocks, &mut second.transformed, scratch);
                 of_second.transform(kernels, scratch);
                 products
                     .iter()
-                    .map(|&(f, g)| {
-                        let (ours, theirs) = (first.transformed(f), second.transformed(g));
-                        let one = |derivatives: &Derivatives<T>, which: usize, function: usize, other: &[T]| {
-                            dot(derivatives.block(which, function), other)
-                        };
-                        let means = [
-                            one(of_first, 0, f, theirs),
-                            one(of_first, 1, f, theirs),
-                            one(of_second, 0, g, ours),
-                            one(of_second, 1, g, ours),
-                        ];
-                        let mut mixed = [[T::zero(); 4]; 4];
-                        mixed[0][1] = one(of_first, MIXED, f, theirs);
-                        mixed[2][3] = one(of_second, MIXED, g, ours);
-                        for a in 0..2 {
-                            for b in 0..2 {
-                                mixed[a][2 + b] = dot(of_first.block(a, f), of_second.transformed(b, g));
+                    .map(
+                        #[inline(always)]
+                        |&(f, g)| {
+                            let (ours, theirs) = (first.transformed(f), second.transformed(g));
+                            let one = |derivatives: &Derivatives<T>, which: usize, function: usize, other: &[T]| {
+                                dot(derivatives.block(which, function), other)
+                            };
+                            let means = [
+                                one(of_first, 0, f, theirs),
+                                one(of_first, 1, f, theirs),
+                                one(of_second, 0, g, ours),
+                                one(of_second, 1, g, ours),
+                            ];
+                            let mut mixed = [[T::zero(); 4]; 4];
+                            mixed[0][1] = one(of_first, MIXED, f, theirs);
+                            mixed[2][3] = one(of_second, MIXED, g, ours);
+                            for a in 0..2 {
+                                for b in 0..2 {
+                                    mixed[a][2 + b] = dot(of_first.block(a, f), of_second.transformed(b, g));
+                                }
                             }
-                        }
-                        let along = [
-                            one(of_first, ALONG, f, theirs),
-                            one(of_first, ALONG + 1, f, theirs),
-                            one(of_second, ALONG, g, ours),
-                            one(of_second, ALONG + 1, g, ours),
-                        ];
-                        for (k, along) in along.into_iter().enumerate() {
-                            let others = (0..4).filter(|&l| l != k);
-                            let known: T = others.map(|l| covariance[4 * k + l] * mixed[k.min(l)][k.max(l)]).sum();
-                            let variance = covariance[5 * k];
-                            if variance > T::zero() {
-                                mixed[k][k] = T::lit(0.5) * (along - known) / variance;
+                            let along = [
+                                one(of_first, ALONG, f, theirs),
+                                one(of_first, ALONG + 1, f, theirs),
+                                one(of_second, ALONG, g, ours),
+                                one(of_second, ALONG + 1, g, ours),
+                            ];
+                            for (k, along) in along.into_iter().enumerate() {
+                                let others = (0..4).filter(|&l| l != k);
+                                let known: T = others.map(|l| covariance[4 * k + l] * mixed[k.min(l)][k.max(l)]).sum();
+                                let variance = covariance[5 * k];
+                                if variance > T::zero() {
+                                    mixed[k][k] = T::lit(0.5) * (along - known) / variance;
+                                }
                             }
-                        }
-                        FormGradient { means, covariances: mixed }
-                    })
+                            FormGradient { means, covariances: mixed }
+                        },
+                    )
                     .collect()
             },
         )
@@ -394,10 +402,13 @@ const MIXED: usize = 2;
 const ALONG: usize = 3;
 const DERIVATIVES: usize = 5;
 
-/// Derivatives of the functions of a view, at its nodes.
+/// Derivatives of the functions of a view, at its nodes. The buffers are empty until they are first filled.
+#[derive(Debug, Clone)]
 struct Derivatives<T> {
     length: usize,
     functions: usize,
+    /// Each elementary function of each field, and its derivative.
+    tables: Vec<[[Vec<T>; 2]; 2]>,
     /// Kind by kind, function by function.
     blocks: Vec<T>,
     /// Those of the first two kinds times K₁ ⊗ K₂.
@@ -405,57 +416,69 @@ struct Derivatives<T> {
 }
 
 impl<T: Scalar> Derivatives<T> {
-    fn of(view: &View<T>) -> Self {
-        let (length, functions) = (view.values[0].len(), view.functions.len());
-        Self { length, functions, blocks: vec![T::zero(); DERIVATIVES * functions * length], transformed: Vec::new() }
+    fn new() -> Self {
+        Self { length: 0, functions: 0, tables: Vec::new(), blocks: Vec::new(), transformed: Vec::new() }
+    }
+
+    fn resize(&mut self, view: &View<T>) {
+        (self.length, self.functions) = (view.values[0].len(), view.functions.len());
+        let empty = || [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
+        self.tables.resize_with(ELEMENTARY, empty);
+        self.tables.iter_mut().flatten().flatten().for_each(|table| table.resize(self.length, T::zero()));
+        self.blocks.resize(DERIVATIVES * self.functions * self.length, T::zero());
+        self.transformed.resize(2 * self.functions * self.length, T::zero());
+    }
+
+    fn slot(&self, kind: usize, function: usize) -> Range<usize> {
+        let start = (kind * self.functions + function) * self.length;
+        start..start + self.length
     }
 
     fn block(&self, kind: usize, function: usize) -> &[T] {
-        &self.blocks[(kind * self.functions + function) * self.length..][..self.length]
+        &self.blocks[self.slot(kind, function)]
     }
 
     fn transformed(&self, kind: usize, function: usize) -> &[T] {
-        &self.transformed[(kind * self.functions + function) * self.length..][..self.length]
+        &self.transformed[self.slot(kind, function)]
     }
 
     /// Of the values in a view of which σ'' is known.
+    #[inline(always)]
     fn fill(&mut self, view: &View<T>, means: [T; 2]) {
-        let length = self.length;
-        let (mut first, mut second) = (vec![T::zero(); length], vec![T::zero(); length]);
-        // Elementary functions and their derivatives.
-        let tables = ELEMENTARY.map(|e| {
-            [0, 1].map(|f| {
-                let (y, d, s) = (&view.values[f], &view.slopes[f], &view.seconds[f]);
-                let at = |n: usize| match e {
-                    Elementary::Value => (y[n], d[n]),
-                    Elementary::Slope => (d[n], s[n]),
-                    Elementary::Square => (y[n] * y[n], T::lit(2.0) * y[n] * d[n]),
-                    Elementary::SlopeValue => (d[n] * y[n], s[n] * y[n] + d[n] * d[n]),
-                };
-                let (value, slope): (Vec<T>, Vec<T>) = (0..length).map(at).unzip();
-                [value, slope]
-            })
-        });
-        for (index, function) in view.functions.iter().enumerate() {
-            let [x, y] = function.map(|(e, f)| &tables[e as usize][f]);
-            let same = function[0].1 == function[1].1;
-            let slot =
-                |kind: usize| (kind * self.functions + index) * length..(kind * self.functions + index + 1) * length;
-            // ∂x·y and x·∂y: by one field, or both by the same.
-            multiply(&x[1], &y[0], &mut first);
-            multiply(&x[0], &y[1], &mut second);
-            let (a, b) = (function[0].1, function[1].1);
-            self.blocks[slot(a)].copy_from_slice(&first);
-            if same {
-                self.blocks[slot(a)].iter_mut().zip(&second).for_each(|(out, &y)| *out += y);
-            } else {
-                self.blocks[slot(b)].copy_from_slice(&second);
-                multiply(&x[1], &y[1], &mut self.blocks[slot(MIXED)]);
+        for f in 0..2 {
+            let (y, d, s) = (groups(&view.values[f]), groups(&view.slopes[f]), groups(&view.seconds[f]));
+            for n in 0..y.len() {
+                let (y, d, s) = (Lanes(y[n]), Lanes(d[n]), Lanes(s[n]));
+                let all = [(y, d), (d, s), (y * y, y * d + y * d), (d * y, s * y + d * d)];
+                for (table, (value, slope)) in self.tables.iter_mut().zip(all) {
+                    groups_mut(&mut table[f][0])[n] = value.0;
+                    groups_mut(&mut table[f][1])[n] = slope.0;
+                }
             }
-            for f in 0..2 {
-                for n in 0..length {
-                    let slope = self.blocks[slot(f).start + n];
-                    self.blocks[slot(ALONG + f).start + n] = slope * (view.fields[f][n] - means[f]);
+        }
+        for (index, function) in view.functions.iter().enumerate() {
+            let ((a, b), same) = ((function[0].1, function[1].1), function[0].1 == function[1].1);
+            let slots = [self.slot(a, index), self.slot(b, index), self.slot(MIXED, index)];
+            let [x, y] = function.map(|(e, f)| &self.tables[e as usize][f]);
+            // ∂x·y and x·∂y: by one field, or both by the same.
+            multiply(&x[1], &y[0], &mut self.blocks[slots[0].clone()]);
+            if same {
+                let all = groups_mut(&mut self.blocks[slots[0].clone()]).iter_mut().zip(groups(&x[0]));
+                all.zip(groups(&y[1])).for_each(|((out, &x), &y)| *out = (Lanes(*out) + Lanes(x) * Lanes(y)).0);
+            } else {
+                multiply(&x[0], &y[1], &mut self.blocks[slots[1].clone()]);
+                multiply(&x[1], &y[1], &mut self.blocks[slots[2].clone()]);
+            }
+        }
+        let (slopes, along) = self.blocks.split_at_mut(ALONG * self.functions * self.length);
+        for f in 0..2 {
+            let (field, mean) = (groups(&view.fields[f]), Lanes::splat(means[f]));
+            for index in 0..self.functions {
+                let start = (f * self.functions + index) * self.length;
+                let slope = groups(&slopes[start..start + self.length]);
+                let out = groups_mut(&mut along[start..start + self.length]);
+                for n in 0..out.len() {
+                    out[n] = (Lanes(slope[n]) * (Lanes(field[n]) - mean)).0;
                 }
             }
         }
@@ -463,8 +486,7 @@ impl<T: Scalar> Derivatives<T> {
 
     #[inline(always)]
     fn transform(&mut self, kernels: &[Kernel<T>; 2], scratch: &mut [T]) {
-        let count = 2 * self.functions * self.length;
-        self.transformed.resize(count, T::zero());
+        let count = self.transformed.len();
         transform(kernels, &self.blocks[..count], &mut self.transformed, scratch);
     }
 }
