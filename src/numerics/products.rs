@@ -1,18 +1,25 @@
 //! Products of small matrices, a few rows and lanes at a time in registers.
 //!
-//! Covers dense products of fixed order of summation, so that results are the same bits on every instruction set; callers
-//! choose that set by [`dispatch`](crate::numerics::lanes::dispatch). Not here: matrices of nalgebra.
+//! Covers dense products of fixed order of summation, so that results are the same bits on every instruction set. Not here:
+//! matrices of nalgebra.
 
 use crate::Scalar;
-use crate::numerics::lanes::{LANES, Lanes, groups, groups_mut};
+use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
 
 /// Rows of a product that are summed in registers together.
 const ROWS: usize = 4;
 
 /// out = A B, for A with rows of `stride` entries of which `inner` count, and B with `inner` rows of `width` entries, a multiple
-/// of the lane width.
-#[inline(always)]
+/// of the lane width; for the widest instruction set of this machine.
 pub(crate) fn product<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
+    dispatch(
+        #[inline(always)]
+        || panels(a, stride, b, inner, width, out),
+    );
+}
+
+#[inline(always)]
+fn panels<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
     let lanes = width / LANES;
     let (b, out) = (groups(b), groups_mut(out));
     let rows = out.len() / lanes;

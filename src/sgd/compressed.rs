@@ -8,12 +8,13 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{Constraint, Regularizer, Spec};
-use crate::numerics::kernels::{Columns, combine, dot};
+use crate::model::{Constraint, Spec};
+use crate::numerics::kernels::{Columns, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::sgd::batch::frame::Frame;
 use crate::sgd::batch::span::Span;
+use crate::sgd::batch::update::decayed;
 use crate::sgd::builder::{Compressed, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
 use crate::start::{Features, normalise};
@@ -145,18 +146,12 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> CompressedSgd<'_, M
     ///
     /// w_i' = w_i − (τγ/N) φ(w_i) − (τ/(BN)) Σ_l (Σ e x̃)_li u_l − (τ/(B√N)) Σ_a (Σ e ξ)_ia ê_a + (τ/√N) Σ_j L_ij g_j, the
     /// g_j without their components along u_l and ê_a.
-    #[inline(always)]
     fn advance(&mut self) -> bool {
         let (n, m) = self.weights.shape();
         let (p, k, rank) = (self.features.n_features(), self.frame.rank, self.span.noise_rank);
         let (features, frame) = (self.features.matrix().as_slice(), &self.frame.vectors[..k * n]);
         let noise = &self.noise[..rank * n];
-        for (g, dots) in noise.chunks_exact(n).zip(self.noise_dots.chunks_exact_mut(p + k)) {
-            let columns = features.chunks_exact(n).chain(frame.chunks_exact(n));
-            for (dot_of, x) in dots.iter_mut().zip(columns) {
-                *dot_of = dot(g, x);
-            }
-        }
+        products(n, noise, [features, frame], &mut self.noise_dots);
         let (size, root) = (T::of_usize(n), T::of_usize(n).sqrt());
         let rate = self.model.learning_rate();
         let per_sample = rate / T::of_usize(self.model.batch_size());
@@ -188,15 +183,28 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> CompressedSgd<'_, M
                 Columns { data: frame, stride: n, coefficients: across },
                 Columns { data: noise, stride: n, coefficients: own },
             ];
-            let norm = if decay > T::zero() {
-                combine(next, w, |w| w - decay * regularizer.apply(w), parts)
-            } else {
-                combine(next, w, |w| w, parts)
-            };
-            finite &= norm.is_finite();
+            finite &= decayed(next, w, decay, regularizer, parts).is_finite();
         }
         finite
     }
+}
+
+/// The scalar products of every g with every column of both parts, all of length n.
+fn products<T: Scalar>(n: usize, noise: &[T], parts: [&[T]; 2], out: &mut [T]) {
+    let columns = (parts[0].len() + parts[1].len()) / n;
+    if columns == 0 {
+        return;
+    }
+    dispatch(
+        #[inline(always)]
+        || {
+            for (g, out) in noise.chunks_exact(n).zip(out.chunks_exact_mut(columns)) {
+                for (out, x) in out.iter_mut().zip(parts[0].chunks_exact(n).chain(parts[1].chunks_exact(n))) {
+                    *out = dot(g, x);
+                }
+            }
+        },
+    );
 }
 
 impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for CompressedSgd<'_, M, R> {
@@ -216,19 +224,11 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for Compr
 
     fn step(&mut self) -> Result<(), Divergence> {
         let n = self.features.dimension();
-        dispatch(
-            #[inline(always)]
-            || {
-                let features = self.features.matrix().as_slice();
-                self.frame.build(features, &self.weights, &mut self.overlaps, &mut self.background);
-            },
-        );
+        let features = self.features.matrix().as_slice();
+        self.frame.build(features, &self.weights, &mut self.overlaps, &mut self.background);
         self.span.draw(self.model, &self.overlaps, &self.background, self.frame.rank, &mut self.rng);
         self.rng.fill_normal(&mut self.noise[..self.span.noise_rank * n]);
-        let mut finite = dispatch(
-            #[inline(always)]
-            || self.advance(),
-        );
+        let mut finite = self.advance();
         if self.model.constraint() == Constraint::Sphere && finite {
             normalise(&mut self.next);
             finite = self.next.iter().all(nalgebra::ComplexField::is_finite);

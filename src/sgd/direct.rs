@@ -10,11 +10,12 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Regularizer, Spec, ViewCovariance};
-use crate::numerics::kernels::{Columns, add_scaled, combine, dot};
+use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Spec, ViewCovariance};
+use crate::numerics::kernels::{Columns, add_scaled, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::sgd::batch::error_signals::Batch;
+use crate::sgd::batch::update::decayed;
 use crate::sgd::builder::{Direct, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
 use crate::start::{Features, normalise};
@@ -203,17 +204,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
         let (n, m) = self.weights.shape();
         let (p, size) = (self.features.n_features(), self.model.batch_size());
         let (width, root) = (p + m, T::of_usize(n).sqrt());
-        dispatch(
-            #[inline(always)]
-            || {
-                let columns = self.weights.as_slice().chunks_exact(n);
-                for (w, overlaps) in columns.zip(self.overlaps.chunks_exact_mut(p)) {
-                    for (u, overlap) in self.features.matrix().as_slice().chunks_exact(n).zip(overlaps) {
-                        *overlap = dot(u, w) / T::of_usize(n);
-                    }
-                }
-            },
-        );
+        average_products(self.features.matrix(), &self.weights, &mut self.overlaps);
         for i in 0..m {
             let overlaps = &self.overlaps[i * p..(i + 1) * p];
             let fields = self.batch.fields_mut(i, size);
@@ -232,7 +223,6 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
     ///
     /// w_i' = w_i − (τγ/N) φ(w_i) − (τ/(B√N)) Σ_bv e_bi^v x_b^v, block by block of coordinates, so that what one neuron has
     /// read of the parts is near for the next.
-    #[inline(always)]
     fn advance(&mut self) -> bool {
         let (n, m) = self.weights.shape();
         let (p, size) = (self.features.n_features(), self.model.batch_size());
@@ -267,16 +257,26 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
                     Columns { data: &self.parts[from..], stride: n, coefficients: own },
                 ];
                 let (w, next) = (&weights[i * n + from..i * n + to], &mut next[i * n + from..i * n + to]);
-                let norm = if decay > T::zero() {
-                    combine(next, w, |w| w - decay * regularizer.apply(w), parts)
-                } else {
-                    combine(next, w, |w| w, parts)
-                };
-                finite &= norm.is_finite();
+                finite &= decayed(next, w, decay, regularizer, parts).is_finite();
             }
         }
         finite
     }
+}
+
+/// u_l·w_i/N, neuron by neuron.
+fn average_products<T: Scalar>(u: &DMatrix<T>, w: &DMatrix<T>, out: &mut [T]) {
+    let n = u.nrows();
+    dispatch(
+        #[inline(always)]
+        || {
+            for (w, out) in w.as_slice().chunks_exact(n).zip(out.chunks_exact_mut(u.ncols())) {
+                for (u, out) in u.as_slice().chunks_exact(n).zip(out) {
+                    *out = dot(u, w) / T::of_usize(n);
+                }
+            }
+        },
+    );
 }
 
 /// Adds the scalar products of `x`, which are entries `at` and following of a part, with u_l and w_i.
@@ -326,10 +326,7 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for Direc
         if !self.batch.is_finite() {
             return Err(Divergence { step: self.steps + 1 });
         }
-        let mut finite = dispatch(
-            #[inline(always)]
-            || self.advance(),
-        );
+        let mut finite = self.advance();
         if self.model.constraint() == Constraint::Sphere && finite {
             normalise(&mut self.next);
             finite = self.next.iter().all(nalgebra::ComplexField::is_finite);

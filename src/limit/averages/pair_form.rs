@@ -133,17 +133,11 @@ impl<T: Scalar> PairForm<T> {
                         }
                     }
                 }
-                let rows = powers * FUNCTIONS * width;
-                product(
-                    &tables[1][..rows],
-                    width,
-                    kernel.matrix(),
-                    kernel.nodes().len(),
-                    width,
-                    &mut transformed[..rows],
-                );
             },
         );
+        let rows = powers * FUNCTIONS * width;
+        let inner = kernel.nodes().len();
+        product(&tables[1][..rows], width, kernel.matrix(), inner, width, &mut transformed[..rows]);
     }
 
     fn average(&self, (f, g): Term, (a, b): (usize, usize)) -> T {

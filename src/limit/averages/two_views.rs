@@ -302,13 +302,13 @@ impl<T: Scalar> ViewForm<T> {
         self.evaluate(mean, sigma);
         let Self { products, views: [first, second], kernels, canonical, sums, scratch, rests, .. } = self;
         let rest = canonical.rest;
+        transform(kernels, &first.blocks, &mut first.transformed, scratch);
+        if rest != [0.0; 2] {
+            add_rest(kernels, rest, &first.blocks, &mut first.transformed, scratch, rests);
+        }
         dispatch(
             #[inline(always)]
             || {
-                transform(kernels, &first.blocks, &mut first.transformed, scratch);
-                if rest != [0.0; 2] {
-                    add_rest(kernels, rest, &first.blocks, &mut first.transformed, scratch, rests);
-                }
                 for (&(f, g), sum) in products.iter().zip(sums) {
                     *sum += weight * dot(first.transformed(f), second.block(g));
                 }
@@ -348,9 +348,14 @@ impl<T: Scalar> ViewForm<T> {
             || {
                 of_first.fill(first, means(0));
                 of_second.fill(second, means(1));
-                transform(kernels, &first.blocks, &mut first.transformed, scratch);
-                transform(kernels, &second.blocks, &mut second.transformed, scratch);
-                of_second.transform(kernels, scratch);
+            },
+        );
+        transform(kernels, &first.blocks, &mut first.transformed, scratch);
+        transform(kernels, &second.blocks, &mut second.transformed, scratch);
+        of_second.transform(kernels, scratch);
+        dispatch(
+            #[inline(always)]
+            || {
                 products
                     .iter()
                     .map(
@@ -484,7 +489,6 @@ impl<T: Scalar> Derivatives<T> {
         }
     }
 
-    #[inline(always)]
     fn transform(&mut self, kernels: &[Kernel<T>; 2], scratch: &mut [T]) {
         let count = self.transformed.len();
         transform(kernels, &self.blocks[..count], &mut self.transformed, scratch);
@@ -501,7 +505,6 @@ fn multiply<T: Scalar>(x: &[T], y: &[T], out: &mut [T]) {
 }
 
 /// Multiplies every block by K₁ ⊗ K₂.
-#[inline(always)]
 fn transform<T: Scalar>(kernels: &[Kernel<T>; 2], blocks: &[T], out: &mut [T], scratch: &mut [T]) {
     let (n, width) = (kernels[0].nodes().len(), kernels[1].width());
     for (block, out) in blocks.chunks_exact(n * width).zip(out.chunks_exact_mut(n * width)) {
@@ -511,7 +514,6 @@ fn transform<T: Scalar>(kernels: &[Kernel<T>; 2], blocks: &[T], out: &mut [T], s
 }
 
 /// Adds what the correlations between different coordinates change, to first order: E[∂_1F ∂_2G] and E[∂_2F ∂_1G].
-#[inline(always)]
 fn add_rest<T: Scalar>(
     kernels: &[Kernel<T>; 2],
     rest: [f64; 2],

@@ -6,6 +6,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::numerics::kernels::{Columns, combine, dot};
+use crate::numerics::lanes::dispatch;
 
 /// An orthogonal frame of the weights' background parts.
 #[derive(Debug, Clone)]
@@ -28,8 +29,15 @@ impl<T: Scalar> Frame<T> {
 
     /// Builds the frame from the weights, and writes Q and V. Classical Gram-Schmidt, repeated where a projection
     /// takes nearly all of a vector.
-    #[inline(always)]
     pub(in crate::sgd) fn build(&mut self, features: &[T], weights: &DMatrix<T>, q: &mut [T], v: &mut [T]) {
+        dispatch(
+            #[inline(always)]
+            || self.orthogonalise(features, weights, q, v),
+        );
+    }
+
+    #[inline(always)]
+    fn orthogonalise(&mut self, features: &[T], weights: &DMatrix<T>, q: &mut [T], v: &mut [T]) {
         let (n, m) = weights.shape();
         let p = features.len() / n;
         let (size, root) = (T::of_usize(n), T::of_usize(n).sqrt());

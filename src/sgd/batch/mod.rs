@@ -4,3 +4,4 @@ pub(in crate::sgd) mod error_signals;
 pub(in crate::sgd) mod frame;
 pub(in crate::sgd) mod lane_rows;
 pub(in crate::sgd) mod span;
+pub(in crate::sgd) mod update;
