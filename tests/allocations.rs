@@ -17,8 +17,8 @@ static ALLOCATOR: &StatsAlloc<SystemAllocator> = &INSTRUMENTED_SYSTEM;
 
 /// Allocations of ten evaluations at slowly moving states.
 fn allocations(
-    sigma: impl Nonlinearity,
-    penalty: impl Penalty,
+    sigma: &dyn Nonlinearity,
+    penalty: &dyn Penalty,
     neurons: usize,
     laws: Vec<Law>,
     tolerance: f64,
@@ -123,11 +123,11 @@ fn the_right_hand_side_and_steps_allocate_nothing() {
     the_loop_allocates_nothing_per_step();
     let laws = || vec![Law::two_point(2.25).unwrap(), Law::three_point(1.0, 0.4).unwrap()];
     let gaussian = || vec![Law::gaussian(2.25).unwrap(), Law::gaussian(1.0).unwrap()];
-    assert_eq!(allocations(Tanh, Quadratic, 1, laws(), 1e-8), 0);
-    assert_eq!(allocations(Relu, Quadratic, 1, laws(), 1e-6), 0, "panels at a kink");
-    assert_eq!(allocations(Erf, Quadratic, 1, gaussian(), 1e-8), 0, "closed form");
-    assert_eq!(allocations(Tanh, Quadratic, 2, laws(), 1e-4), 0, "four fields");
-    assert_eq!(allocations(Tanh, PseudoHuber::new(0.5).unwrap(), 2, laws(), 5e-2), 0, "whole batches");
+    assert_eq!(allocations(&Tanh, &Quadratic, 1, laws(), 1e-8), 0);
+    assert_eq!(allocations(&Relu, &Quadratic, 1, laws(), 1e-6), 0, "panels at a kink");
+    assert_eq!(allocations(&Erf, &Quadratic, 1, gaussian(), 1e-8), 0, "closed form");
+    assert_eq!(allocations(&Tanh, &Quadratic, 2, laws(), 1e-4), 0, "four fields");
+    assert_eq!(allocations(&Tanh, &PseudoHuber::new(0.5).unwrap(), 2, laws(), 5e-2), 0, "whole batches");
     // The control: one vector would be seen.
     let region = Region::new(ALLOCATOR);
     drop(std::hint::black_box(vec![0.0; 3]));
