@@ -159,8 +159,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             laws: laws(two_point())?,
             neurons,
             batch: 4,
-            rules: &[(Trapezoidal, &[1e-2, 1e-3, 1e-5]), (Sobol, &[1e-2, 1e-3])],
-            truth: (Trapezoidal, if neurons == 2 { 1e-8 } else { 1e-6 }),
+            rules: &[(Trapezoidal, &[1e-2, 1e-4, 1e-6, 1e-8, 1e-10]), (Sobol, &[1e-2, 1e-3])],
+            truth: (Trapezoidal, 1e-11),
         }
         .print()?;
     }
