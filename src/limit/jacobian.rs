@@ -1,4 +1,5 @@
-//! Derivatives of the coefficients by the state and by the parameters of the model: those of the frozen rule itself.
+//! Derivatives of the coefficients by the state and by the parameters of the model: those of the frozen rule itself, and of
+//! averages over forms those of the averages, to the error of the rule.
 //!
 //! One more pass over the nodes gives how every average moves with the means and the factor of its fields, whatever the
 //! number of directions; the rest is the assembly, in numbers that carry eight derivatives each.

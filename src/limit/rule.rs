@@ -19,7 +19,6 @@ use super::signals::{Needs, NoiseTerms};
 use super::work::{FieldPair, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::{ClosedForm, HiddenQuadrature, Smoothness};
-use crate::numerics::lanes::LANES;
 use crate::state::OrderParameters;
 
 /// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is
@@ -268,15 +267,13 @@ impl<T: Scalar> Rule<T> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let many = accuracy.ceil() as usize;
         match (limit.options.quadrature, self.exact_points(limit)) {
-            (Quadrature::Automatic | Quadrature::GaussHermite, Some(points)) => {
-                Kernel::hermite(points, gain, LANES, most)
-            }
-            (Quadrature::GaussHermite, None) => Kernel::hermite(many, gain, LANES, most),
+            (Quadrature::Automatic | Quadrature::GaussHermite, Some(points)) => Kernel::hermite(points, gain, most),
+            (Quadrature::GaussHermite, None) => Kernel::hermite(many, gain, most),
             _ if gain > 0.0 => {
                 let radius = (2.0 * (accuracy + FORM_MARGIN)).sqrt();
-                Kernel::lattice(trapezoid_step(&self.smoothness, gain, accuracy), radius, LANES, most)
+                Kernel::lattice(trapezoid_step(&self.smoothness, gain, accuracy), radius, most)
             }
-            _ => Some(Kernel::still(LANES)),
+            _ => Some(Kernel::still()),
         }
     }
 

@@ -56,6 +56,19 @@ impl Signal {
 /// Two signals, the smaller first.
 pub(super) type Product = (Signal, Signal);
 
+/// (view, neuron) of four fields that a product is a function of: two of view 1, then two of view 2.
+pub(super) fn four_fields((x, y): Product) -> [(usize, usize); 4] {
+    let couple = |view: usize| {
+        let (a, b) = (x.neuron(view), y.neuron(view));
+        // Any second neuron will do.
+        let b = if a == b { usize::from(a == 0) } else { b };
+        [(view, a.min(b)), (view, a.max(b))]
+    };
+    let ([a, b], [c, d]) = (couple(0), couple(1));
+    [a, b, c, d]
+}
+
+/// The two, the smaller first.
 pub(super) fn ordered(x: Signal, y: Signal) -> Product {
     if x <= y { (x, y) } else { (y, x) }
 }
@@ -128,6 +141,7 @@ pub(super) struct Needs {
 }
 
 impl NoiseTerms {
+    /// For m neurons, at least two.
     pub(super) fn new(neurons: usize, needs: Needs) -> Self {
         let Needs { penalised, batches, views, exchangeable, diagonal } = needs;
         let diagonal = penalised || diagonal;

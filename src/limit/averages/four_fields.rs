@@ -6,7 +6,7 @@ use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::averages::table::NodeTable;
 use crate::limit::fields::factor::Factor;
-use crate::limit::signals::{Kind, NoiseTerms, Signal, ordered};
+use crate::limit::signals::{Kind, NoiseTerms, Signal, four_fields, ordered};
 use crate::model::Nonlinearity;
 use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
 
@@ -60,22 +60,15 @@ pub(in crate::limit) fn quadruples<T: Scalar>(
     let mut quadruples: Vec<Quadruple<T>> = Vec::new();
     let mut places = Vec::new();
     for &(x, y) in terms.products() {
-        let couple = |view: usize| {
-            let (a, b) = (x.neuron(view), y.neuron(view));
-            // Any second neuron will do.
-            let b = if a == b { usize::from(a == 0) } else { b };
-            (a.min(b), a.max(b))
-        };
         debug_assert!(neurons > 1);
-        let (first, second) = (couple(0), couple(1));
-        let fields = [(0, first.0), (0, first.1), (1, second.0), (1, second.1)];
+        let fields = four_fields((x, y));
         let index = quadruples.iter().position(|quadruple| quadruple.fields == fields).unwrap_or_else(|| {
             quadruples.push(Quadruple::new(fields));
             quadruples.len() - 1
         });
         let quadruple = &mut quadruples[index];
         let mut place = Place { parts: vec![(index, quadruple.pair(x, y))] };
-        if reflect && first == second {
+        if reflect && quadruple.is_symmetric() {
             let (x, y) = ordered(x.mirrored(), y.mirrored());
             place.parts.push((index, quadruple.pair(x, y)));
         }

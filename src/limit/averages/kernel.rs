@@ -12,6 +12,7 @@ use crate::limit::averages::table::trapezoid_step;
 use crate::model::Smoothness;
 use crate::numerics::gauss::legendre;
 use crate::numerics::kernels::dot;
+use crate::numerics::lanes::LANES;
 
 /// Nodes of one coordinate of each view, and the matrix between them, which follows r.
 #[derive(Debug, Clone)]
@@ -67,8 +68,8 @@ const NEGLIGIBLE: f64 = 40.0;
 const MORE_WAVES: usize = 24;
 
 impl<T: Scalar> Kernel<T> {
-    fn new(nodes: Vec<f64>, rule: Rule, lanes: usize) -> Self {
-        let (n, width) = (nodes.len(), nodes.len().div_ceil(lanes) * lanes);
+    fn new(nodes: Vec<f64>, rule: Rule) -> Self {
+        let (n, width) = (nodes.len(), nodes.len().div_ceil(LANES) * LANES);
         let scratch = || vec![0.0; 2 * n];
         let matrix = || vec![T::zero(); n * width];
         let slopes = [matrix(), matrix()];
@@ -76,12 +77,12 @@ impl<T: Scalar> Kernel<T> {
     }
 
     /// One node at zero.
-    pub(in crate::limit) fn still(lanes: usize) -> Self {
-        Self::new(vec![0.0], Rule::Still, lanes)
+    pub(in crate::limit) fn still() -> Self {
+        Self::new(vec![0.0], Rule::Still)
     }
 
-    /// A lattice of that step out to `radius`; rows are padded to a multiple of `lanes`. `None` if it has more than `most` nodes.
-    pub(in crate::limit) fn lattice(step: f64, radius: f64, lanes: usize, most: usize) -> Option<Self> {
+    /// A lattice of that step out to `radius`; rows are padded to a multiple of the lane width. `None` if it has more than `most` nodes.
+    pub(in crate::limit) fn lattice(step: f64, radius: f64, most: usize) -> Option<Self> {
         let count = 2.0 * radius / step;
         if !(count < most as f64 && count < 1e6) {
             return None;
@@ -100,12 +101,12 @@ impl<T: Scalar> Kernel<T> {
             spectrum: vec![0.0; x.len()],
             waves: x.iter().map(|x| 0.5 * x * x).collect(),
         };
-        Some(Self::new(nodes, Rule::Lattice(lattice), lanes))
+        Some(Self::new(nodes, Rule::Lattice(lattice)))
     }
 
     /// A Gauss-Hermite rule of that many nodes, exact for F·G of degree below 2n, for a coordinate of that gain. `None` if
     /// they are 0, or more than `most`.
-    pub(in crate::limit) fn hermite(points: usize, gain: f64, lanes: usize, most: usize) -> Option<Self> {
+    pub(in crate::limit) fn hermite(points: usize, gain: f64, most: usize) -> Option<Self> {
         if points > most {
             return None;
         }
@@ -124,7 +125,7 @@ impl<T: Scalar> Kernel<T> {
                 *before = std::mem::replace(now, value);
             }
         }
-        Some(Self::new(nodes, Rule::Hermite { table, gain }, lanes))
+        Some(Self::new(nodes, Rule::Hermite { table, gain }))
     }
 
     /// The nodes.
@@ -184,7 +185,7 @@ impl<T: Scalar> Kernel<T> {
         }
     }
 
-    /// Goes over to that correlation, between 0 and 1.
+    /// Goes over to that correlation, between 0 (or hardly less) and 1.
     pub(in crate::limit) fn correlate(&mut self, r: f64) {
         let n = self.nodes.len();
         let Self { nodes, rule, matrix, width, across, along, .. } = self;
@@ -262,7 +263,7 @@ mod tests {
     fn lattices_average_to_their_accuracy_at_every_correlation() {
         // E[erf(az) erf(bw)] = (2/π) arcsin(2abr/√((1 + 2a²)(1 + 2b²))).
         let (a, b) = (0.7, 0.5);
-        let mut kernel = Kernel::lattice(0.45, 8.5, 8, 1000).unwrap();
+        let mut kernel = Kernel::lattice(0.45, 8.5, 1000).unwrap();
         for r in CORRELATIONS {
             let exact = (2.0 * a * b * r / ((1.0 + 2.0 * a * a) * (1.0 + 2.0 * b * b)).sqrt()).asin();
             let exact = exact * std::f64::consts::FRAC_2_PI;
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn derivatives_are_those_of_the_functions() {
-        let mut kernel = Kernel::<f64>::lattice(0.45, 8.5, 8, 1000).unwrap();
+        let mut kernel = Kernel::<f64>::lattice(0.45, 8.5, 1000).unwrap();
         for r in CORRELATIONS {
             kernel.correlate(r);
             kernel.differentiate();
@@ -297,14 +298,14 @@ mod tests {
 
     #[test]
     fn a_step_that_is_too_long_shows() {
-        let mut kernel = Kernel::lattice(1.6, 8.5, 8, 1000).unwrap();
+        let mut kernel = Kernel::lattice(1.6, 8.5, 1000).unwrap();
         let got = average(&mut kernel, 1.0, |z| (2.0 * z).cos(), |z| (2.0 * z).cos());
         assert!((got - 0.5 * (1.0 + (-8.0_f64).exp())).abs() > 1e-4);
     }
 
     #[test]
     fn hermite_rules_are_exact_for_polynomials() {
-        let mut kernel = Kernel::hermite(5, 1.0, 8, 1000).unwrap();
+        let mut kernel = Kernel::hermite(5, 1.0, 1000).unwrap();
         for r in CORRELATIONS {
             // E[z⁴ w⁴] = 9 + 72 r² + 24 r⁴, E[z³ w] = 3r.
             let got = average(&mut kernel, r, |z| z.powi(4), |z| z.powi(4));
@@ -315,9 +316,7 @@ mod tests {
 
     #[test]
     fn more_nodes_than_allowed_are_not_made() {
-        assert!(
-            Kernel::<f64>::lattice(0.1, 10.0, 8, 100).is_none() && Kernel::<f64>::hermite(101, 1.0, 8, 100).is_none()
-        );
-        assert!(Kernel::<f64>::lattice(1e-300, 10.0, 8, usize::MAX).is_none());
+        assert!(Kernel::<f64>::lattice(0.1, 10.0, 100).is_none() && Kernel::<f64>::hermite(101, 1.0, 100).is_none());
+        assert!(Kernel::<f64>::lattice(1e-300, 10.0, usize::MAX).is_none());
     }
 }

@@ -7,7 +7,7 @@ use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::averages::kernel::Kernel;
 use crate::limit::averages::two_fields::{COVARIANCE, SQUARES, SUMS};
-use crate::limit::averages::two_fields_gradient::{MONOMIALS, PRODUCT, PlaneGradient, pseudo_inverse};
+use crate::limit::averages::two_fields_gradient::{MONOMIALS, PlaneGradient, pseudo_inverse};
 use crate::model::Nonlinearity;
 use crate::numerics::kernels::dot;
 use crate::numerics::lanes::dispatch;
@@ -199,7 +199,6 @@ impl<T: Scalar> PairForm<T> {
             let [one, z0, z1, ..] = turn([one, x0, x1, T::zero(), T::zero(), T::zero()]);
             [one, z0, z1]
         };
-        debug_assert_eq!(PRODUCT[1][2], 4);
         PlaneGradient {
             // ∂_v of dY, yD, dyY² and y²DY.
             signals: [

@@ -15,7 +15,7 @@ use crate::numerics::lanes::{Lanes, dispatch, groups};
 /// 1, z₁, z₂, z₁², z₁z₂, z₂².
 pub(super) const MONOMIALS: usize = 6;
 /// The monomial z̃_j z̃_k, with z̃ = (1, z₁, z₂).
-pub(super) const PRODUCT: [[usize; 3]; 3] = [[0, 1, 2], [1, 3, 4], [2, 4, 5]];
+const PRODUCT: [[usize; 3]; 3] = [[0, 1, 2], [1, 3, 4], [2, 4, 5]];
 
 /// E[∂_v f · monomial] for one pair of fields at one mean.
 #[derive(Debug, Clone, Copy)]

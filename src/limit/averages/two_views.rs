@@ -11,10 +11,10 @@ use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::averages::kernel::Kernel;
 use crate::limit::fields::canonical::Canonical;
-use crate::limit::signals::{Kind, NoiseTerms, Signal};
+use crate::limit::signals::{Kind, NoiseTerms, Signal, four_fields};
 use crate::model::Nonlinearity;
 use crate::numerics::kernels::dot;
-use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
+use crate::numerics::lanes::{Lanes, dispatch, groups, groups_mut};
 use crate::numerics::products::product;
 
 /// A function of one field.
@@ -96,14 +96,7 @@ pub(in crate::limit) fn forms<T: Scalar>(terms: &NoiseTerms) -> (Vec<ViewForm<T>
     let mut forms: Vec<ViewForm<T>> = Vec::new();
     let mut places = Vec::new();
     for &(x, y) in terms.products() {
-        let couple = |view: usize| {
-            let (a, b) = (x.neuron(view), y.neuron(view));
-            // Any second neuron will do.
-            let b = if a == b { usize::from(a == 0) } else { b };
-            [(view, a.min(b)), (view, a.max(b))]
-        };
-        let ([a, b], [c, d]) = (couple(0), couple(1));
-        let fields = [a, b, c, d];
+        let fields = four_fields((x, y));
         let index = forms.iter().position(|form| form.fields == fields).unwrap_or_else(|| {
             forms.push(ViewForm::new(fields));
             forms.len() - 1
@@ -206,7 +199,7 @@ impl<T: Scalar> ViewForm<T> {
             fields,
             products: Vec::new(),
             views: [View::new(), View::new()],
-            kernels: [Kernel::still(LANES), Kernel::still(LANES)],
+            kernels: [Kernel::still(), Kernel::still()],
             canonical: Canonical::new(&[T::zero(); 16]),
             sums: Vec::new(),
             scratch: Vec::new(),

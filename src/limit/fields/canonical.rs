@@ -35,16 +35,14 @@ impl Canonical {
     /// Of the covariance of four fields, two of view 1 and two of view 2, row by row. It may be singular.
     pub(in crate::limit) fn new<T: Scalar>(covariance: &[T]) -> Self {
         let variance = |field: usize| covariance[5 * field];
-        let zero = Self {
+        let order = Self {
             rows: [[0.0; 2]; 4],
             correlations: [0.0; 2],
             rest: [0.0; 2],
             first: [0, 1].map(|view| usize::from(variance(2 * view + 1) > variance(2 * view))),
             turns: [Matrix2::identity(); 2],
         };
-        let mut this = zero.at(covariance, false);
-        this.first = zero.first;
-        this
+        order.at(covariance, false)
     }
 
     /// Of another covariance. `may_keep`: whether the coordinates of this one may be kept.
@@ -57,17 +55,14 @@ impl Canonical {
             let along = if gain > 0.0 { at(a, b) / gain } else { 0.0 };
             // What is rounding alone has no variance.
             let left = at(b, b) - along * along;
-            let mut whitened = Matrix2::zeros();
+            let across = if left > 8.0 * T::EPSILON.as_f64() * at(b, b) { left.sqrt() } else { 0.0 };
+            let (mut whitened, mut inverse) = (Matrix2::zeros(), Matrix2::zeros());
             whitened[(a, 0)] = gain;
             whitened[(b, 0)] = along;
-            whitened[(b, 1)] = if left > 8.0 * T::EPSILON.as_f64() * at(b, b) { left.sqrt() } else { 0.0 };
-            let cross = |k: usize, x: &dyn Fn(usize) -> f64| {
-                let row = if k == 0 { x(a) } else { x(b) };
-                let known = if k == 0 { 0.0 } else { along * Self::over(x(a), gain) };
-                Self::over(row - known, whitened[(if k == 0 { a } else { b }, k)])
-            };
-            // Both columns of the inverse applied to unit fields.
-            let inverse = Matrix2::from_fn(|k, f| cross(k, &|g| if g == f { 1.0 } else { 0.0 }));
+            whitened[(b, 1)] = across;
+            inverse[(0, a)] = Self::over(1.0, gain);
+            inverse[(1, a)] = Self::over(-along * Self::over(1.0, gain), across);
+            inverse[(1, b)] = Self::over(1.0, across);
             (whitened, inverse)
         });
         let between = Matrix2::from_fn(|i, j| entry(i, 2 + j));
@@ -75,7 +70,9 @@ impl Canonical {
         let kept = self.turns[0].transpose() * correlation * self.turns[1];
         let keep = may_keep
             && kept[(0, 1)].abs().max(kept[(1, 0)].abs()) <= KEPT
-            && (kept[(0, 0)] - kept[(1, 1)]).abs() <= CLOSE;
+            && (kept[(0, 0)] - kept[(1, 1)]).abs() <= CLOSE
+            // Kernels serve correlations from zero on.
+            && kept[(0, 0)].min(kept[(1, 1)]) >= -KEPT;
         let (turns, correlations, rest) = if keep {
             (self.turns, [kept[(0, 0)], kept[(1, 1)]], [kept[(0, 1)], kept[(1, 0)]])
         } else {
