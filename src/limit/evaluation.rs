@@ -12,7 +12,7 @@ use super::coefficients::Coefficients;
 use super::fields::factor::Factor;
 use super::problem::{Limit, Quadrature};
 use super::rule::{FourFields, PAIR_MARGIN, Rule, coordinates};
-use super::work::{Frozen, Moving, PairNodes};
+use super::work::{FieldPair, Frozen, Moving, PairNodes};
 use crate::Scalar;
 use crate::model::Smoothness;
 use crate::state::OrderParameters;
@@ -23,6 +23,12 @@ impl<T: Scalar> Rule<T> {
         self.groups.update(&self.work.state, &self.hidden);
         let Self { field_pairs, four_fields, hidden, work, .. } = self;
         work.update(limit, field_pairs, four_fields.quadruples(), hidden);
+        for field_pair in field_pairs {
+            if let PairNodes::Sum(form) = &mut field_pair.nodes {
+                work.moments.covariance(&[(0, field_pair.i), (1, field_pair.j)], &mut work.covariance[..4]);
+                form.update(&limit.hidden, &work.state.q, &work.covariance[..4]);
+            }
+        }
         if let FourFields::Forms(forms, _) = four_fields {
             for form in forms {
                 work.moments.covariance(&form.fields, &mut work.covariance[..16]);
@@ -34,6 +40,9 @@ impl<T: Scalar> Rule<T> {
     pub(super) fn resolves_generic(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
         self.work.state.copy_from(q, r);
         self.update_work(limit);
+        if let [FieldPair { nodes: PairNodes::Sum(form), .. }] = &mut self.field_pairs[..] {
+            return form.resolves();
+        }
         // The nodes of a continuous hidden law were chosen for overlaps of that size: a fifth more asks for new ones.
         if self.reach.is_some_and(|reach| self.work.moments.largest_overlap() > T::lit(1.44) * reach) {
             return false;
@@ -54,7 +63,7 @@ impl<T: Scalar> Rule<T> {
                     form.kernel().resolves(&self.smoothness, gain, self.accuracy.fixed + PAIR_MARGIN)
                 }
                 // These nodes move with the state.
-                PairNodes::Kinked(_) | PairNodes::Closed(_) => true,
+                PairNodes::Kinked(_) | PairNodes::Sum(_) | PairNodes::Closed(_) => true,
             });
         field_pairs
             && match &self.four_fields {
@@ -101,6 +110,10 @@ impl<T: Scalar> Rule<T> {
             let averages = &mut work.field_pairs[index];
             averages.sums = [T::zero(); SUMS];
             averages.with_hidden.fill(T::zero());
+            if let PairNodes::Sum(form) = &mut field_pair.nodes {
+                averages.sums = form.sums(rows, limit.sigma, &mut averages.with_hidden);
+                continue;
+            }
             if let PairNodes::Form(form) = &mut field_pair.nodes {
                 work.moments.covariance(&[(0, field_pair.i), (1, field_pair.j)], &mut work.covariance[..4]);
                 form.update(&work.covariance[..4]);
@@ -114,7 +127,7 @@ impl<T: Scalar> Rule<T> {
                     PairNodes::Table(table) => by_nodes(table),
                     PairNodes::Kinked(nodes) => by_nodes(nodes.at(mean, rows)),
                     PairNodes::Form(form) => form.sums(mean, rows, limit.sigma),
-                    PairNodes::Closed(_) => continue,
+                    PairNodes::Sum(_) | PairNodes::Closed(_) => continue,
                 };
                 if let Some(odd) = field_pair.odd {
                     complete_by_exchange(&mut sums, odd);

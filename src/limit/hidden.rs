@@ -5,7 +5,7 @@ use nalgebra::{DMatrix, DVector};
 use super::accuracy::Accuracy;
 use super::error::LimitError;
 use crate::Scalar;
-use crate::model::{HiddenLaw, HiddenQuadrature, MOST_ENUMERATED_NODES};
+use crate::model::{HiddenLaw, HiddenQuadrature, JointCharacteristic, MOST_ENUMERATED_NODES};
 use crate::numerics::sobol::uniform;
 
 /// The hidden law with what the averages ask of it.
@@ -26,13 +26,20 @@ pub(super) struct Hidden<'a, T: Scalar> {
 pub(super) const MOST_HIDDEN_NODES: usize = MOST_ENUMERATED_NODES;
 
 /// Checks a hidden law that a user may have written.
-pub(super) fn check_hidden<T: Scalar>(law: &dyn HiddenLaw<T>, features: usize) -> Result<(), LimitError<T>> {
+pub(super) fn check_hidden<T: Scalar>(
+    law: &dyn HiddenLaw<T>,
+    features: usize,
+    summed: bool,
+) -> Result<(), LimitError<T>> {
     let fail = |reason| Err(LimitError::HiddenQuadrature { reason });
     let nodes = law.quadrature_size(CHECK_POINTS);
     if law.gaussian_part().shape() != (features, features) {
         return fail("the Gaussian part must be p x p");
     }
     if nodes > MOST_HIDDEN_NODES {
+        if summed {
+            return Ok(());
+        }
         let (u, mut c) = (vec![T::lit(0.5); features], vec![T::zero(); features]);
         let mapped = law.transport(&u, &mut c);
         return if mapped { Ok(()) } else { Err(LimitError::HiddenNodes { nodes, most: MOST_HIDDEN_NODES }) };
@@ -58,6 +65,36 @@ pub(super) struct HiddenNodes<T: Scalar> {
     pub(super) sampled: bool,
     /// Whether there are as many Sobol points as there will ever be.
     pub(super) saturated: bool,
+}
+
+impl<T: Scalar> HiddenNodes<T> {
+    /// None: the law of p variables enters otherwise.
+    pub(super) fn none(p: usize) -> Self {
+        let quadrature =
+            HiddenQuadrature { nodes: DMatrix::zeros(p, 0), weights: Vec::new(), gaussian: DMatrix::zeros(0, 0) };
+        Self { quadrature, sampled: false, saturated: false }
+    }
+}
+
+impl<T: Scalar> Hidden<'_, T> {
+    /// Nodes of the law's own cubature, mirror images counted once.
+    pub(super) fn nodes(&self, accuracy: Accuracy) -> usize {
+        self.law.quadrature_size(points(accuracy)) / if self.mirror { 2 } else { 1 }
+    }
+}
+
+/// Nodes for each continuous variable.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
+fn points(accuracy: Accuracy) -> usize {
+    accuracy.fixed.clamp(1.0, 1e4).ceil() as usize + 2
+}
+
+/// Whether the law gives a characteristic function.
+pub(super) fn has_characteristic<T: Scalar>(law: &dyn HiddenLaw<T>) -> bool {
+    let Some(first) = law.blocks().first().cloned() else { return false };
+    let mut at = JointCharacteristic::new();
+    // Not at zero, where every law has one.
+    law.characteristic(0, &vec![T::one(); first.len()], &mut at)
 }
 
 /// The most Sobol points of each scramble, in bits.
@@ -89,8 +126,7 @@ fn unscaled_nodes<T: Scalar>(
     accuracy: Accuracy,
     scrambles: &[u32],
 ) -> Result<HiddenNodes<T>, LimitError<T>> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
-    let points = (accuracy.fixed.clamp(1.0, 1e4).ceil() as usize) + 2;
+    let points = points(accuracy);
     let size = hidden.law.quadrature_size(points);
     if size <= MOST_HIDDEN_NODES {
         return Ok(HiddenNodes { quadrature: hidden.law.quadrature(points), sampled: false, saturated: false });

@@ -6,6 +6,7 @@
 
 use super::averages::curvature::Curvature;
 use super::averages::four_fields::QuadGradient;
+use super::averages::sum_form::SumGradient;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::SUMS;
 use super::averages::two_fields_gradient::{Motion, PlaneGradient};
@@ -15,7 +16,7 @@ use super::parameter::Direction;
 use super::problem::Limit;
 use super::rule::{FourFields, Rule};
 use super::signals::Couplings;
-use super::work::{Frozen, Moving, PairAverages, PairNodes, Work};
+use super::work::{FieldPair, Frozen, Moving, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::Smoothness;
 use crate::numerics::dual::{DIRECTIONS, Dual, Number};
@@ -26,6 +27,8 @@ use crate::state::OrderParameters;
 struct Gradients<T> {
     /// For each field_pair and each group of hidden nodes; none for closed forms.
     field_pairs: Vec<Vec<PlaneGradient<T>>>,
+    /// Where the hidden law enters by its characteristic function.
+    sum: Option<SumGradient<T>>,
     /// E[c_l c_l'] over each group: p x p.
     hidden: Vec<Vec<T>>,
     /// Over forms: for each of them, how its averages move.
@@ -102,6 +105,7 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Table(table) => &*table,
             PairNodes::Kinked(nodes) => nodes.at(mean, rows),
             PairNodes::Form(form) => return form.gradient(mean, rows, limit.sigma),
+            PairNodes::Sum(form) => return form.gradient(rows, limit.sigma, false).plane,
             PairNodes::Closed(_) => {
                 empty = NodeTable::empty(2);
                 &empty
@@ -122,7 +126,7 @@ impl<T: Scalar> Rule<T> {
         let groups = self.groups.count();
         let field_pairs = (0..self.field_pairs.len())
             .map(|field_pair| match self.field_pairs[field_pair].nodes {
-                PairNodes::Closed(_) => Vec::new(),
+                PairNodes::Sum(_) | PairNodes::Closed(_) => Vec::new(),
                 _ => (0..groups).map(|group| self.pair_gradient(limit, field_pair, group)).collect(),
             })
             .collect();
@@ -140,7 +144,14 @@ impl<T: Scalar> Rule<T> {
             moments
         });
         let hidden = hidden.collect();
-        Gradients { field_pairs, hidden, forms: self.form_motions(limit), entries: self.entry_gradients(limit) }
+        let rows = (!self.field_pairs.is_empty()).then(|| self.work.rows(0));
+        let sum = match (&mut self.field_pairs[..], rows) {
+            ([FieldPair { nodes: PairNodes::Sum(form), .. }], Some(rows)) => {
+                Some(form.gradient(rows, limit.sigma, true))
+            }
+            _ => None,
+        };
+        Gradients { field_pairs, sum, hidden, forms: self.form_motions(limit), entries: self.entry_gradients(limit) }
     }
 
     fn form_motions(&mut self, limit: &Limit<'_, T>) -> Vec<Vec<FormMotion<T>>> {
@@ -299,6 +310,9 @@ impl<T: Scalar> Rule<T> {
                 with_hidden: known.with_hidden.iter().map(|&x| Dual::constant(x)).collect(),
             };
             let rows = work.rows(index);
+            if let Some(sum) = &gradients.sum {
+                sum.lift(&work.moments.scaled, rows, &mut averages.sums, &mut averages.with_hidden);
+            }
             for (group, gradient) in gradients.field_pairs[index].iter().enumerate() {
                 let (weight, weighted) = (self.groups.weight(group), self.groups.weighted(group));
                 let mean = work.mean_motion(weighted);

@@ -46,7 +46,11 @@ impl<T: Scalar> Limit<'_, T> {
             }
             let magnitude = coefficients.magnitude().max(self.settings.learning_rate);
             // Sums over all fields of many neurons have the more roundings.
-            let roundings = if self.settings.n_neurons == 1 { 32.0 } else { 1024.0 };
+            let roundings = match self.settings.n_neurons {
+                1 if rule.sums_growing(self) => 1e6,
+                1 => 32.0,
+                _ => 1024.0,
+            };
             let rounding = T::lit(roundings) * T::EPSILON * magnitude;
             if rule.is_exact() {
                 return Ok((rule, Estimated { coefficients, error: rounding, nodes }));

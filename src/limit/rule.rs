@@ -1,10 +1,13 @@
 //! A frozen choice of nodes for every average that the coefficients need (theory §3, §9).
 
+use nalgebra::DMatrix;
+
 use super::accuracy::Accuracy;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
 use super::averages::kernel::Kernel;
 use super::averages::kinked::KinkedNodes;
 use super::averages::pair_form::PairForm;
+use super::averages::sum_form::SumForm;
 use super::averages::table::{Coordinate, NodeTable, trapezoid_step};
 use super::averages::two_fields::PairBuffers;
 use super::averages::two_views::{Position, ViewForm, forms};
@@ -12,7 +15,7 @@ use super::averages::whole_batches::BatchTable;
 use super::error::LimitError;
 use super::fields::factor::Factor;
 use super::fields::groups::Groups;
-use super::hidden::{hidden_nodes, merge_nodes, scale_nodes};
+use super::hidden::{HiddenNodes, MOST_HIDDEN_NODES, hidden_nodes, merge_nodes, scale_nodes};
 use super::numbers::Numbers;
 use super::problem::{Limit, Quadrature};
 use super::signals::{Needs, NoiseTerms};
@@ -70,6 +73,9 @@ impl<T: Scalar> FourFields<T> {
 /// How much more accurate pairs of fields are than quadruples, in units of ln(1/error).
 pub(super) const PAIR_MARGIN: f64 = 4.0;
 
+/// Fewer nodes of the hidden law are enumerated.
+const LEAST_SUMMED: f64 = 8.0;
+
 /// By how much the density at the end of a lattice is below the error aimed at, in units of ln(1/error).
 const FORM_MARGIN: f64 = 2.0;
 
@@ -87,7 +93,11 @@ impl<T: Scalar> Rule<T> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let base = (accuracy.sampled * 1024.0) as u32;
         let scrambles: Vec<u32> = replicates.map(|r| base.wrapping_add(r.wrapping_mul(0x9E37_79B1))).collect();
-        let nodes = hidden_nodes(&limit.hidden, accuracy, &scrambles)?;
+        let sum = limit.sum_form(state, accuracy);
+        let nodes = match sum {
+            Some(_) => HiddenNodes::none(p),
+            None => hidden_nodes(&limit.hidden, accuracy, &scrambles)?,
+        };
         // A batch has many hidden nodes at once: none is the mirror image of another.
         let whole = limit.loss.whole_batches().then(|| nodes.quadrature.clone());
         let hidden = merge_nodes(nodes.quadrature, limit.hidden.mirror);
@@ -115,9 +125,9 @@ impl<T: Scalar> Rule<T> {
         rule.work.state.copy_from(state.q(), state.r());
         let Work { moments, numbers, state: numbers_of_state, .. } = &mut rule.work;
         moments.update(numbers, numbers_of_state, &rule.hidden.gaussian);
-        let inexact = nodes.sampled || !limit.hidden.is_exact;
+        let inexact = nodes.sampled || sum.is_some() || !limit.hidden.is_exact;
         rule.reach = inexact.then(|| rule.work.moments.largest_overlap());
-        let Some(closed) = rule.choose(limit, whole.as_ref(), &scrambles) else { return Ok(None) };
+        let Some(closed) = rule.choose(limit, sum, whole.as_ref(), &scrambles) else { return Ok(None) };
         let polynomial =
             limit.options.quadrature == Quadrature::Automatic && matches!(smoothness, Smoothness::Polynomial { .. });
         rule.exact = !inexact && !limit.loss.whole_batches() && (polynomial || closed);
@@ -128,8 +138,21 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// Chooses nodes for every average; says whether all of them are closed forms.
-    fn choose(&mut self, limit: &Limit<'_, T>, whole: Option<&HiddenQuadrature<T>>, scrambles: &[u32]) -> Option<bool> {
+    fn choose(
+        &mut self,
+        limit: &Limit<'_, T>,
+        sum: Option<SumForm<T>>,
+        whole: Option<&HiddenQuadrature<T>>,
+        scrambles: &[u32],
+    ) -> Option<bool> {
         let m = limit.settings.n_neurons;
+        if let Some(form) = sum {
+            let mut covariance = [T::zero(); 4];
+            self.work.moments.covariance(&[(0, 0), (1, 0)], &mut covariance);
+            let factor = Factor::new(&covariance, 2, limit.noise.is_exchangeable());
+            self.push_pair((0, 0), PairNodes::Sum(Box::new(form)), None, factor, limit.settings.n_features);
+            return Some(false);
+        }
         let closed = self.closed_form(limit);
         for i in 0..m {
             for j in (0..m).filter(|&j| limit.loss.has_form() && (limit.loss.coupled() || j == i)) {
@@ -189,7 +212,7 @@ impl<T: Scalar> Rule<T> {
 
     /// The closed form that applies: fields are Gaussian and centred, and there is no penalty.
     fn closed_form(&self, limit: &Limit<'_, T>) -> Option<ClosedForm<T>> {
-        let centred = self.hidden.nodes.iter().all(|x| *x == T::zero());
+        let centred = !self.hidden.weights.is_empty() && self.hidden.nodes.iter().all(|x| *x == T::zero());
         let form = limit.sigma.closed_form()?;
         let spread = |v: usize, i: usize| self.work.moments.field_covariance((v, i), (v, i)) > T::zero();
         let regular = match form {
@@ -239,10 +262,21 @@ impl<T: Scalar> Rule<T> {
             let (table, halved) = self.table(limit, &coordinates(&factor, 2), scrambles)?;
             (PairNodes::Table(table), reflected.filter(|_| halved))
         };
+        self.push_pair((i, j), nodes, odd, factor, limit.settings.n_features);
+        Some(())
+    }
+
+    fn push_pair(
+        &mut self,
+        (i, j): (usize, usize),
+        nodes: PairNodes<T>,
+        odd: Option<usize>,
+        factor: Factor<T>,
+        features: usize,
+    ) {
         self.field_pairs.push(FieldPair { i, j, nodes, odd });
         self.work.pair_factors.push(factor);
-        self.work.field_pairs.push(PairAverages::new(limit.settings.n_features));
-        Some(())
+        self.work.field_pairs.push(PairAverages::new(features));
     }
 
     fn add_quadruple_nodes(
@@ -334,7 +368,9 @@ impl<T: Scalar> Rule<T> {
         self.work.numbers = Numbers::constants(limit);
         let factors: Vec<T> = limit.hidden.scales.iter().zip(&self.scales).map(|(&now, &then)| now / then).collect();
         if factors.iter().any(|factor| *factor != T::one()) {
-            scale_nodes(&mut self.hidden, &factors);
+            if !self.hidden.weights.is_empty() {
+                scale_nodes(&mut self.hidden, &factors);
+            }
             if let Some(batches) = &mut self.batches {
                 batches.scale_hidden(&factors);
             }
@@ -345,6 +381,12 @@ impl<T: Scalar> Rule<T> {
     /// Whether the rule has no error but rounding.
     pub(super) fn is_exact(&self) -> bool {
         self.exact
+    }
+
+    /// Whether a polynomial multiplies the roundings of a density of the sum at its ends.
+    pub(super) fn sums_growing(&self, limit: &Limit<'_, T>) -> bool {
+        let sums = self.field_pairs.iter().any(|pair| matches!(pair.nodes, PairNodes::Sum(_)));
+        sums && matches!(limit.sigma.smoothness(), Smoothness::Polynomial { .. })
     }
 
     /// Whether some averages are over Sobol points, whose error is random.
@@ -361,7 +403,11 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Table(table) => table.count() * 2,
             PairNodes::Kinked(nodes) => nodes.table().count() * 2,
             PairNodes::Form(form) => form.count(),
-            PairNodes::Closed(_) => 0,
+            PairNodes::Sum(_) | PairNodes::Closed(_) => 0,
+        });
+        let sums = self.field_pairs.iter().map(|field_pair| match &field_pair.nodes {
+            PairNodes::Sum(form) => form.count(),
+            _ => 0,
         });
         let four_fields: usize = match &self.four_fields {
             FourFields::Closed => 0,
@@ -369,11 +415,43 @@ impl<T: Scalar> Rule<T> {
             FourFields::Nodes(quadruples, _) => quadruples.iter().map(Quadruple::count).sum(),
         };
         let batches = self.batches.as_ref().map_or(0, BatchTable::count);
-        ((field_pairs.sum::<usize>() + four_fields) * self.groups.count() + batches) as u64
+        ((field_pairs.sum::<usize>() + four_fields) * self.groups.count() + sums.sum::<usize>() + batches) as u64
     }
 }
 
 impl<T: Scalar> Limit<'_, T> {
+    /// The hidden law by its characteristic function, where it has one, and has so many nodes that this costs less.
+    fn sum_form(&self, state: &OrderParameters<T>, accuracy: Accuracy) -> Option<SumForm<T>> {
+        if !self.can_sum() {
+            return None;
+        }
+        let p = self.settings.n_features;
+        #[allow(clippy::cast_precision_loss)] // a comparison of costs
+        let nodes = self.hidden.nodes(accuracy) as f64;
+        // Rules for polynomials are exact over nodes. Over sums their growth multiplies the roundings of a density.
+        let polynomial = matches!(self.sigma.smoothness(), Smoothness::Polynomial { .. });
+        if nodes < if polynomial { MOST_HIDDEN_NODES as f64 } else { LEAST_SUMMED } {
+            return None;
+        }
+        let mut work: Work<T, T> = Work::new(self);
+        work.state.copy_from(state.q(), state.r());
+        // The Gaussian part is in the characteristic function.
+        work.moments.update(&work.numbers, &work.state, &DMatrix::zeros(0, 0));
+        let mut covariance = [T::zero(); 4];
+        work.moments.covariance(&[(0, 0), (1, 0)], &mut covariance);
+        let how = (&self.sigma.smoothness(), accuracy.fixed, self.options.node_budget);
+        let form = SumForm::new(&self.hidden, &work.state.q, &covariance, how, self.noise.is_exchangeable())?;
+        let (sum, each) = form.cost(p);
+        (sum < nodes * each || nodes > MOST_HIDDEN_NODES as f64).then_some(form)
+    }
+
+    /// Whether averages over the hidden law can be taken by its characteristic function, if it has one.
+    pub(super) fn can_sum(&self) -> bool {
+        let automatic = matches!(self.options.quadrature, Quadrature::Automatic | Quadrature::Trapezoidal);
+        let kinked = matches!(self.sigma.smoothness(), Smoothness::Kinked { .. });
+        automatic && !kinked && self.settings.n_neurons == 1 && !self.loss.whole_batches()
+    }
+
     /// Whether averages over four fields are over nodes in four dimensions: a kink lies across canonical coordinates.
     pub(super) fn has_nodes_in_four_dimensions(&self) -> bool {
         let smoothness = self.sigma.smoothness();

@@ -26,6 +26,11 @@ impl<T: Scalar> Rule<T> {
             if by_parts && !self.work.pair_factors[0].is_regular() {
                 return None;
             }
+            let rows = self.work.rows(0);
+            if let PairNodes::Sum(form) = &mut self.field_pairs[0].nodes {
+                let gradient = form.gradient(rows, limit.sigma, false);
+                slopes = [0, 1].map(|f| gradient.plane.mean(f).map(|x| diagonal * x));
+            }
             for group in 0..self.groups.count() {
                 let gradient = self.pair_gradient(limit, 0, group);
                 for f in 0..2 {

@@ -4,6 +4,7 @@ use super::averages::closed;
 use super::averages::four_fields::Quadruple;
 use super::averages::kinked::KinkedNodes;
 use super::averages::pair_form::PairForm;
+use super::averages::sum_form::SumForm;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::{COVARIANCE, SUMS};
 use super::averages::whole_batches::{BatchTable, BatchWork};
@@ -33,6 +34,8 @@ pub(super) enum PairNodes<T> {
     Table(NodeTable<T>),
     Kinked(KinkedNodes<T>),
     Form(Box<PairForm<T>>),
+    /// The hidden law by its characteristic function: there are no nodes of it.
+    Sum(Box<SumForm<T>>),
     Closed(ClosedForm<T>),
 }
 

@@ -5,6 +5,7 @@ mod hidden_laws;
 mod identity;
 mod kinked;
 mod limit_properties;
+mod many_features;
 mod many_neurons;
 mod reference;
 mod rules;

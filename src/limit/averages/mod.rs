@@ -6,6 +6,8 @@ pub(in crate::limit) mod four_fields;
 pub(in crate::limit) mod kernel;
 pub(in crate::limit) mod kinked;
 pub(in crate::limit) mod pair_form;
+pub(in crate::limit) mod sum_form;
+pub(in crate::limit) mod sum_law;
 pub(in crate::limit) mod table;
 pub(in crate::limit) mod two_fields;
 pub(in crate::limit) mod two_fields_gradient;

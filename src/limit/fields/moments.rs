@@ -78,7 +78,8 @@ impl<N> StateMoments<N> {
                 self.scaled[l * m + i] = q[l * m + i] * numbers.scales[l];
             }
         }
-        for l in 0..p {
+        // An empty matrix stands for none.
+        for l in 0..gaussian.nrows() {
             for i in 0..m {
                 let row = (0..p).filter(|&k| gaussian[(l, k)] != T::zero());
                 let sum = row.fold(N::zero(), |sum, k| sum + self.scaled[k * m + i].times(gaussian[(l, k)]));

@@ -153,6 +153,29 @@ pub enum Disagreement {
         /// Two numbers of points with different rules.
         points: (usize, usize),
     },
+    /// The blocks of the hidden law are none.
+    #[error(
+        "the blocks of the hidden law must be runs of variables that follow each other from 0 to {variables}, none empty"
+    )]
+    HiddenBlocks {
+        /// The number of variables.
+        variables: usize,
+    },
+    /// The characteristic function of the hidden law is that of another law.
+    #[error(
+        "{what} of the hidden law is off by {gap:.2e} at the wave vector {wave:?} (allowed: {allowed:.2e}): leave `characteristic` \
+         at its default, which gives none"
+    )]
+    HiddenCharacteristic {
+        /// Which of its values: the function itself, or a moment under it.
+        what: &'static str,
+        /// The wave vector.
+        wave: Vec<f64>,
+        /// The difference.
+        gap: f64,
+        /// The difference that is allowed.
+        allowed: f64,
+    },
     /// An average over the hidden law has two values.
     #[error(
         "{average} of the hidden law is {} {} but {} {} (allowed: {allowed:.2e}): {}",

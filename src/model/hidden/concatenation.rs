@@ -3,11 +3,13 @@
 //! Covers their common sampling, moments and product rule. Not here: products of one-dimensional laws (see
 //! [`Independent`](crate::model::Independent)).
 
+use std::ops::Range;
+
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use crate::Scalar;
-use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
+use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, JointCharacteristic};
 
 /// Two independent joint laws, the variables of the second below those of the first; made by
 /// [`HiddenDistribution::and`]. It joins laws of different types, your own among them.
@@ -93,6 +95,21 @@ where
         let p = self.upper.dimension();
         let (above, below) = c.split_at_mut(p);
         self.upper.transport(&u[..p], above) && self.lower.transport(&u[p..], below)
+    }
+
+    fn blocks(&self) -> Vec<Range<usize>> {
+        let p = self.upper.dimension();
+        let below = self.lower.blocks().into_iter().map(|range| p + range.start..p + range.end);
+        self.upper.blocks().into_iter().chain(below).collect()
+    }
+
+    fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
+        let above = self.upper.blocks().len();
+        if block < above {
+            self.upper.characteristic(block, k, out)
+        } else {
+            self.lower.characteristic(block - above, k, out)
+        }
     }
 
     fn mean(&self) -> DVector<T> {

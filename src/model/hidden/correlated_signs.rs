@@ -10,7 +10,7 @@ use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::probabilities::uniform;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{HiddenDistribution, HiddenQuadrature};
+use crate::model::hidden::{Characteristic, HiddenDistribution, HiddenQuadrature, JointCharacteristic};
 
 /// c_l = √s_l ε_l with signs ε_l = ±1 that are correlated through one common sign S: given S, the signs are independent,
 /// and ε_l = S with probability (1 + a_l)/2. So E\[ε_k ε_l\] = a_k a_l for k ≠ l, and a_l is called the loading of variable l.
@@ -170,6 +170,28 @@ impl<T: Scalar> HiddenDistribution<T> for CorrelatedSigns<T> {
             let u = if l == 0 { within } else { u[l] };
             let size = self.second_moments[l].sqrt();
             *c = if (u < self.agreement(l)) == up { size } else { -size };
+        }
+        true
+    }
+
+    /// One block: given the common sign, the signs are independent.
+    fn characteristic(&self, _block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
+        let p = self.loadings.len();
+        out.reset(p);
+        if k.len() != p {
+            return false;
+        }
+        let (mut whole, mut signs) = (JointCharacteristic::new(), vec![JointCharacteristic::new(); p]);
+        for common in [T::one(), -T::one()] {
+            for (l, sign) in signs.iter_mut().enumerate() {
+                let size = common * self.second_moments[l].sqrt();
+                let mut one = Characteristic::zero();
+                one.add_point(k[l], size, self.agreement(l));
+                one.add_point(k[l], -size, T::one() - self.agreement(l));
+                sign.set(&one);
+            }
+            whole.set_product(&signs);
+            out.add(&whole, T::lit(0.5));
         }
         true
     }

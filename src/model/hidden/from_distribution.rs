@@ -8,7 +8,7 @@ use rand_distr::Distribution;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::{HiddenVariable, PointMasses, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, PointMasses, VariableQuadrature};
 
 /// A law that is drawn from a distribution of `rand_distr` (or any other [`Distribution`]) and averaged over nodes that
 /// come with it.
@@ -76,6 +76,9 @@ impl<T: Scalar, D: Distribution<T> + Send + Sync> HiddenVariable<T> for FromDist
     }
     fn fourth_moment(&self) -> T {
         self.nodes.fourth_moment()
+    }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        self.nodes.characteristic(k)
     }
     fn is_symmetric(&self) -> bool {
         self.nodes.is_symmetric()

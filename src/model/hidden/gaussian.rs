@@ -8,7 +8,7 @@ use rand::Rng;
 use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 
 /// The centred Gaussian law; kurtosis 3.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,6 +48,11 @@ impl<T: Scalar> HiddenVariable<T> for Gaussian<T> {
     }
     fn quadrature_is_exact(&self) -> bool {
         true
+    }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let (s, ks) = (self.second_moment, k * self.second_moment);
+        let value = (-T::lit(0.5) * k * ks).exp();
+        Some(Characteristic::symmetric(value, ks * value, (s - ks * ks) * value))
     }
     fn is_symmetric(&self) -> bool {
         true

@@ -3,12 +3,14 @@
 //! Covers the product's sampling, moments and product rule. Not here: the independent product of joint laws (see
 //! [`Concatenation`](crate::model::Concatenation)).
 
+use std::ops::Range;
+
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, HiddenVariable, Law};
+use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, HiddenVariable, JointCharacteristic, Law};
 
 /// Independent hidden variables, one one-dimensional law for each feature.
 ///
@@ -113,6 +115,16 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
             *c = law.quantile(u);
         }
         true
+    }
+
+    /// A block for each variable.
+    fn blocks(&self) -> Vec<Range<usize>> {
+        (0..self.laws.len()).map(|l| l..l + 1).collect()
+    }
+
+    fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
+        let (Some(law), &[k]) = (self.laws.get(block), k) else { return false };
+        law.characteristic(k).map(|one| out.set(&one)).is_some()
     }
 
     fn mean(&self) -> DVector<T> {

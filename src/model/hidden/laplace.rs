@@ -9,7 +9,7 @@ use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::probabilities::uniform;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 
 /// The centred Laplace law with density exp(−|c|/b)/(2b), 2b² = s; kurtosis 6.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,6 +89,13 @@ impl<T: Scalar> HiddenVariable<T> for Laplace<T> {
     }
     fn quadrature_is_exact(&self) -> bool {
         false
+    }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let (b, two) = (self.scale(), T::lit(2.0));
+        let (kb, value) = (k * b, T::one() / (T::one() + k * k * b * b));
+        let square = value * value;
+        let second = two * b * b * square * (T::one() - T::lit(4.0) * kb * kb * value);
+        Some(Characteristic::symmetric(value, two * b * kb * square, second))
     }
     fn is_symmetric(&self) -> bool {
         true

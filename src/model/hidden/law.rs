@@ -9,8 +9,8 @@ use rand_distr::Distribution;
 use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::{
-    FromDistribution, Gaussian, HiddenVariable, Laplace, Mixture, PointMasses, SharedVariable, ThreePoint, TwoPoint,
-    Uniform, VariableQuadrature,
+    Characteristic, FromDistribution, Gaussian, HiddenVariable, Laplace, Mixture, PointMasses, SharedVariable,
+    ThreePoint, TwoPoint, Uniform, VariableQuadrature,
 };
 
 /// Any of the laws of one hidden variable, for products of different laws and laws chosen at run time.
@@ -83,6 +83,9 @@ macro_rules! law_variants {
             }
             fn quantile(&self, u: T) -> T {
                 match self { $(Self::$name(law) => law.quantile(u)),* }
+            }
+            fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+                match self { $(Self::$name(law) => HiddenVariable::characteristic(law, k)),* }
             }
             fn is_symmetric(&self) -> bool {
                 match self { $(Self::$name(law) => HiddenVariable::is_symmetric(law)),* }

@@ -10,7 +10,9 @@ use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::probabilities::{draw_index, normalise};
 use crate::model::hidden::variable::inverted;
-use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, HiddenVariable, Law, VariableQuadrature};
+use crate::model::hidden::{
+    Characteristic, HiddenDistribution, HiddenQuadrature, HiddenVariable, JointCharacteristic, Law, VariableQuadrature,
+};
 use crate::numerics::normal::{normal_quantile, normal_rule};
 use crate::numerics::triangle::factor_covariance;
 
@@ -168,6 +170,14 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenVariable<T> for Mixture<L, T> {
         inverted(&widened(law.quadrature(QUANTILE_POINTS), excess, QUANTILE_POINTS), rest)
     }
 
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let mut sum = Characteristic::zero();
+        for (weight, law) in self.components() {
+            sum.add(&law.characteristic(k)?, weight);
+        }
+        Some(sum)
+    }
+
     fn is_symmetric(&self) -> bool {
         self.laws.iter().all(HiddenVariable::is_symmetric)
     }
@@ -281,6 +291,24 @@ impl<T: Scalar, L: HiddenDistribution<T>> HiddenDistribution<T> for Mixture<L, T
         let mut u = u.to_vec();
         u[0] = rest;
         law.transport(&u, c)
+    }
+
+    /// One block of all variables: the component is common to them.
+    fn characteristic(&self, _block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
+        out.reset(k.len());
+        let mut whole = JointCharacteristic::new();
+        self.components().all(|(weight, law)| {
+            let mut blocks = Vec::new();
+            let known = law.blocks().into_iter().enumerate().all(|(number, range)| {
+                let mut block = JointCharacteristic::new();
+                let known = k.get(range).is_some_and(|k| law.characteristic(number, k, &mut block));
+                blocks.push(block);
+                known
+            });
+            whole.set_product(&blocks);
+            out.add(&whole, weight);
+            known
+        })
     }
 
     fn mean(&self) -> DVector<T> {

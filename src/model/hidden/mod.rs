@@ -4,6 +4,7 @@
 //! averages. Not here: the trait of one variable ([`HiddenVariable`], in `variable.rs`), the laws themselves (a file
 //! each), and the comparison of what a law says with what it does (see [`check_hidden`](crate::model::check_hidden)).
 
+mod characteristic;
 mod concatenation;
 mod correlated_signs;
 mod discrete;
@@ -21,11 +22,14 @@ mod two_point;
 mod uniform;
 mod variable;
 
+use std::ops::Range;
+
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use crate::Scalar;
 
+pub use characteristic::{Characteristic, JointCharacteristic};
 pub use concatenation::Concatenation;
 pub use correlated_signs::CorrelatedSigns;
 pub use discrete::Discrete;
@@ -117,6 +121,8 @@ pub(crate) trait HiddenLaw<T: Scalar>: Send + Sync {
     fn quadrature_size(&self, points: usize) -> usize;
     fn gaussian_part(&self) -> DMatrix<T>;
     fn transport(&self, u: &[T], c: &mut [T]) -> bool;
+    fn blocks(&self) -> Vec<Range<usize>>;
+    fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool;
 }
 
 impl<T: Scalar, H: HiddenDistribution<T>> HiddenLaw<T> for H {
@@ -131,6 +137,12 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenLaw<T> for H {
     }
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         HiddenDistribution::transport(self, u, c)
+    }
+    fn blocks(&self) -> Vec<Range<usize>> {
+        HiddenDistribution::blocks(self)
+    }
+    fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
+        HiddenDistribution::characteristic(self, block, k, out)
     }
 }
 
@@ -213,8 +225,12 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
         self.quadrature(points).weights.len()
     }
 
-    /// The Gaussian part of [`quadrature`](Self::quadrature), p x p, without the nodes. The default makes them.
+    /// The Gaussian part of [`quadrature`](Self::quadrature), p x p, without the nodes. The default makes them; it is NaN if
+    /// these are more than memory holds.
     fn gaussian_part(&self) -> DMatrix<T> {
+        if !fits_memory(self) {
+            return DMatrix::from_element(self.dimension(), self.dimension(), T::lit(f64::NAN));
+        }
         self.quadrature(1).gaussian
     }
 
@@ -226,17 +242,35 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
         false
     }
 
-    /// E\[c\], of length p. The default is that of the nodes.
+    /// Runs of variables, one after the other and together all p, that are independent of each other. The default is one run
+    /// of all.
+    fn blocks(&self) -> Vec<Range<usize>> {
+        let p = self.dimension();
+        std::iter::once(0..p).collect()
+    }
+
+    /// Writes the characteristic function of block number `block`, d variables, at the wave vector `k` of length d, with the
+    /// moments under it.
+    ///
+    /// From it averages over one neuron follow at a cost linear in the number of variables, where products of rules have
+    /// too many nodes. Answers false, and may leave anything in `out`, if the law gives none; that must depend neither on
+    /// the block nor on k. The default gives none.
+    fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
+        let _ = (block, k, out);
+        false
+    }
+
+    /// E\[c\], of length p. The default is that of the nodes, NaN if these are more than memory holds.
     fn mean(&self) -> DVector<T> {
         moment_rule(self).mean()
     }
 
-    /// E\[c cᵀ\], p x p. The default is that of the nodes.
+    /// E\[c cᵀ\], p x p. The default is that of the nodes, NaN if these are more than memory holds.
     fn second_moment(&self) -> DMatrix<T> {
         moment_rule(self).second_moment()
     }
 
-    /// E\[c_l⁴\] for each l. The default is that of the nodes.
+    /// E\[c_l⁴\] for each l. The default is that of the nodes, NaN if these are more than memory holds.
     fn fourth_moments(&self) -> DVector<T> {
         moment_rule(self).fourth_moments()
     }
@@ -268,11 +302,28 @@ pub(super) const MOMENT_POINTS: usize = 32;
 /// variables have as many. Averages over fields take seconds then.
 pub(crate) const MOST_ENUMERATED_NODES: usize = 1 << 15;
 
+/// The most numbers of the nodes of a rule.
+const MOST_NUMBERS: usize = 1 << 27;
+
+/// Whether the coarsest rule of that law can be made.
+fn fits_memory<T: Scalar, H: HiddenDistribution<T> + ?Sized>(law: &H) -> bool {
+    law.quadrature_size(1).saturating_mul(law.dimension().max(1)) <= MOST_NUMBERS
+}
+
 /// The rule that moments are taken from: the finest, in powers of two up to [`MOMENT_POINTS`], that is not too large.
 fn moment_rule<T: Scalar, H: HiddenDistribution<T> + ?Sized>(law: &H) -> HiddenQuadrature<T> {
     let mut points = 1;
     while points < MOMENT_POINTS && law.quadrature_size(2 * points) <= MOST_ENUMERATED_NODES {
         points *= 2;
+    }
+    if points == 1 && !fits_memory(law) {
+        // A weight without a node: every moment is NaN.
+        let p = law.dimension();
+        return HiddenQuadrature {
+            nodes: DMatrix::zeros(p, 0),
+            weights: vec![T::one()],
+            gaussian: DMatrix::zeros(p, p),
+        };
     }
     law.quadrature(points)
 }
@@ -304,6 +355,12 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
     }
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         (**self).transport(u, c)
+    }
+    fn blocks(&self) -> Vec<Range<usize>> {
+        (**self).blocks()
+    }
+    fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
+        (**self).characteristic(block, k, out)
     }
     fn mean(&self) -> DVector<T> {
         (**self).mean()

@@ -9,7 +9,7 @@ use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::probabilities::{draw_index, index_at, normalise, uniform};
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 
 /// Any law on finitely many points: P(c = values\[k\]) = probabilities\[k\].
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,13 @@ impl<T: Scalar> HiddenVariable<T> for PointMasses<T> {
     }
     fn quadrature_is_exact(&self) -> bool {
         true
+    }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let mut sum = Characteristic::zero();
+        for (&c, &weight) in self.values.iter().zip(&self.probabilities) {
+            sum.add_point(k, c, weight);
+        }
+        Some(sum)
     }
     fn is_symmetric(&self) -> bool {
         let mass = |u: T| -> T {

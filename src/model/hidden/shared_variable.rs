@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rand::Rng;
 
 use crate::Scalar;
-use crate::model::hidden::{HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 
 /// Any [`HiddenVariable`], its type forgotten, so that it can be one of several kinds of
 /// [`Law`](crate::model::Law). Clones share it. Two are equal if they are clones of one.
@@ -51,6 +51,7 @@ trait AnyVariable<T>: Send + Sync {
     fn fourth_moment(&self) -> T;
     fn quadrature_is_exact(&self) -> bool;
     fn quantile(&self, u: T) -> T;
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>>;
     fn is_symmetric(&self) -> bool;
 }
 
@@ -82,6 +83,9 @@ impl<T: Scalar, V: HiddenVariable<T>> AnyVariable<T> for V {
     fn quantile(&self, u: T) -> T {
         HiddenVariable::quantile(self, u)
     }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        HiddenVariable::characteristic(self, k)
+    }
     fn is_symmetric(&self) -> bool {
         HiddenVariable::is_symmetric(self)
     }
@@ -112,6 +116,9 @@ impl<T: Scalar> HiddenVariable<T> for SharedVariable<T> {
     fn quantile(&self, u: T) -> T {
         self.0.quantile(u)
     }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        self.0.characteristic(k)
+    }
     fn is_symmetric(&self) -> bool {
         self.0.is_symmetric()
     }
@@ -131,6 +138,7 @@ mod tests {
         assert_eq!(shared.quadrature(5), HiddenVariable::quadrature(&laplace, 5));
         assert_eq!((shared.quantile(0.2), shared.is_symmetric()), (laplace.quantile(0.2), true));
         assert_eq!(HiddenVariable::fourth_moment(&shared), 24.0);
+        assert_eq!(shared.characteristic(0.3), HiddenVariable::characteristic(&laplace, 0.3));
         let (mut a, mut b) = (StdRng::seed_from_u64(1), StdRng::seed_from_u64(1));
         assert_eq!(HiddenVariable::sample(&shared, &mut a), HiddenVariable::sample(&laplace, &mut b));
         let (mut a, mut b) = ([0.0; 3], [0.0; 3]);

@@ -9,7 +9,7 @@ use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::probabilities::uniform;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 
 /// The symmetric three-point (sparse) law: c = 0 with probability 1 − q, ±√(s/q) with probability q/2 each;
 /// kurtosis 1/q.
@@ -86,6 +86,12 @@ impl<T: Scalar> HiddenVariable<T> for ThreePoint<T> {
     }
     fn quadrature_is_exact(&self) -> bool {
         true
+    }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let root = (self.second_moment / self.activity).sqrt();
+        let (sin, cos) = (k * root).sin_cos();
+        let value = T::one() - self.activity + self.activity * cos;
+        Some(Characteristic::symmetric(value, self.activity * root * sin, self.second_moment * cos))
     }
     fn is_symmetric(&self) -> bool {
         true

@@ -8,7 +8,7 @@ use rand::Rng;
 use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 
 /// The symmetric two-point (scaled Rademacher) law: c = ±√s with probability ½ each; kurtosis 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +59,11 @@ impl<T: Scalar> HiddenVariable<T> for TwoPoint<T> {
     }
     fn quadrature_is_exact(&self) -> bool {
         true
+    }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let root = self.second_moment.sqrt();
+        let (sin, cos) = (k * root).sin_cos();
+        Some(Characteristic::symmetric(cos, root * sin, self.second_moment * cos))
     }
     fn is_symmetric(&self) -> bool {
         true

@@ -9,7 +9,7 @@ use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::probabilities::uniform;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 use crate::numerics::gauss::legendre;
 
 /// The centred uniform law on [−√(3s), √(3s)]; kurtosis 9/5.
@@ -70,7 +70,35 @@ impl<T: Scalar> HiddenVariable<T> for Uniform<T> {
     fn quadrature_is_exact(&self) -> bool {
         false
     }
+    /// With x = k·edge and j the spherical Bessel functions: j₀(x), edge·j₁(x), edge²·(j₀(x) − 2j₁(x)/x).
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let edge = (T::lit(3.0) * self.second_moment).sqrt();
+        let (zeroth, first, ratio) = spherical_bessel(k * edge);
+        let second = zeroth - ratio - ratio;
+        Some(Characteristic::symmetric(zeroth, edge * first, edge * edge * second))
+    }
     fn is_symmetric(&self) -> bool {
         true
     }
+}
+
+/// j₀(x), j₁(x) and j₁(x)/x.
+fn spherical_bessel<T: Scalar>(x: T) -> (T, T, T) {
+    let square = x * x;
+    // Below 1 the closed form of j₁ cancels, and nine terms of the series are exact to rounding.
+    if square < T::one() {
+        let (mut zeroth, mut ratio) = (T::zero(), T::zero());
+        let mut term = T::one();
+        for n in 0..9 {
+            zeroth += term;
+            // j₁(x)/x has the terms of j₀(x) over 2n + 3.
+            ratio += term / T::of_usize(2 * n + 3);
+            term *= -square / T::of_usize((2 * n + 2) * (2 * n + 3));
+        }
+        return (zeroth, x * ratio, ratio);
+    }
+    let (sin, cos) = x.sin_cos();
+    let zeroth = sin / x;
+    let first = (zeroth - cos) / x;
+    (zeroth, first, first / x)
 }

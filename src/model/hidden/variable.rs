@@ -7,7 +7,7 @@ use rand::Rng;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::MOMENT_POINTS;
+use crate::model::hidden::{Characteristic, MOMENT_POINTS};
 
 /// A one-dimensional law as the limit uses it: node plus Gaussian of that variance, the two independent.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,6 +137,14 @@ pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
         inverted(&self.quadrature(QUANTILE_POINTS), u)
     }
 
+    /// The characteristic function at the wave number `k` with the moments under it, for averages over many variables; see
+    /// [`HiddenDistribution::characteristic`](crate::model::HiddenDistribution::characteristic). Whether there is one must
+    /// not depend on k. The default gives none.
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        let _ = k;
+        None
+    }
+
     /// Whether the law is invariant under c → −c. The default claims nothing: false.
     fn is_symmetric(&self) -> bool {
         false
@@ -171,6 +179,9 @@ impl<T: Scalar, V: HiddenVariable<T>> HiddenVariable<T> for &V {
     }
     fn quantile(&self, u: T) -> T {
         (**self).quantile(u)
+    }
+    fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
+        (**self).characteristic(k)
     }
     fn is_symmetric(&self) -> bool {
         (**self).is_symmetric()

@@ -1,8 +1,9 @@
 //! Whether a hidden law draws what it averages over, and has the moments and symmetries that it says.
 //!
 //! Covers the checks as a whole, and every way of drawing: `sample`, `samples_from_words` and `transport`. Not here: what
-//! the nodes alone tell (`nodes.rs`), and the averages by which draws and nodes are compared (`comparison.rs`).
+//! the nodes alone tell (`nodes.rs`), the characteristic function (`characteristic.rs`), and the averages by which draws and nodes are compared (`comparison.rs`).
 
+mod characteristic;
 mod comparison;
 mod nodes;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::Scalar;
 use crate::model::check::averages::Averages;
+use crate::model::check::hidden::characteristic::characteristic;
 use crate::model::check::hidden::comparison::{Statistics, symmetries};
 use crate::model::check::hidden::nodes::{Rules, exactness, shapes, stated_moments};
 use crate::model::check::{Disagreement, Source};
@@ -71,6 +73,7 @@ pub fn check_hidden<T: Scalar, H: HiddenDistribution<T>>(law: &H) -> Vec<Disagre
     found.extend(exactness(law, FULL_NODES));
     let statistics = Statistics::new(law, &rules);
     found.extend(symmetries(&statistics, &rules));
+    found.extend(characteristic(law, &rules));
     let reference = statistics.reference(law, &rules);
     for source in [Source::Samples, Source::Words, Source::Transport] {
         match draw(law, &statistics, source) {
@@ -100,6 +103,7 @@ pub(super) fn quick_check_hidden<T: Scalar>(law: &dyn HiddenDistribution<T>) -> 
         found.extend(exactness(law, QUICK_SYMMETRY_NODES));
         let rules = Rules::new(law, QUICK_SYMMETRY_NODES);
         found.extend(symmetries(&Statistics::new(law, &rules), &rules));
+        found.extend(characteristic(law, &rules));
     }
     found
 }

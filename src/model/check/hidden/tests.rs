@@ -1,10 +1,15 @@
 //! Every law of the library passes the checks, and every kind of lie is found.
 
+use std::ops::Range;
+
 use nalgebra::DVector;
 
 use super::*;
 use crate::model::check::{Estimate, HiddenAverage};
-use crate::model::{CorrelatedSigns, Discrete, HiddenDistribution, HiddenQuadrature, Law, Mixture, VariableQuadrature};
+use crate::model::{
+    CorrelatedSigns, Discrete, HiddenDistribution, HiddenQuadrature, JointCharacteristic, Law, Mixture,
+    VariableQuadrature,
+};
 
 fn well<T: Scalar>(law: &impl HiddenDistribution<T>) {
     assert_eq!(quick_check_hidden(law), []);
@@ -149,6 +154,20 @@ impl HiddenDistribution for Liar {
         }
         true
     }
+    fn blocks(&self) -> Vec<Range<usize>> {
+        if self.is("blocks") { vec![0..1, 0..2] } else { truth().blocks() }
+    }
+    fn characteristic(&self, block: usize, k: &[f64], out: &mut JointCharacteristic<f64>) -> bool {
+        let known = truth().characteristic(block, k, out);
+        match self.0 {
+            "characteristic" => out.value *= 1.001,
+            "first of the characteristic" => out.first[0] *= 1.001,
+            "second of the characteristic" if block == 1 => out.second[0] *= 1.001,
+            "few of the characteristic" => out.second.clear(),
+            _ => {}
+        }
+        known
+    }
     fn mean(&self) -> DVector<f64> {
         match self.0 {
             "mean" => DVector::from_vec(vec![0.0, 0.01]),
@@ -224,6 +243,17 @@ fn moments_that_are_not_those_of_the_nodes_are_found() {
     assert!(matches!(&full[..], [D::HiddenMoment { one, .. }] if stated(one)), "{full:?}");
     let text = found("mean").0[0].to_string();
     assert!(text.contains("E[c_1]") && text.contains("0.01 as stated") && text.contains("leave out"), "{text}");
+}
+
+#[test]
+fn characteristic_functions_of_another_law_are_found() {
+    lie!("blocks", D::HiddenBlocks { variables: 2 });
+    lie!("characteristic", D::HiddenCharacteristic { what: "the characteristic function", .. });
+    lie!("first of the characteristic", D::HiddenCharacteristic { .. });
+    lie!("second of the characteristic", D::HiddenCharacteristic { .. });
+    lie!("few of the characteristic", D::HiddenCharacteristic { .. });
+    let (full, _) = found("second of the characteristic");
+    assert!(full.len() == 1 && full[0].to_string().contains("second moment under"), "{full:?}");
 }
 
 #[test]

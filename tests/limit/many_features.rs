@@ -1,0 +1,233 @@
+//! Many features: the law of the sum Qᵀc by its characteristic function, against nodes of the hidden law and closed forms.
+
+use contrastive_dynamics::limit::{Coefficients, Limit, LimitError, Parameter};
+use contrastive_dynamics::model::{
+    CorrelatedSigns, GaussianNoise, HiddenDistribution, HiddenQuadrature, Independent, JointCharacteristic, L2, Law,
+    Model, Spec, Tanh, ViewCovariance,
+};
+use contrastive_dynamics::nalgebra::{DMatrix, DVector};
+use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::rand::Rng;
+use contrastive_dynamics::state::OrderParameters;
+
+use crate::support::models::reference;
+
+/// A law without its characteristic function, so that its nodes are enumerated.
+#[derive(Debug, Clone)]
+struct Enumerated<H>(H);
+
+impl<H: HiddenDistribution> HiddenDistribution for Enumerated<H> {
+    fn dimension(&self) -> usize {
+        self.0.dimension()
+    }
+    fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [f64]) {
+        self.0.sample(rng, c);
+    }
+    fn quadrature(&self, points: usize) -> HiddenQuadrature<f64> {
+        self.0.quadrature(points)
+    }
+    fn quadrature_is_exact(&self) -> bool {
+        self.0.quadrature_is_exact()
+    }
+    fn quadrature_size(&self, points: usize) -> usize {
+        self.0.quadrature_size(points)
+    }
+    fn gaussian_part(&self) -> DMatrix<f64> {
+        self.0.gaussian_part()
+    }
+    fn mean(&self) -> DVector<f64> {
+        self.0.mean()
+    }
+    fn second_moment(&self) -> DMatrix<f64> {
+        self.0.second_moment()
+    }
+    fn is_symmetric(&self, l: usize) -> bool {
+        self.0.is_symmetric(l)
+    }
+    fn is_jointly_symmetric(&self) -> bool {
+        self.0.is_jointly_symmetric()
+    }
+}
+
+fn difference(x: &Coefficients, y: &Coefficients) -> f64 {
+    (&x.a - &y.a).amax().max((&x.b - &y.b).amax()).max((&x.lambda - &y.lambda).amax())
+}
+
+/// A model of that law and those covariances of the views.
+fn spec(
+    hidden: impl HiddenDistribution,
+    noise: GaussianNoise,
+    background: f64,
+) -> impl Spec<Scalar = f64, Regularizer = L2> {
+    let builder = Model::builder().hidden(hidden).noise(noise).nonlinearity(Tanh).background_std(background);
+    builder.learning_rate(0.3).weight_decay(0.5).batch_size(3).build().unwrap()
+}
+
+/// Discrete laws whose nodes are few enough to enumerate: signs, sparse and skewed variables, a Gaussian one, and a block.
+fn laws(kind: usize) -> Vec<Law> {
+    (0..6)
+        .map(|l| match (kind, l % 3) {
+            (0, _) | (1, 0) => Law::two_point(1.0 + 0.3 * f64::from(l)).unwrap(),
+            (1, 1) => Law::three_point(1.5, 0.4).unwrap(),
+            (1, _) => Law::gaussian(0.8).unwrap(),
+            (_, 0) => Law::skewed(1.2, 0.3).unwrap(),
+            (_, 1) => Law::point_masses([0.7, -0.1], [0.4, 0.6]).unwrap(),
+            _ => Law::two_point(2.0).unwrap(),
+        })
+        .collect()
+}
+
+fn overlaps(p: usize, length: f64) -> Vec<f64> {
+    let q: Vec<f64> = (0..p).map(|l| (1.7 * l as f64 + 0.4).cos()).collect();
+    let norm = q.iter().map(|x| x * x).sum::<f64>().sqrt();
+    q.iter().map(|x| length * x / norm).collect()
+}
+
+/// How far the sum's averages are from those over the nodes, and the error that they state.
+fn compare<H: HiddenDistribution + Clone>(
+    hidden: &H,
+    noise: GaussianNoise,
+    background: f64,
+    state: &OrderParameters,
+) -> (f64, f64) {
+    let (summed, nodes) =
+        (spec(hidden.clone(), noise, background), spec(Enumerated(hidden.clone()), noise, background));
+    let summed = Limit::new(&summed).unwrap().coefficients(state).unwrap();
+    let nodes = Limit::new(&nodes).unwrap().tolerance(1e-11).unwrap().coefficients(state).unwrap();
+    // Without any noise one node for each value of c is enough.
+    assert!(summed.nodes != nodes.nodes || state.background().amax() == 0.0);
+    (difference(&summed.coefficients, &nodes.coefficients), summed.error + nodes.error)
+}
+
+#[test]
+fn sums_agree_with_nodes_at_every_covariance_of_the_views() {
+    for kind in 0..3 {
+        let hidden = Independent::new(laws(kind)).unwrap();
+        // R = QᵀQ + background: with some of it, with hardly any, and with none.
+        for background in [0.8, 1e-3, 0.0] {
+            let q = overlaps(6, 0.6);
+            let r = q.iter().map(|x| x * x).sum::<f64>() + background;
+            let state = OrderParameters::from_rows(6, 1, &q, &[r]).unwrap();
+            let covariance = |a, c, b| ViewCovariance::new(a, c, b).unwrap();
+            let unequal = GaussianNoise::new(covariance(0.5, 0.1, 0.2), covariance(0.1, -0.05, 0.4));
+            let opposed = GaussianNoise::correlated(0.3, -1.0).unwrap();
+            let still = GaussianNoise::new(covariance(0.0, 0.0, 0.0), covariance(0.0, 0.0, 0.0));
+            let equal = GaussianNoise::correlated(0.3, 1.0).unwrap();
+            for (name, (error, stated)) in [
+                ("negative", compare(&hidden, GaussianNoise::correlated(0.3, -0.5).unwrap(), 1.0, &state)),
+                ("unequal", compare(&hidden, unequal, 0.5, &state)),
+                ("opposed", compare(&hidden, opposed, 0.0, &state)),
+                ("equal", compare(&hidden, equal, 0.0, &state)),
+                ("none", compare(&hidden, still, 1.0, &state)),
+            ] {
+                assert!(error <= stated + 1e-14 && stated < 2e-10, "{kind} {background} {name}: {error:e} {stated:e}");
+            }
+        }
+    }
+}
+
+/// Variables that are not independent enter as a block.
+#[test]
+fn blocks_of_dependent_variables_agree_with_nodes() {
+    let signs = CorrelatedSigns::with_loadings([1.0, 2.0, 0.5, 1.5], [0.5, -0.3, 1.0, 0.2]).unwrap();
+    let hidden = signs.and(Independent::new(laws(2)).unwrap());
+    let state = OrderParameters::from_rows(10, 1, &overlaps(10, 0.7), &[1.1]).unwrap();
+    let (error, stated) = compare(&hidden, GaussianNoise::correlated(0.3, -0.5).unwrap(), 1.0, &state);
+    assert!(error <= stated && stated < 1e-10, "{error:e} {stated:e}");
+}
+
+/// The control: a law that differs in its fourth moment alone.
+#[test]
+fn another_law_of_the_same_second_moments_is_told_apart() {
+    let state = OrderParameters::from_rows(6, 1, &overlaps(6, 0.6), &[1.0]).unwrap();
+    let signs = |kurtosis: f64| (0..6).map(move |_| Law::three_point(1.0, 1.0 / kurtosis).unwrap());
+    let at = |kurtosis| {
+        let model = reference(signs(kurtosis)).build().unwrap();
+        Limit::new(&model).unwrap().coefficients(&state).unwrap().coefficients
+    };
+    assert!(difference(&at(1.0), &at(1.01)) > 1e-6);
+}
+
+/// Gaussian variables have a closed way: they only widen the fields. Four variables that are not Gaussian, and of which the neuron
+/// knows nothing, make a sum of the law.
+#[test]
+fn three_hundred_gaussian_variables_agree_with_wider_fields() {
+    let p = 300;
+    let mut q = overlaps(p - 4, 0.6);
+    q.extend([0.0; 4]);
+    let state = OrderParameters::from_rows(p, 1, &q, &[1.0]).unwrap();
+    let answer = |last: Law| {
+        let laws = (0..p).map(|l| if l < p - 4 { Law::gaussian(0.5 + 0.01 * l as f64).unwrap() } else { last.clone() });
+        let model = reference(laws).build().unwrap();
+        Limit::new(&model).unwrap().coefficients(&state).unwrap()
+    };
+    let (summed, wide) = (answer(Law::three_point(1.0, 0.5).unwrap()), answer(Law::gaussian(1.0).unwrap()));
+    assert_ne!(summed.nodes, wide.nodes);
+    let error = difference(&summed.coefficients, &wide.coefficients);
+    assert!(error <= summed.error + wide.error && summed.error < 3e-10, "{error:e} {:e}", summed.error);
+}
+
+#[test]
+fn derivatives_are_those_over_nodes() {
+    let state = OrderParameters::from_rows(6, 1, &overlaps(6, 0.6), &[1.0]).unwrap();
+    let covariance = |a, c, b| ViewCovariance::new(a, c, b).unwrap();
+    let unequal = GaussianNoise::new(covariance(0.5, 0.1, 0.2), covariance(0.3, -0.05, 0.4));
+    let parameters = [
+        Parameter::SecondMoment(1),
+        Parameter::SecondMoment(2),
+        Parameter::FeatureNoiseCorrelation,
+        Parameter::BackgroundNoiseVariance,
+        Parameter::BackgroundStd,
+        Parameter::BatchSize,
+    ];
+    for kind in 0..3 {
+        let hidden = Independent::new(laws(kind)).unwrap();
+        let (summed, nodes) = (spec(hidden.clone(), unequal, 0.7), spec(Enumerated(hidden), unequal, 0.7));
+        let summed = ReducedOde::new(&summed).unwrap().sensitivities(&state, &parameters).unwrap();
+        let nodes = ReducedOde::new(&nodes).unwrap().sensitivities(&state, &parameters).unwrap();
+        let scale = nodes.by_state.amax();
+        assert!((&summed.by_state - &nodes.by_state).amax() < 1e-7 * scale, "{kind}");
+        assert!((&summed.by_parameter - &nodes.by_parameter).amax() < 1e-7 * scale, "{kind}");
+    }
+}
+
+/// A law that has a characteristic function, but not everywhere, is as one that has none; and this one has no other way.
+#[test]
+fn a_law_that_gives_its_characteristic_function_in_places_is_refused() {
+    #[derive(Clone)]
+    struct Lies(Independent);
+    impl HiddenDistribution for Lies {
+        fn dimension(&self) -> usize {
+            self.0.dimension()
+        }
+        fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [f64]) {
+            self.0.sample(rng, c);
+        }
+        fn quadrature(&self, points: usize) -> HiddenQuadrature<f64> {
+            self.0.quadrature(points)
+        }
+        fn quadrature_size(&self, points: usize) -> usize {
+            self.0.quadrature_size(points)
+        }
+        fn mean(&self) -> DVector<f64> {
+            self.0.mean()
+        }
+        fn second_moment(&self) -> DMatrix<f64> {
+            self.0.second_moment()
+        }
+        fn fourth_moments(&self) -> DVector<f64> {
+            self.0.fourth_moments()
+        }
+        fn blocks(&self) -> Vec<std::ops::Range<usize>> {
+            self.0.blocks()
+        }
+        fn characteristic(&self, block: usize, k: &[f64], out: &mut JointCharacteristic<f64>) -> bool {
+            k[0].abs() <= 1.0 && self.0.characteristic(block, k, out)
+        }
+    }
+    let hidden = Lies(Independent::new((0..30).map(|_| Law::two_point(1.0).unwrap())).unwrap());
+    let model = spec(hidden, GaussianNoise::correlated(0.3, -0.5).unwrap(), 1.0);
+    let state = OrderParameters::from_rows(30, 1, &overlaps(30, 0.5), &[1.0]).unwrap();
+    let answer = Limit::new(&model).and_then(|limit| limit.coefficients(&state));
+    assert!(matches!(answer, Err(LimitError::HiddenNodes { .. })), "{answer:?}");
+}
