@@ -258,6 +258,14 @@ impl<'a, T: Scalar> Limit<'a, T> {
         &self.hidden.mean
     }
 
+    /// For each hidden variable the block of dependent ones to which it belongs.
+    pub(crate) fn hidden_blocks(&self) -> Vec<usize> {
+        let blocks = self.hidden.law.blocks().into_iter().enumerate();
+        let mut owner = vec![0; self.settings.n_features];
+        blocks.for_each(|(b, range)| owner.iter_mut().take(range.end).skip(range.start).for_each(|owner| *owner = b));
+        owner
+    }
+
     /// E[c cᵀ], p x p.
     #[must_use]
     pub fn hidden_second_moment(&self) -> &DMatrix<T> {

@@ -28,6 +28,10 @@ const ITERATIONS_PER_ROW: usize = 60;
 /// three different numbers besides 0 that are no symmetries of matrices of 0 and ±1.
 const SHIFTS: [f64; 4] = [0.0, 0.3, -0.7, 1.7];
 
+/// Roundings up to which an entry counts as zero: more where the iteration does not end otherwise, as with many equal
+/// eigenvalues.
+const ROUNDINGS: [f64; 3] = [1.0, 64.0, 4096.0];
+
 /// Sweeps of the symmetric iteration, which takes about two for each row.
 pub(crate) const SYMMETRIC_ITERATIONS: usize = 1000;
 
@@ -48,12 +52,13 @@ pub(crate) fn eigenvalues<T: Scalar>(matrix: &DMatrix<T>) -> Result<Vec<Complex<
     let iterations = ITERATIONS_PER_ROW * (n + 1);
     let rotation = reflection(n);
     let mut attempts = 0;
-    for rotated in [false, true] {
+    let ways = ROUNDINGS.into_iter().flat_map(|roundings| [(roundings, false), (roundings, true)]);
+    for (roundings, rotated) in ways {
         for shift in SHIFTS {
             attempts += 1;
             let mut attempt = if rotated { &rotation * &scaled * &rotation } else { scaled.clone() };
             (0..n).for_each(|i| attempt[(i, i)] += T::lit(shift));
-            let Some(schur) = Schur::try_new(attempt, T::EPSILON, iterations) else { continue };
+            let Some(schur) = Schur::try_new(attempt, T::lit(roundings) * T::EPSILON, iterations) else { continue };
             let (_, triangular) = schur.unpack();
             let mut values: Vec<_> = block_eigenvalues(&triangular)
                 .into_iter()

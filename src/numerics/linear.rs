@@ -27,6 +27,18 @@ pub(crate) fn least_squares<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) 
         .unwrap_or_else(|| DVector::zeros(matrix.ncols()))
 }
 
+/// The pseudo-inverse of A, by which [`least_squares`] solves. Zero if A is not finite.
+pub(crate) fn pseudo_inverse<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
+    let zeros = || DMatrix::zeros(matrix.ncols(), matrix.nrows());
+    if matrix.is_empty() || !is_finite(matrix.as_slice()) {
+        return zeros();
+    }
+    let cutoff = T::lit(SINGULAR) * T::EPSILON * matrix.amax();
+    SVD::try_new(matrix.clone(), true, true, T::EPSILON, SVD_ITERATIONS)
+        .and_then(|svd| svd.pseudo_inverse(cutoff).ok())
+        .unwrap_or_else(zeros)
+}
+
 /// The solution of A x = b by elimination, or by least squares where A is singular to rounding.
 pub(crate) fn solve_square<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
     matrix.clone().lu().solve(right).filter(|x| is_finite(x.as_slice())).unwrap_or_else(|| least_squares(matrix, right))

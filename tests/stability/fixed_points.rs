@@ -1,5 +1,7 @@
 //! Fixed points of the reduced ODE: where they are, what is known of them, and that none is listed twice.
 
+use std::ops::ControlFlow;
+
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::model::{
     Constraint, Discrete, FromFunctions, GaussianNoise, GradientPath, HiddenDistribution, Independent, Law, Model,
@@ -381,4 +383,40 @@ fn single_precision_serves_too() {
     let stable: Vec<_> = found.stable().collect();
     assert_eq!(stable.len(), 1);
     assert!((stable[0].state.q()[(0, 0)].abs() - 0.984_068_3).abs() < 1e-3);
+}
+
+/// Twelve equal features: a fixed point has up to 12! 2¹² images, and each class is listed once, with its size.
+#[test]
+fn many_equal_features_give_each_class_once() {
+    let model = builder(independent([(); 12].map(|()| two_point()))).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let finder = FixedPointFinder::new(&ode).sobol_starts(6).deflated_starts(0);
+    let mut seen = Vec::new();
+    let found = finder.find_with(|found, starts| {
+        seen.push((found.points.len(), starts));
+        ControlFlow::Continue(())
+    });
+    let found = found.unwrap();
+    assert!(seen.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1 && pair[1].0 >= pair[0].0));
+    // A class by the sizes of its overlaps in order.
+    let class = |point: &FixedPoint| -> Vec<i64> {
+        let mut sizes: Vec<i64> = point.state.q().iter().map(|q| (q.abs() * 1e5).round() as i64).collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    for (k, point) in found.points.iter().enumerate() {
+        let other = found.points[..k].iter().find(|other| class(other) == class(point) && other.kind == point.kind);
+        assert!(other.is_none(), "{point} {other:?}");
+    }
+    // One feature and one of two signs; two and their signs.
+    let counts = |kind: &Kind| of_kind(&found, kind).iter().map(|p| p.image_count).collect::<Vec<_>>();
+    assert_eq!(counts(&selected(&[Some(0)])), [24.0]);
+    let pair = of_kind(&found, &Kind::Mixed).into_iter().find(|p| class(p)[9] == 0).unwrap();
+    assert_eq!(pair.image_count, 66.0 * 4.0);
+    // What is stopped keeps what it has.
+    let stopped = finder.find_with(|found, _| match found.points.len() {
+        3.. => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert_eq!(stopped.unwrap().points.len(), 3);
 }

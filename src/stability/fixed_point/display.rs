@@ -73,8 +73,9 @@ impl<T: Scalar> fmt::Display for NewtonStop<T> {
 impl<T: Scalar> fmt::Display for FixedPoint<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = digits(f);
-        let images = count(self.images.len(), "image");
-        writeln!(f, "{} fixed point, {}, {images} by symmetry", self.stability, self.kind)?;
+        let images = images(self.image_count);
+        let noun = if self.image_count == 1.0 { "image" } else { "images" };
+        writeln!(f, "{} fixed point, {}, {images} {noun} by symmetry", self.stability, self.kind)?;
         write!(f, "{}", state(&self.state, digits))?;
         let eigenvalues = complex_numbers(&self.spectrum.values, digits).join(", ");
         writeln!(f, "eigenvalues {eigenvalues}; {} unstable, {} neutral", self.unstable, self.neutral)?;
@@ -102,7 +103,7 @@ impl<T: Scalar> fmt::Display for FixedPoints<T> {
                 point.stability.to_string(),
                 point.unstable.to_string(),
                 number(point.spectrum.abscissa(), digits),
-                point.images.len().to_string(),
+                images(point.image_count),
             ];
             let entries = numbers(point.state.to_packed().as_slice(), digits);
             table.push(class.into_iter().chain(entries.into_iter().filter(|_| named)));
@@ -115,4 +116,9 @@ impl<T: Scalar> fmt::Display for FixedPoints<T> {
             unresolved => write!(f, "; {} could not be analysed", count(unresolved, "point")),
         }
     }
+}
+
+/// A number of images: in full, or by its size.
+fn images(count: f64) -> String {
+    if count < 1e6 { format!("{count}") } else { format!("{count:.1e}") }
 }

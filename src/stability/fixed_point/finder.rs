@@ -4,6 +4,8 @@
 //! Covers [`FixedPointFinder`], its settings and the order of its starts. Not here: what is done with one start (see
 //! `search`).
 
+use std::ops::ControlFlow;
+
 use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
 use crate::ode::ReducedOde;
@@ -68,6 +70,9 @@ pub struct FixedPointFinder<'o, 'a, T: Scalar = f64> {
     deflated_starts: usize,
     starts: Vec<OrderParameters<T>>,
 }
+
+/// Shown what has been found, and from how many starts.
+type Observe<'f, T> = dyn FnMut(&FixedPoints<T>, usize) -> ControlFlow<()> + 'f;
 
 impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     /// A search with every default.
@@ -143,6 +148,22 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
     /// [`FixedPointError::Tolerance`] for a tolerance out of range; [`FixedPointError::Limit`] if the coefficients
     /// cannot be computed at an ordinary state. A start that fails is listed in the answer.
     pub fn find(&self) -> Result<FixedPoints<T>, FixedPointError<T>> {
+        self.find_with(|_, _| ControlFlow::Continue(()))
+    }
+
+    /// Searches, and shows `observe` after every start what has been found, and from how many starts. With many features or several
+    /// neurons a search takes seconds to minutes; `Break` ends it with what is found by then.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn find_with(
+        &self,
+        mut observe: impl FnMut(&FixedPoints<T>, usize) -> ControlFlow<()>,
+    ) -> Result<FixedPoints<T>, FixedPointError<T>> {
+        self.search_all(&mut observe)
+    }
+
+    fn search_all(&self, observe: &mut Observe<'_, T>) -> Result<FixedPoints<T>, FixedPointError<T>> {
         let SearchSettings { newton, separation, degeneracy, purity } = self.search.settings;
         for (name, value) in [
             ("tolerance", newton.tolerance),
@@ -159,20 +180,37 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
         let shape = Shape::new(ode, &symmetries);
         let mut found = FixedPoints::none(symmetries);
         search.add_collapsed(&mut found);
-        search.follow_all(self.given(&shape), &mut found);
-        search.follow_all(shape.uninformative(), &mut found);
-        let scale = size_of_weights(&found);
-        search.follow_all(shape.selected(scale), &mut found);
-        search.follow_all(shape.mixtures(scale), &mut found);
-        if shape.neurons > 1 {
-            search.follow_all(shape.coinciding(scale, keeps_vanishing_neurons(ode)), &mut found);
-        }
-        search.follow_all((0..self.sobol_starts).map(|index| shape.sobol(index, scale)), &mut found);
-        let again = self.given(&shape).into_iter().chain((0..).map(|index| shape.sobol(index, scale)));
-        for mut start in again.take(self.deflated_starts) {
-            start.start.kind = StartKind::Deflated;
-            let known = nearest_images(&found.points, &start.start.state);
-            search.follow(start, &known, &mut found);
+        // Whether all goes on when each of those starts has been followed.
+        let mut count = 0;
+        let mut follow = |starts: Vec<FacedStart<T>>, deflated: bool, found: &mut FixedPoints<T>| {
+            for mut start in starts {
+                let mut known = Vec::new();
+                if deflated {
+                    start.start.kind = StartKind::Deflated;
+                    known = nearest_images(&found.points, &start.start.state);
+                }
+                search.follow(start, &known, found);
+                count += 1;
+                if observe(found, count).is_break() {
+                    return false;
+                }
+            }
+            true
+        };
+        let all = &mut found;
+        if follow(self.given(&shape), false, all) && follow(shape.uninformative(), false, all) {
+            let scale = size_of_weights(all);
+            let coinciding = || match shape.neurons {
+                1 => Vec::new(),
+                _ => shape.coinciding(scale, keeps_vanishing_neurons(ode)),
+            };
+            let sobol = (0..self.sobol_starts).map(|index| shape.sobol(index, scale)).collect();
+            let again = self.given(&shape).into_iter().chain((0..).map(|index| shape.sobol(index, scale)));
+            let _ = follow(shape.selected(scale), false, all)
+                && follow(shape.mixtures(scale), false, all)
+                && follow(coinciding(), false, all)
+                && follow(sobol, false, all)
+                && follow(again.take(self.deflated_starts).collect(), true, all);
         }
         Ok(found)
     }

@@ -9,6 +9,7 @@
 mod collapsed;
 mod display;
 mod error;
+mod exchange;
 mod face;
 mod finder;
 mod found;

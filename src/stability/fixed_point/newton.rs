@@ -11,7 +11,7 @@ use crate::integrate::System;
 use crate::limit::{Compiled, LimitError};
 use crate::numerics::differences::second_order_step;
 use crate::numerics::eigen::symmetric_eigen;
-use crate::numerics::linear::{is_finite, least_squares};
+use crate::numerics::linear::{is_finite, least_squares, solve_square};
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
 use crate::stability::fixed_point::face::Face;
 use crate::stability::tolerances::ROUNDING;
@@ -49,6 +49,9 @@ pub(crate) struct NewtonLimits<T> {
     pub(crate) tolerance: T,
     pub(crate) steps: usize,
 }
+
+/// Unknowns up to which steps are by singular values, and of least size where the Jacobian is singular.
+const MOST_DECOMPOSED: usize = 20;
 
 /// The default tolerance of rates: far above rounding in an average over some thousand nodes, 1e-14.
 const TOLERANCE: f64 = 1e-12;
@@ -234,7 +237,9 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
     /// The Newton step −J⁺F, stretched or turned round by deflation (Farrell, Birkisson and Funke,
     /// doi:10.1137/140984798): with the factor η = Π (1 + 1/‖x − x_k‖²) it is p/(1 − ∇η·p/η).
     fn direction(&self, jacobian: &DMatrix<T>, rates: &DVector<T>, y: &DVector<T>) -> DVector<T> {
-        let p = least_squares(jacobian, rates).map(|x| -x);
+        // Singular values cost twenty times what elimination does.
+        let solve = if jacobian.nrows() > MOST_DECOMPOSED { solve_square } else { least_squares };
+        let p = solve(jacobian, rates).map(|x| -x);
         let x = self.face.embed(y);
         let motion = self.face.basis() * &p;
         let slope: T = self

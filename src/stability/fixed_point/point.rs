@@ -87,8 +87,10 @@ pub struct FixedPoint<T: Scalar = f64> {
     pub stability: Stability,
     /// What the network has learned there.
     pub kind: Kind,
-    /// Every image of the state under the model's symmetries, itself first.
+    /// The images of the state under the model's symmetries, itself first: all if they are at most 4096, else itself alone.
     pub images: Vec<OrderParameters<T>>,
+    /// How many images there are; exact up to 2⁵³.
+    pub image_count: f64,
 }
 
 impl<T: Scalar> FixedPoint<T> {

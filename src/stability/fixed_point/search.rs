@@ -7,7 +7,7 @@ use nalgebra::{ComplexField, DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::Compiled;
-use crate::numerics::linear::least_squares;
+use crate::numerics::linear::pseudo_inverse;
 use crate::ode::ReducedOde;
 use crate::stability::fixed_point::collapsed::collapsed_point;
 use crate::stability::fixed_point::error::FixedPointError;
@@ -26,6 +26,8 @@ use crate::state::OrderParameters;
 const ERRORS_APART: f64 = 4.0;
 /// Yet no more than that many separations: an error that large says that the point is hardly known.
 const MOST_SEPARATIONS: f64 = 1e3;
+/// The most images of one point that are listed.
+const MOST_LISTED: f64 = 4096.0;
 /// Largest images deflated of one point; those far away hardly turn a step.
 const MOST_DEFLATED: usize = 128;
 /// The error of the rates at a point, in errors of the coefficients: three of them enter dR/dt.
@@ -81,6 +83,7 @@ impl<T: Compiled> Search<'_, '_, T> {
         let (unstable, neutral, stability) = classify(&spectrum, self.threshold(&spectrum));
         found.push(FixedPoint {
             images: vec![state.clone()],
+            image_count: 1.0,
             state,
             error: T::zero(),
             residuals: vec![T::zero()],
@@ -96,12 +99,6 @@ impl<T: Compiled> Search<'_, '_, T> {
         });
     }
 
-    pub(crate) fn follow_all(&self, starts: impl IntoIterator<Item = FacedStart<T>>, found: &mut FixedPoints<T>) {
-        for start in starts {
-            self.follow(start, &[], found);
-        }
-    }
-
     pub(crate) fn follow(&self, faced: FacedStart<T>, deflated: &[DVector<T>], found: &mut FixedPoints<T>) {
         let FacedStart { start, face } = faced;
         let mut run = settle_or_coincide(self.ode, &face, &start.state, deflated, &self.settings.newton);
@@ -115,10 +112,11 @@ impl<T: Compiled> Search<'_, '_, T> {
             found.failed.push(FailedStart { start, end: run.state, residuals: run.residuals, stop: run.stop });
             return;
         }
-        let known = found
-            .points
-            .iter()
-            .position(|point| point.images.iter().any(|image| distance(image, &run.state) <= self.reach(point)));
+        let known = found.points.iter().position(|point| {
+            let reach = self.reach(point);
+            let listed = point.images.iter().any(|image| distance(image, &run.state) <= reach);
+            listed || point.images.len() == 1 && found.symmetries.relate(&point.state, &run.state, reach)
+        });
         if let Some(of) = known {
             found.repeats[of] += 1;
             return;
@@ -147,19 +145,21 @@ impl<T: Compiled> Search<'_, '_, T> {
         let rates = self.ode.rates(&state)?;
         let coefficients = self.ode.limit().coefficients(&state)?.error;
         let left = rates.q.amax().max(rates.r.amax()) + T::lit(COEFFICIENT_ERRORS) * coefficients;
-        // The norm of the inverse, from its columns.
-        let n = jacobian.nrows();
-        let identity = DMatrix::<T>::identity(n, n);
         let error = if neutral > 0 {
             T::lit(f64::INFINITY)
         } else {
-            let column = |k: usize| least_squares(&jacobian, &identity.column(k).into_owned());
-            let columns: Vec<DVector<T>> = (0..n).map(column).collect();
-            let row = |r: usize| columns.iter().map(|column| column[r].abs()).sum::<T>();
-            (0..n).fold(T::zero(), |most, r| most.max(row(r))) * left
+            let rows = pseudo_inverse(&jacobian);
+            let norms = rows.row_iter().map(|row| row.iter().map(|x| x.abs()).sum::<T>());
+            norms.fold(T::zero(), |most, norm| most.max(norm)) * left
         };
+        let image_count = symmetries.count(&state, separation);
         Ok(FixedPoint {
-            images: symmetries.images(&state, separation),
+            images: if image_count <= MOST_LISTED {
+                symmetries.images(&state, separation)
+            } else {
+                vec![state.clone()]
+            },
+            image_count,
             kind: kind(&state, separation, purity),
             coordinates: whole.entries().collect(),
             state,

@@ -10,6 +10,7 @@ use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
 use crate::ode::ReducedOde;
 use crate::stability::coordinates::pairs;
+use crate::stability::fixed_point::exchange::Exchanges;
 use crate::stability::fixed_point::orbit::{PackedMap, orbit};
 use crate::state::{OrderParameters, unpack};
 
@@ -103,7 +104,7 @@ impl Symmetries {
         Self { generators: Vec::new() }
     }
 
-    /// Tests sign changes of one, two or all features, exchanges (with or without signs) and cyclic shifts of features,
+    /// Tests sign changes of one, two or all features, exchanges (with or without signs) of features of equal second moment, cyclic shifts,
     /// sign changes of one or of all neurons, and exchanges of neurons, each against the coefficients at a state
     /// without symmetries. A broken symmetry whose breaking is below twenty times the error of the coefficients passes.
     ///
@@ -137,13 +138,25 @@ impl Symmetries {
             }
             generators.extend(holds(&together)?.then_some(together));
         }
+        // Features are exchanged with the first of each class; what is no exchange of the law needs no test.
+        let second = ode.limit().hidden_second_moment();
+        let alike = |a: usize, b: usize| {
+            let (a, b) = (second[(a, a)], second[(b, b)]);
+            (a - b).abs() <= T::lit(SYMMETRY_ULPS) * T::EPSILON * a.max(b)
+        };
+        let mut class: Vec<usize> = (0..p).collect();
+        let block = ode.limit().hidden_blocks();
         for a in 0..p {
             for b in a + 1..p {
-                if !flips[a] && !flips[b] && stiff.len() > 2 {
+                // Of independent variables both signs are free, or neither.
+                if !flips[a] && !flips[b] && stiff.len() > 2 && block[a] == block[b] {
                     let mut pair = SignedPermutation::identity(p, m);
                     pair.features[a].1 = true;
                     pair.features[b].1 = true;
                     generators.extend(holds(&pair)?.then_some(pair));
+                }
+                if class[a] != a || class[b] != b || !alike(a, b) {
+                    continue;
                 }
                 for minus in [false, true] {
                     let mut swap = SignedPermutation::identity(p, m);
@@ -151,6 +164,7 @@ impl Symmetries {
                     swap.features[b] = (a, minus);
                     if holds(&swap)? {
                         generators.push(swap);
+                        class[b] = a;
                         break;
                     }
                 }
@@ -178,6 +192,43 @@ impl Symmetries {
             generators.extend(holds(&together)?.then_some(together));
         }
         Ok(Self { generators })
+    }
+
+    /// The number of different images of a state, itself among them; images closer than `separation` in every entry are one.
+    /// Exact up to 2⁵³, however many there are.
+    #[must_use]
+    pub fn count<T: Scalar>(&self, state: &OrderParameters<T>, separation: T) -> f64 {
+        let (exchanges, images) = self.images_of_rest(state, separation);
+        // Different up to exchanges, each of which has as many images by these.
+        let mut different: Vec<&OrderParameters<T>> = Vec::new();
+        for image in &images {
+            if !different.iter().any(|known| exchanges.relate(*known, image, separation)) {
+                different.push(image);
+            }
+        }
+        different.len() as f64 * exchanges.count(state, separation)
+    }
+
+    /// Whether an image of the one state is within `reach` of the other in every entry.
+    #[must_use]
+    pub fn relate<T: Scalar>(&self, state: &OrderParameters<T>, other: &OrderParameters<T>, reach: T) -> bool {
+        let (exchanges, images) = self.images_of_rest(state, reach);
+        (other.n_features(), other.n_neurons()) == (state.n_features(), state.n_neurons())
+            && images.iter().any(|image| exchanges.relate(image, other, reach))
+    }
+
+    /// What signs and exchanges of single features do, and the images by all other generators.
+    fn images_of_rest<T: Scalar>(
+        &self,
+        state: &OrderParameters<T>,
+        separation: T,
+    ) -> (Exchanges, Vec<OrderParameters<T>>) {
+        let (p, m) = (state.n_features(), state.n_neurons());
+        let fits = |map: &&SignedPermutation| (map.features.len(), map.neurons.len()) == (p, m);
+        let generators: Vec<SignedPermutation> = self.generators.iter().filter(fits).cloned().collect();
+        let (exchanges, rest) = Exchanges::split(&generators, p);
+        let generators = rest.into_iter().cloned().collect();
+        (exchanges, Self { generators }.images(state, separation))
     }
 
     /// Every image of a state, itself first; images closer than `separation` in every entry are one. At most 20 000.
