@@ -58,5 +58,39 @@ fn limit(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, limit);
+/// The same of one neuron with many features, ids `limit/<what>/p/1`, good to 1e-8.
+fn many_features(c: &mut Criterion) {
+    let mut group = c.benchmark_group("limit");
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
+    for p in [10, 30, 100, 300, 1000] {
+        let id = |what: &str| BenchmarkId::new(what, format!("{p}/1"));
+        let model = model(p, 1);
+        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-8).unwrap();
+        let q: Vec<f64> = (0..p).map(|l| 0.7 * (l as f64).cos() / (0.5 * p as f64).sqrt()).collect();
+        let state = OrderParameters::from_rows(p, 1, &q, &[1.0]).unwrap();
+
+        let mut system = ode.system(&state).unwrap();
+        // Two states in turn: of one that it has seen a rule knows the law of the sum.
+        let here = state.to_packed();
+        let there = &here * 0.999;
+        let mut rates = vec![0.0; here.len()];
+        let mut turn = false;
+        group.bench_function(id("rhs"), |b| {
+            b.iter(|| {
+                turn = !turn;
+                let y = if turn { &here } else { &there };
+                system.rates(0.0, black_box(y.as_slice()), black_box(&mut rates)).unwrap();
+            });
+        });
+        if p <= 300 {
+            group.bench_function(id("jacobian"), |b| b.iter(|| system.jacobian(black_box(here.as_slice())).unwrap()));
+        }
+        group.bench_function(id("coefficients"), |b| {
+            b.iter(|| ode.limit().coefficients(black_box(&state)).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, limit, many_features);
 criterion_main!(benches);

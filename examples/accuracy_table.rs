@@ -9,8 +9,8 @@ use std::error::Error;
 
 use contrastive_dynamics::limit::{Coefficients, Limit, Quadrature};
 use contrastive_dynamics::model::{
-    CovarianceLoss, Erf, GaussianNoise, Independent, L2, Law, Model, Nonlinearity, Penalty, PseudoHuber, Quadratic,
-    Relu, Tanh,
+    CovarianceLoss, Erf, GaussianNoise, Independent, L2, Law, Model, ModelError, Nonlinearity, Penalty, PseudoHuber,
+    Quadratic, Relu, Tanh,
 };
 use contrastive_dynamics::state::OrderParameters;
 
@@ -49,7 +49,10 @@ impl<S: Nonlinearity + Copy, P: Penalty + Copy> Table<'_, S, P> {
 
     fn state(&self) -> Result<OrderParameters, Box<dyn Error>> {
         let (p, m) = (self.laws.len(), self.neurons);
-        let q: Vec<f64> = (0..p * m).map(|k| 0.4 - 0.15 * k as f64).collect();
+        let few = |k: usize| 0.4 - 0.15 * k as f64;
+        // Many overlaps, of size 0.7 together.
+        let many = |k: usize| 0.7 * (k as f64).cos() / (0.5 * p as f64).sqrt();
+        let q: Vec<f64> = (0..p * m).map(|k| if p > 4 { many(k) } else { few(k) }).collect();
         let r: Vec<f64> = (0..m * m).map(|k| if k / m == k % m { 1.0 } else { 0.2 }).collect();
         Ok(OrderParameters::from_rows(p, m, &q, &r)?)
     }
@@ -140,17 +143,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         truth: (Panels, 1e-12),
     }
     .print()?;
-    Table {
-        title: "tanh, one neuron, four continuous variables (uniform and Laplace)",
-        sigma: Tanh,
-        penalty: Quadratic,
-        laws: laws(vec![Law::uniform(1.0), Law::laplace(1.5), Law::uniform(2.0), Law::uniform(0.5)])?,
-        neurons: 1,
-        batch: 1,
-        rules: &[(Automatic, &[1e-2, 1e-3])],
-        truth: (Automatic, 1e-4),
-    }
-    .print()?;
+    many_values()?;
     for neurons in [2, 3] {
         Table {
             title: &format!("tanh, {neurons} neurons with the quadratic penalty, B = 4, one two-point variable"),
@@ -175,4 +168,55 @@ fn main() -> Result<(), Box<dyn Error>> {
         truth: (Automatic, 2e-4),
     }
     .print()
+}
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn all(laws: Vec<Result<Law, ModelError>>) -> Outcome<Vec<Law>> {
+    Ok(laws.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// Hidden laws of many values.
+fn many_values() -> Outcome<()> {
+    use Quadrature::{Automatic, GaussHermite};
+    Table {
+        title: "tanh, one neuron, four continuous variables (uniform and Laplace)",
+        sigma: Tanh,
+        penalty: Quadratic,
+        laws: all(vec![Law::uniform(1.0), Law::laplace(1.5), Law::uniform(2.0), Law::uniform(0.5)])?,
+        neurons: 1,
+        batch: 1,
+        rules: &[(Automatic, &[1e-2, 1e-4, 1e-7, 1e-10])],
+        truth: (Automatic, 1e-12),
+    }
+    .print()?;
+    Table {
+        title: "tanh, one neuron, ten two-point variables (the truth is the sum over their 1024 values)",
+        sigma: Tanh,
+        penalty: Quadratic,
+        laws: all((0..10).map(|l| Law::two_point(2.0 - 0.1 * f64::from(l))).collect())?,
+        neurons: 1,
+        batch: 1,
+        rules: &[(Automatic, &[1e-2, 1e-4, 1e-7, 1e-10])],
+        truth: (GaussHermite, 1e-11),
+    }
+    .print()?;
+    Table {
+        title: "tanh, one neuron, a hundred variables (two-point, three-point and Laplace in turn)",
+        sigma: Tanh,
+        penalty: Quadratic,
+        laws: all((0..100)
+            .map(|l| match l % 3 {
+                0 => Law::two_point(1.5),
+                1 => Law::three_point(1.0, 0.2),
+                _ => Law::laplace(0.5),
+            })
+            .collect())?,
+        neurons: 1,
+        batch: 1,
+        rules: &[(Automatic, &[1e-2, 1e-4, 1e-7, 1e-10])],
+        truth: (Automatic, 1e-13),
+    }
+    .print()?;
+    Ok(())
 }

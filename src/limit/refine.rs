@@ -27,18 +27,26 @@ impl<T: Scalar> Limit<'_, T> {
     pub(super) fn refine_generic(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
         self.check_shape(state)?;
         // Rules are better than their bounds by about two units, but for coarse ones, where the bounds mean little.
-        let wanted = -self.options.tolerance.as_f64().ln();
+        // Below rounding there is nothing to resolve, however small a tolerance is asked for.
+        let wanted = -self.options.tolerance.max(T::EPSILON).as_f64().ln();
         let mut accuracy = (wanted + 2.0).min(7.0).max(wanted - 2.0).max(5.0);
         let mut nodes = 0;
-        let mut best: Option<(Rule<T>, Estimated<T>)> = None;
-        let fail = |best: Option<(Rule<T>, Estimated<T>)>| LimitError::ToleranceNotMet {
+        let mut previous: Option<(Rule<T>, Estimated<T>)> = None;
+        // The answer of least error so far: rules that are finer need not be better, where rounding or another kind of nodes sets in.
+        let mut best: Option<Box<Estimated<T>>> = None;
+        let fail = |best: Option<Box<Estimated<T>>>| LimitError::ToleranceNotMet {
             tolerance: self.options.tolerance.as_f64(),
             budget: self.options.node_budget,
-            best: best.map(|(_, estimated)| Box::new(estimated)),
+            best,
         };
         loop {
             let both = Accuracy { fixed: accuracy + self.margin(), sampled: accuracy };
             let Some(mut rule) = Rule::new(self, state, both, 0..SCRAMBLES)? else { return Err(fail(best)) };
+            // Where nodes become too many they give way to Sobol points, which are far worse than what is there already.
+            let known = best.as_ref().is_some_and(|best| best.error.is_finite());
+            if known && rule.is_sampled() && previous.as_ref().is_some_and(|(before, _)| !before.is_sampled()) {
+                return Err(fail(best));
+            }
             let mut coefficients = Coefficients::zeros(self.settings.n_features, self.settings.n_neurons);
             nodes += rule.apply_generic(self, state, &mut coefficients);
             if !coefficients.is_finite() {
@@ -57,7 +65,7 @@ impl<T: Scalar> Limit<'_, T> {
             }
             let error = if rule.is_sampled() {
                 self.spread(state, accuracy, &mut nodes)? + rounding
-            } else if let Some((_, previous)) = &best {
+            } else if let Some((_, previous)) = &previous {
                 // Twice the difference: it may be small by chance, and of coarse rules it need not bound the error.
                 T::lit(2.0) * coefficients.distance(&previous.coefficients) + rounding
             } else {
@@ -65,12 +73,15 @@ impl<T: Scalar> Limit<'_, T> {
             };
             let estimated = Estimated { coefficients, error, nodes };
             if error <= self.options.tolerance * magnitude {
-                let rule = if rule.is_sampled() { rule } else { best.map_or(rule, |(rule, _)| rule) };
+                let rule = if rule.is_sampled() { rule } else { previous.map_or(rule, |(rule, _)| rule) };
                 return Ok((rule, estimated));
             }
             // Rounding sets the floor: a rule ten times finer than that will not agree better.
             let pointless = accuracy > 90.0 && !self.converges_slowly() || rule.saturated;
-            best = Some((rule, estimated));
+            if best.as_ref().is_none_or(|best| !(best.error <= estimated.error)) {
+                best = Some(Box::new(estimated.clone()));
+            }
+            previous = Some((rule, estimated));
             if pointless {
                 return Err(fail(best));
             }

@@ -11,6 +11,8 @@ use contrastive_dynamics::rand::{RngExt, SeedableRng};
 use contrastive_dynamics::state::OrderParameters;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use crate::support::models::reference;
+
 const ALL: [Quadrature; 5] =
     [Quadrature::Automatic, Quadrature::Trapezoidal, Quadrature::GaussHermite, Quadrature::Panels, Quadrature::Sobol];
 
@@ -248,4 +250,31 @@ fn random_case(rng: &mut Xoshiro256PlusPlus) -> Case {
         strength: if rng.random_bool(0.5) { rng.random_range(0.2..1.0) } else { 0.0 },
         state,
     }
+}
+
+/// A tolerance that cannot be met returns the best that was seen, not the last: enumerated nodes are not left for Sobol points, and
+/// nothing is made that the budget does not allow.
+#[test]
+fn what_cannot_be_met_returns_the_best_value_soon() {
+    let state = OrderParameters::from_rows(2, 2, &[0.4, 0.1, -0.2, 0.3], &[1.0, 0.2, 0.2, 0.9]).unwrap();
+    let model = reference([Law::laplace(1.0).unwrap(), Law::laplace(0.5).unwrap()]).n_neurons(2).build().unwrap();
+    let limit = Limit::new(&model).unwrap();
+    let best = |tolerance: f64| match limit.clone().tolerance(tolerance).unwrap().coefficients(&state) {
+        Ok(answer) => answer,
+        Err(LimitError::ToleranceNotMet { best: Some(best), .. }) => *best,
+        Err(error) => panic!("{error}"),
+    };
+    let (loose, tight) = (best(1e-9), best(1e-15));
+    assert!(loose.error < 1e-9 && tight.error <= loose.error, "{:e} {:e}", loose.error, tight.error);
+    assert!((loose.coefficients.lambda - tight.coefficients.lambda).amax() < 1e-9);
+    // Neither takes time or memory: a rule of 4000 points, a lattice for an error of 1e-300.
+    let one = OrderParameters::from_rows(1, 1, &[0.4], &[1.0]).unwrap();
+    let steep = Polynomial::new(vec![1e-300; 1001]).unwrap();
+    let model = reference([Law::two_point(1.0).unwrap()]).nonlinearity(steep).build().unwrap();
+    let answer = Limit::new(&model).unwrap().node_budget(100).coefficients(&one);
+    assert!(matches!(answer, Err(LimitError::ToleranceNotMet { best: None, .. })), "{answer:?}");
+    let model = reference([Law::two_point(1.0).unwrap()]).build().unwrap();
+    let answer = Limit::new(&model).unwrap().tolerance(1e-300).unwrap().coefficients(&one);
+    let Err(LimitError::ToleranceNotMet { best: Some(best), .. }) = answer else { panic!("{answer:?}") };
+    assert!(best.error < 1e-13, "{:e}", best.error);
 }

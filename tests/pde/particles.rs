@@ -236,9 +236,32 @@ fn steps_taken<I: StochasticIntegrator>(
 ) -> u64 {
     let work = system.run(4.0, &Output::Times(vec![0.1, 3.0])).unwrap().work();
     let error = distance(exact, &system.order_parameters());
-    assert!(error < tolerance && error < system.error_estimate(), "{error} {}", system.error_estimate());
+    let estimate = system.error_estimate().unwrap();
+    assert!(error < tolerance && error < estimate, "{error} {estimate}");
     assert_eq!(work.right_hand_sides, 2 * work.accepted_steps + work.rejected_steps);
     work.accepted_steps
+}
+
+#[test]
+fn fixed_steps_report_an_error_or_none() {
+    let model = model(1, L2, 2.0, Constraint::None);
+    let exact = ode(&model, 2.0);
+    let state = start(1);
+    let law = law(&state);
+    let builder = || ParticleSystem::builder(&model, 500).start(Start::law(&law).exactly(&state)).noise(Noise::Matched);
+    let mut estimates = Vec::new();
+    for size in [0.1, 0.05] {
+        let mut system = builder().scheme(Heun::new(size).unwrap()).build_seeded(1).unwrap();
+        system.run(2.0, &Output::Stop).unwrap();
+        let (error, estimate) = (distance(&exact, &system.order_parameters()), system.error_estimate().unwrap());
+        assert!(error < estimate, "{error} {estimate}");
+        estimates.push(estimate);
+    }
+    // That of the predictor, of order one.
+    assert!((estimates[0] / estimates[1] - 2.0).abs() < 0.2, "{estimates:?}");
+    let mut euler = builder().scheme(EulerMaruyama::new(0.1).unwrap()).build_seeded(1).unwrap();
+    euler.run(2.0, &Output::Stop).unwrap();
+    assert_eq!(euler.error_estimate(), None);
 }
 
 #[test]

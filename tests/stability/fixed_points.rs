@@ -399,9 +399,9 @@ fn many_equal_features_give_each_class_once() {
     let found = found.unwrap();
     assert!(seen.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1 && pair[1].0 >= pair[0].0));
     // A class by the sizes of its overlaps in order.
-    let class = |point: &FixedPoint| -> Vec<i64> {
-        let mut sizes: Vec<i64> = point.state.q().iter().map(|q| (q.abs() * 1e5).round() as i64).collect();
-        sizes.sort_unstable();
+    let class = |point: &FixedPoint| -> Vec<f64> {
+        let mut sizes: Vec<f64> = point.state.q().iter().map(|q| (q.abs() * 1e5).round()).collect();
+        sizes.sort_by(f64::total_cmp);
         sizes
     };
     for (k, point) in found.points.iter().enumerate() {
@@ -411,7 +411,7 @@ fn many_equal_features_give_each_class_once() {
     // One feature and one of two signs; two and their signs.
     let counts = |kind: &Kind| of_kind(&found, kind).iter().map(|p| p.image_count).collect::<Vec<_>>();
     assert_eq!(counts(&selected(&[Some(0)])), [24.0]);
-    let pair = of_kind(&found, &Kind::Mixed).into_iter().find(|p| class(p)[9] == 0).unwrap();
+    let pair = of_kind(&found, &Kind::Mixed).into_iter().find(|p| class(p)[9] == 0.0).unwrap();
     assert_eq!(pair.image_count, 66.0 * 4.0);
     // What is stopped keeps what it has.
     let stopped = finder.find_with(|found, _| match found.points.len() {

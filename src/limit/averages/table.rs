@@ -118,6 +118,11 @@ impl<T: Scalar> NodeTable<T> {
 
     /// The product of Gauss-Hermite rules of `points` nodes, or `None` if it has more than `budget` nodes.
     pub(crate) fn hermite(coordinates: &[Coordinate], points: usize, budget: usize) -> Option<Self> {
+        // Making a rule takes the third power of its points.
+        let count = coordinates.iter().try_fold(1_usize, |n, _| n.checked_mul(points))?;
+        if count > budget {
+            return None;
+        }
         let rule = GaussHermite::new(NonZeroUsize::new(points)?);
         let root = std::f64::consts::SQRT_2;
         let normal = std::f64::consts::PI.sqrt();
@@ -125,10 +130,6 @@ impl<T: Scalar> NodeTable<T> {
         let line: Vec<(f64, f64)> = rule.iter().map(|&(x, w)| (root * x, w / normal)).collect();
         // A coordinate without gain now may get some later.
         let axes = vec![line.as_slice(); coordinates.len()];
-        let count = axes.iter().try_fold(1_usize, |n, axis| n.checked_mul(axis.len()))?;
-        if count > budget {
-            return None;
-        }
         let (mut nodes, mut weights) = (Vec::with_capacity(count * axes.len()), Vec::with_capacity(count));
         for k in 0..count {
             let (mut rest, mut weight) = (k, 1.0);

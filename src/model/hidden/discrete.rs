@@ -192,7 +192,7 @@ mod tests {
     fn a_hundred_thousand_points_are_no_burden() {
         use rand::SeedableRng;
         let n = 100_000;
-        let points = DMatrix::from_fn(3, n, |l, k| f64::from(((7 * l + 1) * k % 1009) as u32) - 504.0);
+        let points = DMatrix::from_fn(3, n, |l, k| ((7 * l + 1) * k % 1009) as f64 - 504.0);
         let law = Discrete::new(points, vec![1.0 / n as f64; n]).unwrap();
         assert!((law.second_moment() - law.quadrature(1).second_moment()).amax() < 1e-6);
         assert!(!law.is_jointly_symmetric() && !law.is_symmetric(1));

@@ -52,6 +52,10 @@ impl<T: Compiled> StochasticIntegrator<T> for Exponential<T> {
         self.size
     }
 
+    fn predicts(&self) -> bool {
+        true
+    }
+
     fn step<S: MeanField<T>>(&self, system: &mut S, size: T) -> Result<(), S::Error> {
         let here = system.flow(Stage::Start)?;
         let first = Propagator::new(&here.beta, &here.lambda, size);

@@ -178,11 +178,11 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
     }
 
     /// How far an answer of order one would have strayed in (Q, R) so far: the sum over steps of the largest change from
-    /// predictor to answer. The error of the answer itself is smaller by a power of the step. Zero for a scheme without
-    /// adaptive steps.
+    /// predictor to answer. The error of the answer itself is smaller by a power of the step. `None` for a scheme without a
+    /// predictor, as [`EulerMaruyama`], whose error is not known.
     #[must_use]
-    pub fn error_estimate(&self) -> T {
-        self.error
+    pub fn error_estimate(&self) -> Option<T> {
+        self.scheme.predicts().then_some(self.error)
     }
 
     /// Takes one step, of the size of the scheme.
@@ -228,9 +228,11 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
                 }
                 // A step cut short says little about what the next one may be.
                 next_size = if last { proposed.max(size * factor) } else { size * factor };
-                error = self.largest_change();
             } else {
                 outcome?;
+            }
+            if self.scheme.predicts() {
+                error = self.largest_change();
             }
             self.field.accept()?;
             self.next_size = next_size;

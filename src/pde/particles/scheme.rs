@@ -92,6 +92,12 @@ pub trait StochasticIntegrator<T: Compiled = f64> {
     /// How large steps are. Adaptive steps need an answer of an order less in [`Stage::Predictor`].
     fn step_size(&self) -> StepSize<T>;
 
+    /// Whether it writes an answer of an order less to [`Stage::Predictor`] in every step, from which errors are estimated. The
+    /// default says so of adaptive steps, which need it.
+    fn predicts(&self) -> bool {
+        matches!(self.step_size(), StepSize::Adaptive { .. })
+    }
+
     /// Writes [`Stage::End`], a step of that size after [`Stage::Start`].
     ///
     /// # Errors
@@ -105,6 +111,9 @@ impl<T: Compiled, I: StochasticIntegrator<T>> StochasticIntegrator<T> for &I {
     }
     fn step_size(&self) -> StepSize<T> {
         (**self).step_size()
+    }
+    fn predicts(&self) -> bool {
+        (**self).predicts()
     }
     fn step<S: MeanField<T>>(&self, system: &mut S, size: T) -> Result<(), S::Error> {
         (**self).step(system, size)
@@ -225,6 +234,10 @@ impl<T: Compiled> StochasticIntegrator<T> for Heun<T> {
 
     fn step_size(&self) -> StepSize<T> {
         self.size
+    }
+
+    fn predicts(&self) -> bool {
+        true
     }
 
     fn step<S: MeanField<T>>(&self, system: &mut S, size: T) -> Result<(), S::Error> {

@@ -5,7 +5,7 @@
 //! group, whose images are few and listed (see `orbit`).
 
 use crate::Scalar;
-use crate::stability::fixed_point::symmetry::SignedPermutation;
+use crate::stability::fixed_point::signed_permutation::SignedPermutation;
 use crate::state::OrderParameters;
 
 /// What may be done with each feature alone: its sign, and exchanges within its class.
@@ -42,7 +42,9 @@ impl Exchanges {
             .collect();
         for members in &classes {
             let any = members.iter().any(|&l| even[l]);
-            members.iter().for_each(|&l| even[l] = any);
+            for &l in members {
+                even[l] = any;
+            }
         }
         (Self { even, classes }, rest)
     }

@@ -20,6 +20,7 @@ mod point;
 mod search;
 mod settle;
 mod shape;
+mod signed_permutation;
 mod starts;
 mod symmetry;
 mod uninformative_states;
@@ -30,8 +31,9 @@ pub use finder::FixedPointFinder;
 pub use found::{FailedStart, FixedPoints};
 pub use newton::NewtonStop;
 pub use point::{FixedPoint, Kind, Stability};
+pub use signed_permutation::SignedPermutation;
 pub use starts::{Start, StartKind};
-pub use symmetry::{SignedPermutation, Symmetries};
+pub use symmetry::Symmetries;
 
 pub(crate) use face::Face;
 pub(crate) use linearization::linearize;

@@ -3,7 +3,7 @@
 //! Covers the settings of a search, the comparison with what is known, and the analysis of a new point. Not here: which
 //! starts there are (see `starts`), and their order (see `finder`).
 
-use nalgebra::{ComplexField, DMatrix, DVector};
+use nalgebra::{ComplexField, DMatrix, DVector, RealField};
 
 use crate::Scalar;
 use crate::limit::Compiled;
@@ -149,8 +149,8 @@ impl<T: Compiled> Search<'_, '_, T> {
             T::lit(f64::INFINITY)
         } else {
             let rows = pseudo_inverse(&jacobian);
-            let norms = rows.row_iter().map(|row| row.iter().map(|x| x.abs()).sum::<T>());
-            norms.fold(T::zero(), |most, norm| most.max(norm)) * left
+            let norms = rows.row_iter().map(|row| row.iter().copied().map(ComplexField::abs).sum::<T>());
+            norms.fold(T::zero(), RealField::max) * left
         };
         let image_count = symmetries.count(&state, separation);
         Ok(FixedPoint {

@@ -53,6 +53,9 @@ pub(super) fn characteristic<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: 
             return worst;
         }
     }
+    if !rules.reliable {
+        return None;
+    }
     (0..WAVES).find_map(|n| {
         let component = |l: usize| normal_quantile(uniform(n + 1, l, SCRAMBLE));
         let norm = (0..p).map(|l| component(l).powi(2)).sum::<f64>().sqrt();

@@ -70,11 +70,16 @@ fn gaussian_part<T: Scalar>(part: &DMatrix<T>) -> Option<Disagreement> {
     (!(eigenvalue >= -rounding)).then_some(Disagreement::HiddenGaussianPart { eigenvalue })
 }
 
+/// From that many points on a rule for sines and cosines of order one converges.
+const RELIABLE_POINTS: usize = 16;
+
 /// A rule of the law and one of half as many points, whose difference bounds the error of the first.
 pub(super) struct Rules<T: Scalar> {
     pub(super) fine: Option<HiddenQuadrature<T>>,
     /// None if the rule is exact, or has too few points for another.
     coarse: Option<HiddenQuadrature<T>>,
+    /// Whether the difference of the two is known to bound the error of the first: not of a few points.
+    pub(super) reliable: bool,
 }
 
 impl<T: Scalar> Rules<T> {
@@ -84,7 +89,8 @@ impl<T: Scalar> Rules<T> {
         let points = points.filter(|&n| n > 1 || law.quadrature_is_exact());
         let coarse = points.filter(|_| !law.quadrature_is_exact()).map(|n| law.quadrature(n / 2));
         let fits = |rule: &HiddenQuadrature<T>| rule.nodes.ncols() == rule.weights.len();
-        Self { fine: points.map(|n| law.quadrature(n)), coarse: coarse.filter(fits) }
+        let reliable = law.quadrature_is_exact() || points.is_some_and(|n| n >= RELIABLE_POINTS);
+        Self { fine: points.map(|n| law.quadrature(n)), coarse: coarse.filter(fits), reliable }
     }
 
     /// What the nodes say, and the error that the rule may have.
