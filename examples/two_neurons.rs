@@ -176,7 +176,7 @@ fn who_learns_what(strength: f64) -> Answer<(Vec<Learned>, RegionMap)> {
     let map = regions.map(Grid { a: range, b: range, columns: CELLS, rows: CELLS }, |a, b| state([a, b], SECOND))?;
     let learned = map.outcomes().iter().map(|outcome| match outcome {
         Outcome::Reached { point, image, .. } => Learned::of(regions.images(*point)[*image].center()),
-        _ => Learned::Other,
+        Outcome::NotReached(_) => Learned::Other,
     });
     Ok((learned.collect(), map))
 }

@@ -52,6 +52,7 @@ impl fmt::Display for StartKind {
             Self::Sobol { index } => f.pad(&format!("Sobol start {index}")),
             Self::Given { index } => f.pad(&format!("given start {index}")),
             Self::Deflated => f.pad("a start with deflation"),
+            Self::Beside { point } => f.pad(&format!("a start beside point {point}")),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::ode::ReducedOde;
 use crate::stability::fixed_point::error::FixedPointError;
 use crate::stability::fixed_point::face::Face;
 use crate::stability::fixed_point::found::FixedPoints;
-use crate::stability::fixed_point::point::FixedPoint;
+use crate::stability::fixed_point::point::{FixedPoint, Kind};
 use crate::stability::fixed_point::search::{Search, SearchSettings, nearest_images};
 use crate::stability::fixed_point::settle::settle;
 use crate::stability::fixed_point::shape::{Shape, keeps_vanishing_neurons};
@@ -204,13 +204,27 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
                 1 => Vec::new(),
                 _ => shape.coinciding(scale, keeps_vanishing_neurons(ode)),
             };
+            let combinations = || if shape.neurons == 1 { Vec::new() } else { shape.combinations(scale) };
             let sobol = (0..self.sobol_starts).map(|index| shape.sobol(index, scale)).collect();
             let again = self.given(&shape).into_iter().chain((0..).map(|index| shape.sobol(index, scale)));
-            let _ = follow(shape.selected(scale), false, all)
+            let complete = follow(shape.selected(scale), false, all)
                 && follow(shape.mixtures(scale), false, all)
                 && follow(coinciding(), false, all)
+                && follow(combinations(), false, all)
                 && follow(sobol, false, all)
                 && follow(again.take(self.deflated_starts).collect(), true, all);
+            // Points that these lead to are tried too, in the order in which they are found.
+            let mut index = 0;
+            while complete && shape.neurons > 1 && index < all.points.len() {
+                let point = &all.points[index];
+                let learns = matches!(point.kind, Kind::Mixed | Kind::Selected { .. });
+                let FixedPoint { state, coordinates, spectrum, .. } = point;
+                let starts = if learns { shape.beside(state, coordinates, spectrum, index) } else { Vec::new() };
+                if !follow(starts, false, all) {
+                    break;
+                }
+                index += 1;
+            }
         }
         Ok(found)
     }

@@ -10,7 +10,8 @@ use crate::model::Constraint;
 use crate::numerics::sobol::uniform;
 use crate::stability::fixed_point::face::Face;
 use crate::stability::fixed_point::shape::Shape;
-use crate::state::{OrderParameters, packed_len};
+use crate::stability::spectrum::Spectrum;
+use crate::state::{OrderParameters, packed_len, unpack};
 
 /// A kind of start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +40,11 @@ pub enum StartKind {
     },
     /// A Sobol point or a user's start once more, away from the fixed points known by then.
     Deflated,
+    /// Beside a fixed point found before, along a direction in which the flow is slow there.
+    Beside {
+        /// Which point, counted as they were found.
+        point: usize,
+    },
 }
 
 /// A start of the search, and where it lies.
@@ -64,6 +70,16 @@ pub(crate) struct FacedStart<T: Scalar> {
 
 /// The most structured starts of one kind: their number grows exponentially with features and neurons.
 const MOST: usize = 160;
+
+/// The most starts on combinations of features, of which there are more still.
+const MOST_COMBINATIONS: usize = 60;
+
+/// How much smaller than the one before a neuron is where they are unequal.
+const GRADED: f64 = 0.6;
+
+/// How many slow directions of a fixed point are tried, and how far, in units of the size of weights.
+const SLOWEST: usize = 3;
+const BESIDE: f64 = 0.15;
 
 /// Sizes R_ii of uninformative starts: about a factor 3 apart, from where the nonlinearity is linear to where it
 /// saturates.
@@ -178,6 +194,58 @@ impl Shape {
         starts
     }
 
+    /// Every neuron on features of its own, one at least on a mixture: without a penalty, neurons at fixed points of one neuron
+    /// each are a fixed point of all.
+    pub(crate) fn combinations<T: Scalar>(&self, scale: f64) -> Vec<FacedStart<T>> {
+        let p = self.features.min(MIXED_FEATURES);
+        // What one neuron is on: nothing, or features with signs, the first of them positive.
+        let mut choices: Vec<Vec<(usize, f64)>> = vec![Vec::new()];
+        for subset in 1_usize..1 << p {
+            let members: Vec<usize> = (0..p).filter(|l| subset >> l & 1 == 1).collect();
+            for signs in 0_usize..1 << (members.len() - 1) {
+                let sign = |k: usize| if k > 0 && signs >> (k - 1) & 1 == 1 { -1.0 } else { 1.0 };
+                choices.push(members.iter().enumerate().map(|(k, &l)| (l, sign(k))).collect());
+            }
+        }
+        let count = choices.len();
+        let codes = (0..self.neurons).try_fold(1_usize, |n, _| n.checked_mul(count)).unwrap_or(usize::MAX);
+        let mut starts = Vec::new();
+        // All on one feature, with equal or alternating signs, each weaker than the one before.
+        for (l, second) in (0..p).flat_map(|l| [(l, 1.0), (l, -1.0)]) {
+            let picks: Vec<_> = (0..self.neurons).map(|i| vec![(l, if i % 2 == 0 { 1.0 } else { second })]).collect();
+            let state = self.graded(&self.aligned(&picks, scale));
+            let face = Face::whole(self.features, self.neurons, self.constraint);
+            starts.push(FacedStart { start: Start { kind: StartKind::Mixture, state }, face });
+        }
+        for code in 1..codes {
+            let at: Vec<usize> = (0..self.neurons).map(|i| digit(code, count, i)).collect();
+            let mixed = at.iter().any(|&k| choices[k].len() > 1);
+            // Exchanged neurons are images of each other; all alike are mixtures of their own.
+            if !mixed || at.windows(2).any(|pair| pair[0] > pair[1]) || at.windows(2).all(|pair| pair[0] == pair[1]) {
+                continue;
+            }
+            let picks: Vec<_> = at.iter().map(|&k| choices[k].clone()).collect();
+            let face = Face::whole(self.features, self.neurons, self.constraint);
+            let start = Start { kind: StartKind::Mixture, state: self.aligned(&picks, scale) };
+            starts.push(FacedStart { start, face });
+            if starts.len() >= MOST_COMBINATIONS {
+                break;
+            }
+        }
+        starts
+    }
+
+    /// The same neurons, each smaller than the one before; on the sphere as they are.
+    fn graded<T: Scalar>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
+        if self.constraint == Constraint::Sphere {
+            return state.clone();
+        }
+        let size: Vec<T> = (0..self.neurons).map(|i| T::lit(GRADED.powf(i as f64))).collect();
+        let q = DMatrix::from_fn(self.features, self.neurons, |l, i| state.q()[(l, i)] * size[i]);
+        let r = DMatrix::from_fn(self.neurons, self.neurons, |i, j| state.r()[(i, j)] * size[i] * size[j]);
+        OrderParameters::from_parts(q, r)
+    }
+
     /// Neurons of cosine similarity [`ALIGNMENT`] with the mixture of their signed features, with independent
     /// backgrounds.
     fn aligned<T: Scalar>(&self, picks: &[Vec<(usize, f64)>], scale: f64) -> OrderParameters<T> {
@@ -232,6 +300,36 @@ impl Shape {
                         return starts;
                     }
                 }
+            }
+        }
+        starts
+    }
+
+    /// Beside fixed point number `index`, either way along its slowest directions: solutions born together lie so.
+    pub(crate) fn beside<T: Scalar>(
+        &self,
+        point: &OrderParameters<T>,
+        coordinates: &[usize],
+        spectrum: &Spectrum<T>,
+        index: usize,
+    ) -> Vec<FacedStart<T>> {
+        let (p, m) = (self.features, self.neurons);
+        let values = &spectrum.values;
+        let mut order: Vec<usize> = (0..values.len()).filter(|&k| values[k].im == T::zero()).collect();
+        let size = |k: usize| values[k].re.abs();
+        order.sort_by(|&a, &b| size(a).partial_cmp(&size(b)).unwrap_or(std::cmp::Ordering::Equal));
+        let reach = T::lit(BESIDE) * point.r().amax().sqrt();
+        let mut starts = Vec::new();
+        for k in order.into_iter().take(SLOWEST) {
+            for sign in [T::one(), -T::one()] {
+                let mut packed = point.to_packed();
+                for (entry, x) in coordinates.iter().zip(spectrum.vectors.column(k).iter()) {
+                    packed[*entry] += sign * reach * x.re;
+                }
+                let (q, r) = unpack(p, m, packed.as_slice());
+                let start =
+                    Start { kind: StartKind::Beside { point: index }, state: OrderParameters::from_parts(q, r) };
+                starts.push(FacedStart { start, face: Face::whole(p, m, self.constraint) });
             }
         }
         starts
