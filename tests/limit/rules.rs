@@ -256,17 +256,19 @@ fn random_case(rng: &mut Xoshiro256PlusPlus) -> Case {
 /// nothing is made that the budget does not allow.
 #[test]
 fn what_cannot_be_met_returns_the_best_value_soon() {
-    let state = OrderParameters::from_rows(2, 2, &[0.4, 0.1, -0.2, 0.3], &[1.0, 0.2, 0.2, 0.9]).unwrap();
-    let model = reference([Law::laplace(1.0).unwrap(), Law::laplace(0.5).unwrap()]).n_neurons(2).build().unwrap();
-    let limit = Limit::new(&model).unwrap();
+    let state = OrderParameters::from_rows(2, 1, &[0.4, 0.1], &[1.0]).unwrap();
+    let laws = [Law::laplace(1.0).unwrap(), Law::laplace(0.5).unwrap()];
+    let model = reference(laws).build().unwrap();
+    // A rule over nodes of the hidden law, of which there are too many from 45 points a variable on.
+    let limit = Limit::new(&model).unwrap().quadrature(Quadrature::GaussHermite);
     let best = |tolerance: f64| match limit.clone().tolerance(tolerance).unwrap().coefficients(&state) {
         Ok(answer) => answer,
         Err(LimitError::ToleranceNotMet { best: Some(best), .. }) => *best,
         Err(error) => panic!("{error}"),
     };
-    let (loose, tight) = (best(1e-9), best(1e-15));
-    assert!(loose.error < 1e-9 && tight.error <= loose.error, "{:e} {:e}", loose.error, tight.error);
-    assert!((loose.coefficients.lambda - tight.coefficients.lambda).amax() < 1e-9);
+    let (loose, tight) = (best(1e-3), best(1e-15));
+    assert!(loose.error < 1e-3 && tight.error <= loose.error, "{:e} {:e}", loose.error, tight.error);
+    assert!((loose.coefficients.lambda - tight.coefficients.lambda).amax() < 1e-3);
     // Neither takes time or memory: a rule of 4000 points, a lattice for an error of 1e-300.
     let one = OrderParameters::from_rows(1, 1, &[0.4], &[1.0]).unwrap();
     let steep = Polynomial::new(vec![1e-300; 1001]).unwrap();
