@@ -101,10 +101,9 @@ fn difference(x: &Coefficients, y: &Coefficients) -> f64 {
     entries(x).zip(entries(y)).fold(0.0, |most, (x, y)| most.max((x - y).abs()))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Outcome<()> {
     use Quadrature::{Automatic, GaussHermite, Panels, Sobol, Trapezoidal};
     let two_point = || vec![Law::two_point(2.25)];
-    let laws = |laws: Vec<_>| laws.into_iter().collect::<Result<Vec<Law>, _>>();
     Table {
         title: "tanh, one neuron, one two-point variable",
         sigma: Tanh,
@@ -172,7 +171,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-fn all(laws: Vec<Result<Law, ModelError>>) -> Outcome<Vec<Law>> {
+fn laws(laws: Vec<Result<Law, ModelError>>) -> Outcome<Vec<Law>> {
     Ok(laws.into_iter().collect::<Result<_, _>>()?)
 }
 
@@ -183,7 +182,7 @@ fn many_values() -> Outcome<()> {
         title: "tanh, one neuron, four continuous variables (uniform and Laplace)",
         sigma: Tanh,
         penalty: Quadratic,
-        laws: all(vec![Law::uniform(1.0), Law::laplace(1.5), Law::uniform(2.0), Law::uniform(0.5)])?,
+        laws: laws(vec![Law::uniform(1.0), Law::laplace(1.5), Law::uniform(2.0), Law::uniform(0.5)])?,
         neurons: 1,
         batch: 1,
         rules: &[(Automatic, &[1e-2, 1e-4, 1e-7, 1e-10])],
@@ -194,7 +193,7 @@ fn many_values() -> Outcome<()> {
         title: "tanh, one neuron, ten two-point variables (the truth is the sum over their 1024 values)",
         sigma: Tanh,
         penalty: Quadratic,
-        laws: all((0..10).map(|l| Law::two_point(2.0 - 0.1 * f64::from(l))).collect())?,
+        laws: laws((0..10).map(|l| Law::two_point(2.0 - 0.1 * f64::from(l))).collect())?,
         neurons: 1,
         batch: 1,
         rules: &[(Automatic, &[1e-2, 1e-4, 1e-7, 1e-10])],
@@ -205,13 +204,15 @@ fn many_values() -> Outcome<()> {
         title: "tanh, one neuron, a hundred variables (two-point, three-point and Laplace in turn)",
         sigma: Tanh,
         penalty: Quadratic,
-        laws: all((0..100)
-            .map(|l| match l % 3 {
-                0 => Law::two_point(1.5),
-                1 => Law::three_point(1.0, 0.2),
-                _ => Law::laplace(0.5),
-            })
-            .collect())?,
+        laws: laws(
+            (0..100)
+                .map(|l| match l % 3 {
+                    0 => Law::two_point(1.5),
+                    1 => Law::three_point(1.0, 0.2),
+                    _ => Law::laplace(0.5),
+                })
+                .collect(),
+        )?,
         neurons: 1,
         batch: 1,
         rules: &[(Automatic, &[1e-2, 1e-4, 1e-7, 1e-10])],

@@ -399,15 +399,13 @@ impl<T: Scalar> Rule<T> {
     /// have none.
     #[must_use]
     pub fn nodes(&self) -> u64 {
+        let groups = self.groups.count();
         let field_pairs = self.field_pairs.iter().map(|field_pair| match &field_pair.nodes {
-            PairNodes::Table(table) => table.count() * 2,
-            PairNodes::Kinked(nodes) => nodes.table().count() * 2,
-            PairNodes::Form(form) => form.count(),
-            PairNodes::Sum(_) | PairNodes::Closed(_) => 0,
-        });
-        let sums = self.field_pairs.iter().map(|field_pair| match &field_pair.nodes {
+            PairNodes::Table(table) => table.count() * 2 * groups,
+            PairNodes::Kinked(nodes) => nodes.table().count() * 2 * groups,
+            PairNodes::Form(form) => form.count() * groups,
             PairNodes::Sum(form) => form.count(),
-            _ => 0,
+            PairNodes::Closed(_) => 0,
         });
         let four_fields: usize = match &self.four_fields {
             FourFields::Closed => 0,
@@ -415,7 +413,7 @@ impl<T: Scalar> Rule<T> {
             FourFields::Nodes(quadruples, _) => quadruples.iter().map(Quadruple::count).sum(),
         };
         let batches = self.batches.as_ref().map_or(0, BatchTable::count);
-        ((field_pairs.sum::<usize>() + four_fields) * self.groups.count() + sums.sum::<usize>() + batches) as u64
+        (field_pairs.sum::<usize>() + four_fields * groups + batches) as u64
     }
 }
 

@@ -4,7 +4,7 @@
 //! Not here: eigenvalues (see [`crate::numerics::eigen`]) and factors of covariances (see
 //! [`crate::numerics::triangle`]).
 
-use nalgebra::{DMatrix, DVector, SVD};
+use nalgebra::{DMatrix, DVector, Dyn, SVD};
 
 use crate::Scalar;
 
@@ -18,25 +18,23 @@ const SINGULAR: f64 = 500.0;
 
 /// The x of least size among those that bring A x nearest to b. Zero if A is not finite.
 pub(crate) fn least_squares<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) -> DVector<T> {
-    if matrix.is_empty() || !is_finite(matrix.as_slice()) {
-        return DVector::zeros(matrix.ncols());
-    }
-    let cutoff = T::lit(SINGULAR) * T::EPSILON * matrix.amax();
-    SVD::try_new(matrix.clone(), true, true, T::EPSILON, SVD_ITERATIONS)
-        .and_then(|svd| svd.solve(right, cutoff).ok())
-        .unwrap_or_else(|| DVector::zeros(matrix.ncols()))
+    let solution = decomposed(matrix).and_then(|(svd, cutoff)| svd.solve(right, cutoff).ok());
+    solution.unwrap_or_else(|| DVector::zeros(matrix.ncols()))
 }
 
 /// The pseudo-inverse of A, by which [`least_squares`] solves. Zero if A is not finite.
 pub(crate) fn pseudo_inverse<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
-    let zeros = || DMatrix::zeros(matrix.ncols(), matrix.nrows());
+    let inverse = decomposed(matrix).and_then(|(svd, cutoff)| svd.pseudo_inverse(cutoff).ok());
+    inverse.unwrap_or_else(|| DMatrix::zeros(matrix.ncols(), matrix.nrows()))
+}
+
+/// The singular values of a finite matrix, and up to what they count as zero.
+fn decomposed<T: Scalar>(matrix: &DMatrix<T>) -> Option<(SVD<T, Dyn, Dyn>, T)> {
     if matrix.is_empty() || !is_finite(matrix.as_slice()) {
-        return zeros();
+        return None;
     }
     let cutoff = T::lit(SINGULAR) * T::EPSILON * matrix.amax();
-    SVD::try_new(matrix.clone(), true, true, T::EPSILON, SVD_ITERATIONS)
-        .and_then(|svd| svd.pseudo_inverse(cutoff).ok())
-        .unwrap_or_else(zeros)
+    Some((SVD::try_new(matrix.clone(), true, true, T::EPSILON, SVD_ITERATIONS)?, cutoff))
 }
 
 /// The solution of A x = b by elimination, or by least squares where A is singular to rounding.

@@ -12,40 +12,56 @@ use contrastive_dynamics::state::OrderParameters;
 
 use crate::support::models::reference;
 
-/// A law without its characteristic function, so that its nodes are enumerated.
+/// A law that gives its characteristic function at |k| < `within` alone: nowhere if that is 0, so that its nodes are enumerated.
 #[derive(Debug, Clone)]
-struct Enumerated<H>(H);
+struct Within<H> {
+    law: H,
+    within: f64,
+}
 
-impl<H: HiddenDistribution> HiddenDistribution for Enumerated<H> {
+fn enumerated<H>(law: H) -> Within<H> {
+    Within { law, within: 0.0 }
+}
+
+impl<H: HiddenDistribution> HiddenDistribution for Within<H> {
     fn dimension(&self) -> usize {
-        self.0.dimension()
+        self.law.dimension()
     }
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [f64]) {
-        self.0.sample(rng, c);
+        self.law.sample(rng, c);
     }
     fn quadrature(&self, points: usize) -> HiddenQuadrature<f64> {
-        self.0.quadrature(points)
+        self.law.quadrature(points)
     }
     fn quadrature_is_exact(&self) -> bool {
-        self.0.quadrature_is_exact()
+        self.law.quadrature_is_exact()
     }
     fn quadrature_size(&self, points: usize) -> usize {
-        self.0.quadrature_size(points)
+        self.law.quadrature_size(points)
     }
     fn gaussian_part(&self) -> DMatrix<f64> {
-        self.0.gaussian_part()
+        self.law.gaussian_part()
     }
     fn mean(&self) -> DVector<f64> {
-        self.0.mean()
+        self.law.mean()
     }
     fn second_moment(&self) -> DMatrix<f64> {
-        self.0.second_moment()
+        self.law.second_moment()
+    }
+    fn fourth_moments(&self) -> DVector<f64> {
+        self.law.fourth_moments()
+    }
+    fn blocks(&self) -> Vec<std::ops::Range<usize>> {
+        self.law.blocks()
+    }
+    fn characteristic(&self, block: usize, k: &[f64], out: &mut JointCharacteristic<f64>) -> bool {
+        k.iter().all(|k| k.abs() < self.within) && self.law.characteristic(block, k, out)
     }
     fn is_symmetric(&self, l: usize) -> bool {
-        self.0.is_symmetric(l)
+        self.law.is_symmetric(l)
     }
     fn is_jointly_symmetric(&self) -> bool {
-        self.0.is_jointly_symmetric()
+        self.law.is_jointly_symmetric()
     }
 }
 
@@ -91,7 +107,7 @@ fn compare<H: HiddenDistribution + Clone>(
     state: &OrderParameters,
 ) -> (f64, f64) {
     let (summed, nodes) =
-        (spec(hidden.clone(), noise, background), spec(Enumerated(hidden.clone()), noise, background));
+        (spec(hidden.clone(), noise, background), spec(enumerated(hidden.clone()), noise, background));
     let summed = Limit::new(&summed).unwrap().coefficients(state).unwrap();
     let nodes = Limit::new(&nodes).unwrap().tolerance(1e-11).unwrap().coefficients(state).unwrap();
     // Without any noise one node for each value of c is enough.
@@ -182,7 +198,7 @@ fn derivatives_are_those_over_nodes() {
     ];
     for kind in 0..3 {
         let hidden = Independent::new(laws(kind)).unwrap();
-        let (summed, nodes) = (spec(hidden.clone(), unequal, 0.7), spec(Enumerated(hidden), unequal, 0.7));
+        let (summed, nodes) = (spec(hidden.clone(), unequal, 0.7), spec(enumerated(hidden), unequal, 0.7));
         let summed = ReducedOde::new(&summed).unwrap().sensitivities(&state, &parameters).unwrap();
         let nodes = ReducedOde::new(&nodes).unwrap().sensitivities(&state, &parameters).unwrap();
         let scale = nodes.by_state.amax();
@@ -194,38 +210,8 @@ fn derivatives_are_those_over_nodes() {
 /// A law that has a characteristic function, but not everywhere, is as one that has none; and this one has no other way.
 #[test]
 fn a_law_that_gives_its_characteristic_function_in_places_is_refused() {
-    #[derive(Clone)]
-    struct Lies(Independent);
-    impl HiddenDistribution for Lies {
-        fn dimension(&self) -> usize {
-            self.0.dimension()
-        }
-        fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [f64]) {
-            self.0.sample(rng, c);
-        }
-        fn quadrature(&self, points: usize) -> HiddenQuadrature<f64> {
-            self.0.quadrature(points)
-        }
-        fn quadrature_size(&self, points: usize) -> usize {
-            self.0.quadrature_size(points)
-        }
-        fn mean(&self) -> DVector<f64> {
-            self.0.mean()
-        }
-        fn second_moment(&self) -> DMatrix<f64> {
-            self.0.second_moment()
-        }
-        fn fourth_moments(&self) -> DVector<f64> {
-            self.0.fourth_moments()
-        }
-        fn blocks(&self) -> Vec<std::ops::Range<usize>> {
-            self.0.blocks()
-        }
-        fn characteristic(&self, block: usize, k: &[f64], out: &mut JointCharacteristic<f64>) -> bool {
-            k[0].abs() <= 1.0 && self.0.characteristic(block, k, out)
-        }
-    }
-    let hidden = Lies(Independent::new((0..30).map(|_| Law::two_point(1.0).unwrap())).unwrap());
+    let law = Independent::new((0..30).map(|_| Law::two_point(1.0).unwrap())).unwrap();
+    let hidden = Within { law, within: 1.1 };
     let model = spec(hidden, GaussianNoise::correlated(0.3, -0.5).unwrap(), 1.0);
     let state = OrderParameters::from_rows(30, 1, &overlaps(30, 0.5), &[1.0]).unwrap();
     let answer = Limit::new(&model).and_then(|limit| limit.coefficients(&state));

@@ -257,8 +257,7 @@ impl<T: Scalar> SumForm<T> {
         sigma: &dyn Nonlinearity<T>,
         with_hidden: &mut [T],
     ) -> [T; SUMS] {
-        self.rows.iter_mut().take(VALUES).for_each(|row| row.fill(T::zero()));
-        self.each_block(sigma, None, &Self::add_values);
+        self.each_block(sigma, None, &Self::write_values);
         if self.reflected {
             self.exchange(&[(0, 2, false), (1, 3, true), (4, 6, false)]);
         }
@@ -300,13 +299,12 @@ impl<T: Scalar> SumForm<T> {
         [re, im]
     }
 
-    /// Evaluates σ at blocks of whole rows, and adds to the functions of u by `add`, called with the first row, the number of rows, and
-    /// the nodes.
+    /// Evaluates σ at blocks of whole rows, and writes the functions of u there by `write`, called with the first row and the nodes.
     fn each_block(
         &mut self,
         sigma: &dyn Nonlinearity<T>,
         mut curvature: Option<&mut Curvature<T>>,
-        add: &dyn Fn(&mut [Vec<T>], usize, &Block<'_, T>),
+        write: &dyn Fn(&mut [Vec<T>], usize, &Block<'_, T>),
     ) {
         let width = self.nodes.len();
         let Lattice { step, half, .. } = self.lattice;
@@ -336,11 +334,11 @@ impl<T: Scalar> SumForm<T> {
                 slopes: cut(slopes, length),
                 seconds: cut(seconds, length),
             };
-            add(rows, start, &block);
+            write(rows, start, &block);
         }
     }
 
-    fn add_values(rows: &mut [Vec<T>], start: usize, block: &Block<'_, T>) {
+    fn write_values(rows: &mut [Vec<T>], start: usize, block: &Block<'_, T>) {
         dispatch(
             #[inline(always)]
             || {
@@ -359,7 +357,7 @@ impl<T: Scalar> SumForm<T> {
         );
     }
 
-    fn add_slopes(rows: &mut [Vec<T>], start: usize, block: &Block<'_, T>) {
+    fn write_slopes(rows: &mut [Vec<T>], start: usize, block: &Block<'_, T>) {
         dispatch(
             #[inline(always)]
             || {
@@ -453,7 +451,7 @@ impl<T: Scalar> SumForm<T> {
         with_hidden: bool,
     ) -> SumGradient<T> {
         let mut curvature = Curvature::new(self.fields[0].len());
-        self.each_block(sigma, Some(&mut curvature), &Self::add_slopes);
+        self.each_block(sigma, Some(&mut curvature), &Self::write_slopes);
         if self.reflected {
             let mut pairs = Vec::new();
             for b in 0..3 {
@@ -701,7 +699,7 @@ fn grown_accuracy<T: Scalar>(smoothness: &Smoothness<T>, accuracy: f64) -> f64 {
 }
 
 /// The step for products of several factors: poles of σ stand on top of each other in them, and one of order n and distance d
-/// makes an error (2πd/step)^(n−1)/(n−1)! times that of a simple one, 3000 for the six of a square at 2πd/step = 20.
+/// makes an error (2πd/step)^(n−1)/(n−1)! times that of a simple one, 3000 for the six of a square at 2πd/step = 13.
 fn resolved_step<T: Scalar>(smoothness: &Smoothness<T>, gain: f64, accuracy: f64) -> f64 {
     trapezoid_step(smoothness, gain, accuracy + POLE_MARGIN)
 }
@@ -728,8 +726,8 @@ impl Grid {
         let highest = match *smoothness {
             Smoothness::Analytic { pole_distance } => (accuracy + POLE_MARGIN) / pole_distance.as_f64(),
             Smoothness::Entire | Smoothness::Polynomial { .. } => 4.0 * root,
-            Smoothness::Smooth => accuracy,
-            Smoothness::Kinked { .. } => 4.0 * accuracy,
+            // Kinks are not averaged over sums.
+            Smoothness::Smooth | Smoothness::Kinked { .. } => accuracy,
         };
         // The window widens a density by 2 root/fall.
         let fall = (5.0 * root / reach.max(1e-300)).min(0.2 * highest);

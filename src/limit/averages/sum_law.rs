@@ -197,20 +197,15 @@ impl<T: Scalar> SumLaw<T> {
                 k.extend(range.clone().map(|l| wave * self.coefficients[l] * self.scales[l]));
                 if !law.characteristic(b, &k, &mut at) || at.first.len() != d || at.second.len() != d * d {
                     // What is computed from it shall not pass for an answer.
-                    self.coefficients.fill(T::lit(f64::NAN));
-                    self.values.re.fill(T::lit(f64::NAN));
+                    let nan = T::lit(f64::NAN);
+                    self.coefficients.fill(nan);
+                    for spectra in [&mut self.common, &mut self.rests, &mut self.whole] {
+                        spectra.re.fill(nan);
+                    }
                     return false;
                 }
                 let slot = b * count + n;
                 (self.values.re[slot], self.values.im[slot]) = (at.value.re, at.value.im);
-                if let &[scale] = scales {
-                    let (slot, pair) = (range.start * count + n, pair * count + n);
-                    (self.firsts.re[slot], self.firsts.im[slot]) = (scale * at.first[0].re, scale * at.first[0].im);
-                    let square = scale * scale;
-                    (self.seconds.re[pair], self.seconds.im[pair]) =
-                        (square * at.second[0].re, square * at.second[0].im);
-                    continue;
-                }
                 for (l, &scale) in scales.iter().enumerate() {
                     let slot = (range.start + l) * count + n;
                     (self.firsts.re[slot], self.firsts.im[slot]) = (scale * at.first[l].re, scale * at.first[l].im);

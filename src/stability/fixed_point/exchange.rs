@@ -35,11 +35,11 @@ impl Exchanges {
                 _ => rest.push(map),
             }
         }
-        // A sign of one feature is one of all that it can be exchanged with.
         let classes: Vec<Vec<usize>> = (0..features)
             .map(|k| (0..features).filter(|&l| class[l] == k).collect::<Vec<_>>())
             .filter(|members| !members.is_empty())
             .collect();
+        // A sign of one feature is one of all that it can be exchanged with.
         for members in &classes {
             let any = members.iter().any(|&l| even[l]);
             for &l in members {

@@ -1,7 +1,8 @@
 //! Whether a hidden law draws what it averages over, and has the moments and symmetries that it says.
 //!
 //! Covers the checks as a whole, and every way of drawing: `sample`, `samples_from_words` and `transport`. Not here: what
-//! the nodes alone tell (`nodes.rs`), the characteristic function (`characteristic.rs`), and the averages by which draws and nodes are compared (`comparison.rs`).
+//! the nodes alone tell (`nodes.rs`), the characteristic function (`characteristic.rs`), and the averages by which draws and
+//! nodes are compared (`comparison.rs`).
 
 mod characteristic;
 mod comparison;
@@ -44,7 +45,8 @@ const SCRAMBLE: u32 = 0x5eed;
 
 /// Whether the nodes, the draws and the stated moments and symmetries of a joint law are of one law.
 ///
-/// Empty if all is well. It makes 10⁵ draws (fewer for more than eight variables) at fixed seeds, and as many from words and
+/// Empty if all is well. A characteristic function, where the law gives one, is compared with the nodes at three wave vectors.
+/// It makes 10⁵ draws (fewer for more than eight variables) at fixed seeds, and as many from words and
 /// 8192 by `transport` where the law has them. With p variables each kind makes p + p(p + 1)/2 comparisons of moments and
 /// 4p + 8 of averages of sines and cosines, which see the whole law, and a few for each symmetry claimed: a correct law
 /// of two variables is told wrong with a probability below 1e-4, and the larger part of that only if it is active in
