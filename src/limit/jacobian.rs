@@ -6,7 +6,7 @@
 
 use super::averages::curvature::Curvature;
 use super::averages::four_fields::QuadGradient;
-use super::averages::sum_form::SumGradient;
+use super::averages::sum_gradient::SumGradient;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::SUMS;
 use super::averages::two_fields_gradient::{Motion, PlaneGradient};
@@ -105,7 +105,7 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Table(table) => &*table,
             PairNodes::Kinked(nodes) => nodes.at(mean, rows),
             PairNodes::Form(form) => return form.gradient(mean, rows, limit.sigma),
-            PairNodes::Sum(form) => return form.gradient(rows, limit.sigma, false).plane,
+            PairNodes::Sum(form) => return SumGradient::new(form, rows, limit.sigma, false).plane,
             PairNodes::Closed(_) => {
                 empty = NodeTable::empty(2);
                 &empty
@@ -147,7 +147,7 @@ impl<T: Scalar> Rule<T> {
         let rows = (!self.field_pairs.is_empty()).then(|| self.work.rows(0));
         let sum = match (&mut self.field_pairs[..], rows) {
             ([FieldPair { nodes: PairNodes::Sum(form), .. }], Some(rows)) => {
-                Some(form.gradient(rows, limit.sigma, true))
+                Some(SumGradient::new(form, rows, limit.sigma, true))
             }
             _ => None,
         };

@@ -7,6 +7,8 @@ pub(in crate::limit) mod kernel;
 pub(in crate::limit) mod kinked;
 pub(in crate::limit) mod pair_form;
 pub(in crate::limit) mod sum_form;
+pub(in crate::limit) mod sum_gradient;
+mod sum_grid;
 pub(in crate::limit) mod sum_law;
 pub(in crate::limit) mod table;
 pub(in crate::limit) mod two_fields;

@@ -2,31 +2,31 @@
 //!
 //! The fields are h^v = μ + r^v. In u = μ + s z₁, the part of μ and r that is common to the views, and z₂ ∝ h¹ − h², which is independent of
 //! both, they are h^v = u + γ_v z₂ (theory §9). Only the law of u knows c; averages over it are sums over a lattice of u and
-//! over wave numbers. Not here: the law of the sum (see `sum_law`).
+//! over wave numbers. Not here: the law of the sum (see `sum_law`), the lattice (see
+//! `sum_grid`), and derivatives (see `sum_gradient`).
 
 use std::f64::consts::TAU;
 
 use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
+use crate::limit::averages::sum_grid::{Grid, common_part, grown_accuracy, resolved_step};
 use crate::limit::averages::sum_law::SumLaw;
-use crate::limit::averages::table::trapezoid_step;
 use crate::limit::averages::two_fields::{SQUARES, SUMS};
-use crate::limit::averages::two_fields_gradient::{Motion, PlaneGradient, pseudo_inverse};
+use crate::limit::averages::two_fields_gradient::pseudo_inverse;
 use crate::limit::hidden::Hidden;
 use crate::model::{Nonlinearity, Smoothness};
-use crate::numerics::dual::{Dual, Number};
 use crate::numerics::kernels::dot;
 use crate::numerics::lanes::{LANES, Lanes, dispatch, groups};
 
 /// Averages over z₂ as functions of u: of a₁ and a₂, each times 1 and z₂, and of a₁², a₁a₂, a₂².
 const VALUES: usize = 7;
 /// Of ∂₁a₁, ∂₂a₁ = ∂₁a₂, ∂₂a₂ times 1, z₂, z₂²; and of ∂_v of the squares, square by square, times 1 and z₂.
-const SLOPES: usize = 9 + 12;
+pub(super) const SLOPES: usize = 9 + 12;
 
 /// One neuron's pair of fields.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct SumForm<T> {
-    law: SumLaw<T>,
+    pub(super) law: SumLaw<T>,
     lattice: Lattice,
     /// cos and sin of k x for wave numbers k and x = 0, step, …: wave number by wave number; over the number of nodes.
     cosines: Vec<T>,
@@ -45,7 +45,7 @@ pub(in crate::limit) struct SumForm<T> {
     gains: [T; 2],
     /// Functions of u, their transforms (real and imaginary parts apart), and buffers for σ.
     rows: Vec<Vec<T>>,
-    transforms: Vec<[Vec<T>; 2]>,
+    pub(super) transforms: Vec<[Vec<T>; 2]>,
     fields: [Vec<T>; 2],
     values: [Vec<T>; 2],
     slopes: [Vec<T>; 2],
@@ -64,26 +64,8 @@ struct Lattice {
     windowed: f64,
 }
 
-/// How the averages move.
-#[derive(Debug, Clone)]
-pub(in crate::limit) struct SumGradient<T> {
-    /// With the mean and the factor of the fields.
-    pub(in crate::limit) plane: PlaneGradient<T>,
-    /// E[c_l (∂₁ + ∂₂) f (1, z)] for f = a₁, a₂ and the three squares (1 alone), of length p each.
-    pub(in crate::limit) means: [[Vec<T>; 3]; 2],
-    pub(in crate::limit) squares: [Vec<T>; 3],
-    /// E[c_l ∂_v f z_k] for f = a₁, a₂, view v, coordinate k.
-    pub(in crate::limit) rows: [[[Vec<T>; 2]; 2]; 2],
-    /// E[c_l c_l' (∂₁ + ∂₂) f] for f = a₁, a₂: p x p.
-    pub(in crate::limit) pairs: Vec<Vec<T>>,
-}
-
-/// By how much a normal's transform at the highest wave number is below the error aimed at, in units of ln(1/error).
-const WAVE_MARGIN: f64 = 2.0;
 /// The most times that the lattice is made longer by a quarter: until it is a thousand times longer.
 const MOST_EXTENSIONS: usize = 31;
-/// What the order of a pole costs, in units of ln(1/error).
-const POLE_MARGIN: f64 = 8.0;
 /// By how much the density at the end of the z₂ axis is below the error aimed at.
 const END_MARGIN: f64 = 4.0;
 
@@ -285,7 +267,7 @@ impl<T: Scalar> SumForm<T> {
     }
 
     /// z_k = Σ_j O_kj (z₁, z₂)_j for the coordinates of the factor F = `rows`.
-    fn turn(&self, rows: [[T; 2]; 2]) -> [[T; 2]; 2] {
+    pub(super) fn turn(&self, rows: [[T; 2]; 2]) -> [[T; 2]; 2] {
         let inverse = pseudo_inverse(rows);
         [0, 1].map(|k| {
             let along = inverse[0][k] + inverse[1][k];
@@ -294,7 +276,7 @@ impl<T: Scalar> SumForm<T> {
     }
 
     /// The Fourier transform of function number `row`.
-    fn transform(&self, row: usize) -> [&[T]; 2] {
+    pub(super) fn transform(&self, row: usize) -> [&[T]; 2] {
         let [re, im] = &self.transforms[row];
         [re, im]
     }
@@ -443,13 +425,8 @@ impl<T: Scalar> SumForm<T> {
         );
     }
 
-    /// How the averages move, with the fields as in the last update; without `with_hidden` only `plane`.
-    pub(in crate::limit) fn gradient(
-        &mut self,
-        rows: [[T; 2]; 2],
-        sigma: &dyn Nonlinearity<T>,
-        with_hidden: bool,
-    ) -> SumGradient<T> {
+    /// Transforms the derivatives of the averages over z₂, with the fields as in the last update.
+    pub(super) fn differentiate(&mut self, sigma: &dyn Nonlinearity<T>) {
         let mut curvature = Curvature::new(self.fields[0].len());
         self.each_block(sigma, Some(&mut curvature), &Self::write_slopes);
         if self.reflected {
@@ -471,60 +448,6 @@ impl<T: Scalar> SumForm<T> {
         }
         let odd: Vec<bool> = (0..SLOPES).map(|k| if k < 9 { k % 3 == 1 } else { (k - 9) % 2 == 0 }).collect();
         self.complete(&odd);
-        Motions::new(self, rows).gradient(with_hidden)
-    }
-}
-
-impl<T: Scalar> SumGradient<T> {
-    fn empty() -> Self {
-        let none = || Vec::new();
-        Self {
-            plane: PlaneGradient {
-                signals: [[[T::zero(); 6]; 2]; 4],
-                covariance: [[T::zero(); 3]; 2],
-                squares: [[[T::zero(); 3]; 2]; 3],
-            },
-            means: [[none(), none(), none()], [none(), none(), none()]],
-            squares: [none(), none(), none()],
-            rows: [[[none(), none()], [none(), none()]], [[none(), none()], [none(), none()]]],
-            pairs: Vec::new(),
-        }
-    }
-
-    /// Adds to the averages how they move with the coefficients `q` of the sum, and with the factor of the fields.
-    pub(in crate::limit) fn lift(
-        &self,
-        q: &[Dual<T>],
-        rows: [[Dual<T>; 2]; 2],
-        sums: &mut [Dual<T>; SUMS],
-        with_hidden: &mut [Dual<T>],
-    ) {
-        let p = q.len();
-        // Most coefficients move along no direction.
-        let moving: Vec<usize> = (0..p).filter(|&l| q[l].slopes != Lanes::zero()).collect();
-        let along = |c: &[T]| moving.iter().fold(Lanes::zero(), |sum, &l| sum + Lanes::splat(c[l]) * q[l].slopes);
-        let still = Motion { mean: [Dual::zero(); 2], rows };
-        let along_rows = self.plane.slopes(&still);
-        for (k, sum) in sums.iter_mut().enumerate() {
-            sum.slopes += along_rows[k];
-        }
-        for f in 0..2 {
-            for k in 0..3 {
-                sums[3 * f + k].slopes += along(&self.means[f][k]);
-            }
-            for l in 0..p {
-                let mut slopes = along(&self.pairs[f][l * p..(l + 1) * p]);
-                for v in 0..2 {
-                    for k in 0..2 {
-                        slopes += Lanes::splat(self.rows[f][v][k][l]) * rows[v][k].slopes;
-                    }
-                }
-                with_hidden[f * p + l].slopes += slopes;
-            }
-        }
-        for k in 0..3 {
-            sums[SQUARES + k].slopes += along(&self.squares[k]);
-        }
     }
 }
 
@@ -568,176 +491,10 @@ fn block_rows(width: usize) -> usize {
     (512 / width).max(1)
 }
 
-/// From transforms of functions of u to how the averages move.
-struct Motions<'a, T> {
-    form: &'a mut SumForm<T>,
-    turn: [[T; 2]; 2],
-    /// Of every function, its transform times z₁, and times z₁².
-    noisy: Vec<[Vec<T>; 2]>,
-    noisier: Vec<[Vec<T>; 2]>,
-}
-
-impl<'a, T: Scalar> Motions<'a, T> {
-    fn new(form: &'a mut SumForm<T>, rows: [[T; 2]; 2]) -> Self {
-        let turn = form.turn(rows);
-        let waves = form.law.waves().len();
-        let by = |f: &dyn Fn([&[T]; 2], [&mut [T]; 2])| -> Vec<[Vec<T>; 2]> {
-            let all = (0..SLOPES).map(|row| {
-                let mut out = [vec![T::zero(); waves], vec![T::zero(); waves]];
-                let [re, im] = &mut out;
-                f(form.transform(row), [re, im]);
-                out
-            });
-            all.collect()
-        };
-        let noisy = by(&|x, out| form.law.times_noise(x, out));
-        let noisier = by(&|x, out| form.law.times_noise_squared(x, out));
-        Self { form, turn, noisy, noisier }
-    }
-
-    /// E[g z₁^a z₂^b], for g the function of which number `row` is the first power of z₂.
-    fn moment(&self, row: usize, (a, b): (usize, usize)) -> T {
-        let law = &self.form.law;
-        match a {
-            0 => law.average(self.form.transform(row + b)),
-            1 => law.average(split(&self.noisy[row + b])),
-            _ => law.average(split(&self.noisier[row + b])),
-        }
-    }
-
-    fn first(&self, row: usize) -> [T; 3] {
-        let along = [self.moment(row, (1, 0)), self.moment(row, (0, 1))];
-        let z = self.turn.map(|o| o[0] * along[0] + o[1] * along[1]);
-        [self.moment(row, (0, 0)), z[0], z[1]]
-    }
-
-    fn second(&self, row: usize) -> [T; 6] {
-        let [one, z1, z2] = self.first(row);
-        let [uu, uv, vv] = [(2, 0), (1, 1), (0, 2)].map(|power| self.moment(row, power));
-        let product = |k: usize, l: usize| {
-            let (p, q) = (self.turn[k], self.turn[l]);
-            p[0] * q[0] * uu + (p[0] * q[1] + p[1] * q[0]) * uv + p[1] * q[1] * vv
-        };
-        [one, z1, z2, product(0, 0), product(0, 1), product(1, 1)]
-    }
-
-    fn gradient(self, with_hidden: bool) -> SumGradient<T> {
-        let slopes = [self.second(0), self.second(3), self.second(6)];
-        let square = |f: usize, v: usize| self.first(9 + 4 * f + 2 * v);
-        let none = [T::zero(); 6];
-        let plane = PlaneGradient {
-            signals: [[slopes[0], slopes[1]], [slopes[1], slopes[2]], [none; 2], [none; 2]],
-            covariance: [[T::zero(); 3]; 2],
-            squares: [0, 1, 2].map(|f| [square(f, 0), square(f, 1)]),
-        };
-        let Self { form, turn, noisy, .. } = self;
-        let SumForm { law, transforms, .. } = form;
-        if !with_hidden {
-            return SumGradient { plane, ..SumGradient::empty() };
-        }
-        let p = law.features();
-        // Of each of ∂₁a₁, ∂₂a₁, ∂₂a₂: times 1, z₁ and z₂; then the squares along both views.
-        let mut functions: Vec<[&[T]; 2]> = Vec::new();
-        for e in 0..3 {
-            functions.extend([split(&transforms[3 * e]), split(&noisy[3 * e]), split(&transforms[3 * e + 1])]);
-        }
-        for f in 0..3 {
-            functions.extend([split(&transforms[9 + 4 * f]), split(&transforms[11 + 4 * f])]);
-        }
-        let mut averages = vec![T::zero(); p * functions.len()];
-        law.with_hidden(&functions, &mut averages);
-        let with_hidden: Vec<&[T]> = averages.chunks_exact(p).collect();
-        let sum = |x: &[T], y: &[T]| -> Vec<T> { x.iter().zip(y).map(|(&x, &y)| x + y).collect() };
-        let combine = |e: usize, o: [T; 2]| -> Vec<T> {
-            let along = with_hidden[3 * e + 1].iter().zip(with_hidden[3 * e + 2]);
-            along.map(|(&u, &v)| o[0] * u + o[1] * v).collect()
-        };
-        // Number of ∂_v of signal f.
-        let rows = [0, 1].map(|f| [0, 1].map(|v| [0, 1].map(|k| combine(f + v, turn[k]))));
-        let means = [0, 1].map(|f| {
-            let along = |k: usize| sum(&rows[f][0][k], &rows[f][1][k]);
-            [sum(with_hidden[3 * f], with_hidden[3 * (f + 1)]), along(0), along(1)]
-        });
-        let squares = [0, 1, 2].map(|f| sum(with_hidden[9 + 2 * f], with_hidden[10 + 2 * f]));
-        let both: Vec<[Vec<T>; 2]> =
-            (0..2).map(|f| [0, 1].map(|part| sum(&transforms[3 * f][part], &transforms[3 * (f + 1)][part]))).collect();
-        let mut pairs = vec![vec![T::zero(); p * p]; 2];
-        law.with_pairs(&[split(&both[0]), split(&both[1])], &mut pairs);
-        SumGradient { plane, means, squares, rows, pairs }
-    }
-}
-
 fn cut<T>([first, second]: &[Vec<T>; 2], length: usize) -> [&[T]; 2] {
     [&first[..length], &second[..length]]
 }
 
-fn split<T>([re, im]: &[Vec<T>; 2]) -> [&[T]; 2] {
+pub(super) fn split<T>([re, im]: &[Vec<T>; 2]) -> [&[T]; 2] {
     [re, im]
-}
-
-/// s and γ: h^v = μ + s z₁ + γ_v z₂ for fields of covariance [a, c, c, b].
-fn common_part<T: Scalar>(covariance: &[T]) -> (T, [T; 2]) {
-    let [a, c, b] = [covariance[0], covariance[1], covariance[3]];
-    // Var(h¹ − h²).
-    let apart = a + b - c - c;
-    let least = T::lit(4.0) * T::EPSILON * (a + b);
-    if !(apart > least) {
-        return (a.max(T::zero()).sqrt(), [T::zero(); 2]);
-    }
-    // The determinant over it.
-    let variance = c + (a - c) * (b - c) / apart;
-    let spread = if variance > least { variance.sqrt() } else { T::zero() };
-    (spread, [(a - c) / apart.sqrt(), (c - b) / apart.sqrt()])
-}
-
-/// The accuracy that polynomials ask for: what is averaged grows with their degree, in the square of an error signal.
-fn grown_accuracy<T: Scalar>(smoothness: &Smoothness<T>, accuracy: f64) -> f64 {
-    let Smoothness::Polynomial { degree } = *smoothness else { return accuracy };
-    let power = 4.0 * degree as f64;
-    // x^power at x = the end of a standard normal; the end hardly depends on what it is taken at.
-    accuracy + 0.5 * power * (2.0 * (accuracy + power)).ln()
-}
-
-/// The step for products of several factors: poles of σ stand on top of each other in them, and one of order n and distance d
-/// makes an error (2πd/step)^(n−1)/(n−1)! times that of a simple one, 3000 for the six of a square at 2πd/step = 13.
-fn resolved_step<T: Scalar>(smoothness: &Smoothness<T>, gain: f64, accuracy: f64) -> f64 {
-    trapezoid_step(smoothness, gain, accuracy + POLE_MARGIN)
-}
-
-/// A lattice of u with the wave numbers of its law.
-struct Grid {
-    step: f64,
-    highest: f64,
-    /// The window falls around `flat`, over a few times `fall`; none if it is 0.
-    flat: f64,
-    fall: f64,
-    /// By how much a density is widened by the window.
-    tail: f64,
-}
-
-impl Grid {
-    /// For fields that have a normal of standard deviation `spread` in common, over a sum that reaches that far.
-    ///
-    /// Where the normal is narrow, its transform goes further than that of what is averaged. It is cut off then, in a way that leaves all
-    /// averages what they are: by a window that is 1 up to the highest wave number of σ.
-    fn new<T: Scalar>(smoothness: &Smoothness<T>, spread: f64, reach: f64, accuracy: f64) -> Self {
-        let root = accuracy.sqrt();
-        // Of four factors of one field.
-        let highest = match *smoothness {
-            Smoothness::Analytic { pole_distance } => (accuracy + POLE_MARGIN) / pole_distance.as_f64(),
-            Smoothness::Entire | Smoothness::Polynomial { .. } => 4.0 * root,
-            // Kinks are not averaged over sums.
-            Smoothness::Smooth | Smoothness::Kinked { .. } => accuracy,
-        };
-        // The window widens a density by 2 root/fall.
-        let fall = (5.0 * root / reach.max(1e-300)).min(0.2 * highest);
-        let flat = highest + fall * root;
-        let windowed = TAU / (flat + fall * root + highest);
-        let natural = if spread > 0.0 { spread * resolved_step(smoothness, spread, accuracy) } else { 0.0 };
-        if natural >= windowed {
-            let highest = 1.1 * (2.0 * (accuracy + WAVE_MARGIN)).sqrt() / spread;
-            return Self { step: natural, highest, flat: 0.0, fall: 0.0, tail: 0.0 };
-        }
-        Self { step: windowed, highest: flat + fall * root, flat, fall, tail: 2.0 * root / fall }
-    }
 }

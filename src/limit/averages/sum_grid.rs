@@ -1,0 +1,82 @@
+//! On what lattice of u, and at what wave numbers, averages over a sum of hidden variables are taken (theory §9).
+//!
+//! Covers also how fields split into a part that the views have in common and one that they have not. Not here: the averages
+//! (see `sum_form`).
+
+use std::f64::consts::TAU;
+
+use crate::Scalar;
+use crate::limit::averages::table::trapezoid_step;
+use crate::model::Smoothness;
+
+/// By how much a normal's transform at the highest wave number is below the error aimed at, in units of ln(1/error).
+const WAVE_MARGIN: f64 = 2.0;
+/// What the order of a pole costs, in units of ln(1/error).
+const POLE_MARGIN: f64 = 8.0;
+
+/// s and γ: h^v = μ + s z₁ + γ_v z₂ for fields of covariance [a, c, c, b].
+pub(super) fn common_part<T: Scalar>(covariance: &[T]) -> (T, [T; 2]) {
+    let [a, c, b] = [covariance[0], covariance[1], covariance[3]];
+    // Var(h¹ − h²).
+    let apart = a + b - c - c;
+    let least = T::lit(4.0) * T::EPSILON * (a + b);
+    if !(apart > least) {
+        return (a.max(T::zero()).sqrt(), [T::zero(); 2]);
+    }
+    // The determinant over it.
+    let variance = c + (a - c) * (b - c) / apart;
+    let spread = if variance > least { variance.sqrt() } else { T::zero() };
+    (spread, [(a - c) / apart.sqrt(), (c - b) / apart.sqrt()])
+}
+
+/// The accuracy that polynomials ask for: what is averaged grows with their degree, in the square of an error signal.
+pub(super) fn grown_accuracy<T: Scalar>(smoothness: &Smoothness<T>, accuracy: f64) -> f64 {
+    let Smoothness::Polynomial { degree } = *smoothness else { return accuracy };
+    let power = 4.0 * degree as f64;
+    // x^power at x = the end of a standard normal; the end hardly depends on what it is taken at.
+    accuracy + 0.5 * power * (2.0 * (accuracy + power)).ln()
+}
+
+/// The step for products of several factors: poles of σ stand on top of each other in them, and one of order n and distance d
+/// makes an error (2πd/step)^(n−1)/(n−1)! times that of a simple one, 3000 for the six of a square at 2πd/step = 13.
+pub(super) fn resolved_step<T: Scalar>(smoothness: &Smoothness<T>, gain: f64, accuracy: f64) -> f64 {
+    trapezoid_step(smoothness, gain, accuracy + POLE_MARGIN)
+}
+
+/// A lattice of u with the wave numbers of its law.
+pub(super) struct Grid {
+    pub(super) step: f64,
+    pub(super) highest: f64,
+    /// The window falls around `flat`, over a few times `fall`; none if it is 0.
+    pub(super) flat: f64,
+    pub(super) fall: f64,
+    /// By how much a density is widened by the window.
+    pub(super) tail: f64,
+}
+
+impl Grid {
+    /// For fields that have a normal of standard deviation `spread` in common, over a sum that reaches that far.
+    ///
+    /// Where the normal is narrow, its transform goes further than that of what is averaged. It is cut off then, in a way that leaves all
+    /// averages what they are: by a window that is 1 up to the highest wave number of σ.
+    pub(super) fn new<T: Scalar>(smoothness: &Smoothness<T>, spread: f64, reach: f64, accuracy: f64) -> Self {
+        let root = accuracy.sqrt();
+        // Of four factors of one field.
+        let highest = match *smoothness {
+            Smoothness::Analytic { pole_distance } => (accuracy + POLE_MARGIN) / pole_distance.as_f64(),
+            Smoothness::Entire | Smoothness::Polynomial { .. } => 4.0 * root,
+            // Kinks are not averaged over sums.
+            Smoothness::Smooth | Smoothness::Kinked { .. } => accuracy,
+        };
+        // The window widens a density by 2 root/fall.
+        let fall = (5.0 * root / reach.max(1e-300)).min(0.2 * highest);
+        let flat = highest + fall * root;
+        let windowed = TAU / (flat + fall * root + highest);
+        let natural = if spread > 0.0 { spread * resolved_step(smoothness, spread, accuracy) } else { 0.0 };
+        if natural >= windowed {
+            let highest = 1.1 * (2.0 * (accuracy + WAVE_MARGIN)).sqrt() / spread;
+            return Self { step: natural, highest, flat: 0.0, fall: 0.0, tail: 0.0 };
+        }
+        Self { step: windowed, highest: flat + fall * root, flat, fall, tail: 2.0 * root / fall }
+    }
+}
