@@ -14,6 +14,15 @@ use crate::state::OrderParameters;
 /// Independent scrambles of Sobol points, from whose spread their error is known.
 const SCRAMBLES: u32 = 8;
 
+/// How much finer a form is that checks another: of rules close to each other the difference says little.
+const CHECK: f64 = 3.0;
+
+/// Near rounding accuracy is not aimed at.
+const FINE: f64 = 36.0;
+
+/// Units of accuracy for which the error of a form falls by a factor e, at least.
+const RATE: f64 = 1.3;
+
 impl<T: Scalar> Limit<'_, T> {
     /// Whether a rule converges no faster than algebraically, so that refining it goes on for as long as the budget lasts.
     fn converges_slowly(&self) -> bool {
@@ -31,6 +40,10 @@ impl<T: Scalar> Limit<'_, T> {
         let wanted = -self.options.tolerance.max(T::EPSILON).as_f64().ln();
         let mut accuracy = (wanted + 2.0).min(7.0).max(wanted - 2.0).max(5.0);
         let mut nodes = 0;
+        // The accuracy of the rule that the present one checks.
+        let mut before: Option<f64> = None;
+        // From the accuracy before to the present one.
+        let mut gap = CHECK;
         let mut previous: Option<(Rule<T>, Estimated<T>)> = None;
         // The answer of least error so far: rules that are finer need not be better, where rounding or another kind of nodes sets in.
         let mut best: Option<Box<Estimated<T>>> = None;
@@ -66,8 +79,10 @@ impl<T: Scalar> Limit<'_, T> {
             let error = if rule.is_sampled() {
                 self.spread(state, accuracy, &mut nodes)? + rounding
             } else if let Some((_, previous)) = &previous {
-                // Twice the difference: it may be small by chance, and of coarse rules it need not bound the error.
-                T::lit(2.0) * coefficients.distance(&previous.coefficients) + rounding
+                // Twice the difference: it may be small by chance, and of coarse rules it need not bound the error. More where the
+                // rules are close to each other.
+                let close = if gap < CHECK { (CHECK / gap).powi(2) } else { 1.0 };
+                T::lit(2.0 * close) * coefficients.distance(&previous.coefficients) + rounding
             } else {
                 T::lit(f64::INFINITY)
             };
@@ -81,13 +96,27 @@ impl<T: Scalar> Limit<'_, T> {
             if best.as_ref().is_none_or(|best| !(best.error <= estimated.error)) {
                 best = Some(Box::new(estimated.clone()));
             }
+            let sampled = rule.is_sampled();
             previous = Some((rule, estimated));
             if pointless {
                 return Err(fail(best));
             }
-            // Forms cost little, and of coarse rules close to each other the difference says little.
-            let least = if self.settings.n_neurons > 1 && !self.has_nodes_in_four_dimensions() { 3.0 } else { 0.0 };
-            accuracy = (1.15 * accuracy).max(accuracy + least);
+            let last = accuracy;
+            let forms = self.settings.n_neurons > 1 && !self.has_nodes_in_four_dimensions();
+            let next = 1.15 * last;
+            accuracy = if !forms {
+                next
+            } else if let (Some(before), true) = (before, error.is_finite() && !sampled && last < FINE) {
+                // What is known is the error of the rule before. Solutions take that rule thousands of times, so it should be no
+                // finer than need be.
+                let excess = (error / (self.options.tolerance * magnitude)).as_f64().ln();
+                (before + RATE * excess + 0.5).clamp(last + 1.0, last + 2.0 * CHECK)
+            } else {
+                next.max(last + CHECK)
+            };
+            // A rule that was aimed at is checked next.
+            before = if before.is_some() { None } else { Some(last) };
+            gap = if forms { accuracy - last } else { CHECK };
         }
     }
 

@@ -22,6 +22,7 @@ use super::signals::{Needs, NoiseTerms};
 use super::work::{FieldPair, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::{ClosedForm, HiddenQuadrature, Smoothness};
+use crate::numerics::lanes::LANES;
 use crate::state::OrderParameters;
 
 /// A frozen cubature rule for the limit coefficients: fixed nodes in whitened coordinates, so that what it computes is
@@ -182,8 +183,8 @@ impl<T: Scalar> Rule<T> {
                     let (mut forms, positions) = forms(&terms);
                     for form in &mut forms {
                         self.work.moments.covariance(&form.fields, &mut self.work.covariance[..16]);
-                        form.choose(&self.work.covariance[..16], &mut |gain| {
-                            self.axis(limit, gain, self.accuracy.fixed)
+                        form.choose(&self.work.covariance[..16], &mut |gain, multiple| {
+                            self.axis(limit, gain, self.accuracy.fixed, multiple)
                         })?;
                     }
                     self.four_fields = FourFields::Forms(forms, positions);
@@ -257,7 +258,8 @@ impl<T: Scalar> Rule<T> {
             (PairNodes::Kinked(nodes), None)
         } else if limit.settings.n_neurons > 1 && !limit.has_nodes_in_four_dimensions() {
             let accuracy = self.accuracy.fixed + PAIR_MARGIN;
-            (PairNodes::Form(Box::new(PairForm::new(self.axis(limit, PairForm::gain(&covariance), accuracy)?))), None)
+            let kernel = self.axis(limit, PairForm::gain(&covariance), accuracy, LANES)?;
+            (PairNodes::Form(Box::new(PairForm::new(kernel))), None)
         } else {
             let (table, halved) = self.table(limit, &coordinates(&factor, 2), scrambles)?;
             (PairNodes::Table(table), reflected.filter(|_| halved))
@@ -294,20 +296,22 @@ impl<T: Scalar> Rule<T> {
         Some(())
     }
 
-    /// Nodes for a canonical coordinate of that gain.
-    fn axis(&self, limit: &Limit<'_, T>, gain: f64, accuracy: f64) -> Option<Kernel<T>> {
+    /// Nodes for a canonical coordinate of that gain; half their number is a multiple of `multiple`.
+    fn axis(&self, limit: &Limit<'_, T>, gain: f64, accuracy: f64, multiple: usize) -> Option<Kernel<T>> {
         // The matrix between the nodes has their number squared.
         let most = limit.options.node_budget.isqrt();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let many = accuracy.ceil() as usize;
         match (limit.options.quadrature, self.exact_points(limit)) {
-            (Quadrature::Automatic | Quadrature::GaussHermite, Some(points)) => Kernel::hermite(points, gain, most),
-            (Quadrature::GaussHermite, None) => Kernel::hermite(many, gain, most),
+            (Quadrature::Automatic | Quadrature::GaussHermite, Some(points)) => {
+                Kernel::hermite(points, gain, multiple, most)
+            }
+            (Quadrature::GaussHermite, None) => Kernel::hermite(many, gain, multiple, most),
             _ if gain > 0.0 => {
                 let radius = (2.0 * (accuracy + FORM_MARGIN)).sqrt();
-                Kernel::lattice(trapezoid_step(&self.smoothness, gain, accuracy), radius, most)
+                Kernel::lattice(trapezoid_step(&self.smoothness, gain, accuracy), radius, multiple, most)
             }
-            _ => Some(Kernel::still()),
+            _ => Some(Kernel::still(multiple)),
         }
     }
 

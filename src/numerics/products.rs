@@ -4,22 +4,15 @@
 //! matrices of nalgebra.
 
 use crate::Scalar;
-use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
+use crate::numerics::lanes::{LANES, Lanes, groups, groups_mut};
 
 /// Rows of a product that are summed in registers together.
 const ROWS: usize = 4;
 
 /// out = A B, for A with rows of `stride` entries of which `inner` count, and B with `inner` rows of `width` entries, a multiple
-/// of the lane width; for the widest instruction set of this machine.
-pub(crate) fn product<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
-    dispatch(
-        #[inline(always)]
-        || panels(a, stride, b, inner, width, out),
-    );
-}
-
+/// of the lane width. To be called within a [`dispatch`](crate::numerics::lanes::dispatch).
 #[inline(always)]
-fn panels<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
+pub(crate) fn multiply<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
     let lanes = width / LANES;
     let (b, out) = (groups(b), groups_mut(out));
     let rows = out.len() / lanes;
@@ -101,7 +94,7 @@ mod tests {
             let a: Vec<f64> = (0..rows * stride).map(entry(1)).collect();
             let b: Vec<f64> = (0..inner * width).map(entry(2)).collect();
             let mut out = vec![f64::NAN; rows * width];
-            product(&a, stride, &b, inner, width, &mut out);
+            multiply(&a, stride, &b, inner, width, &mut out);
             for (at, x) in out.iter().enumerate() {
                 let (row, column) = (at / width, at % width);
                 let sum: f64 = (0..inner).map(|k| a[row * stride + k] * b[k * width + column]).sum();

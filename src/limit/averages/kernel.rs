@@ -12,29 +12,38 @@ use crate::limit::averages::table::trapezoid_step;
 use crate::model::Smoothness;
 use crate::numerics::gauss::legendre;
 use crate::numerics::kernels::dot;
-use crate::numerics::lanes::LANES;
 
 /// Nodes of one coordinate of each view, and the matrix between them, which follows r.
+///
+/// Nodes lie in pairs z and −z, and the matrix keeps the parity of a function. So functions are given by their even and odd parts
+/// F(z) ± F(−z) at positive nodes, and there is a matrix for each: a quarter of the entries, two times.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct Kernel<T> {
+    /// The positive nodes, then the same with the other sign.
     nodes: Vec<f64>,
     rule: Rule,
-    /// K, row by row, with rows of `width` entries; those beyond the number of nodes are zero.
-    matrix: Vec<T>,
-    width: usize,
-    /// The same for E[F' G], and its transpose, for E[F G'].
-    slopes: [Vec<T>; 2],
+    /// Between even parts and between odd parts, row by row; symmetric.
+    matrices: [Vec<T>; 2],
+    slopes: Slopes<T>,
     /// Scratch: the profile across the diagonal, and along it.
     across: Vec<f64>,
     along: Vec<f64>,
 }
 
+/// Matrices for E[F'(z) G(w)], by the parity of F; that of G is the other.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct Slopes<T> {
+    pub(in crate::limit) by_first: [Vec<T>; 2],
+    /// Transposed: rows belong to G.
+    pub(in crate::limit) transposed: [Vec<T>; 2],
+}
+
 #[derive(Debug, Clone)]
 enum Rule {
-    /// One node, for a coordinate that moves no field.
+    /// All nodes at zero, for a coordinate that moves no field.
     Still,
     Lattice(Lattice),
-    /// Hermite polynomials of unit norm at the nodes times their weights, polynomial by polynomial.
+    /// Hermite polynomials of unit norm at the positive nodes times their weights, polynomial by polynomial.
     Hermite {
         table: Vec<f64>,
         gain: f64,
@@ -51,7 +60,7 @@ enum Rule {
 #[derive(Debug, Clone)]
 struct Lattice {
     step: f64,
-    /// The roots of φ at the nodes.
+    /// The roots of φ at the positive nodes.
     roots: Vec<f64>,
     /// Gauss-Legendre nodes on [0, π], squared and halved.
     waves: Vec<f64>,
@@ -68,32 +77,41 @@ const NEGLIGIBLE: f64 = 40.0;
 const MORE_WAVES: usize = 24;
 
 impl<T: Scalar> Kernel<T> {
-    fn new(nodes: Vec<f64>, rule: Rule) -> Self {
-        let (n, width) = (nodes.len(), nodes.len().div_ceil(LANES) * LANES);
-        let scratch = || vec![0.0; 2 * n];
-        let matrix = || vec![T::zero(); n * width];
-        let slopes = [matrix(), matrix()];
-        Self { nodes, rule, matrix: matrix(), width, slopes, across: scratch(), along: scratch() }
+    fn new(positive: &[f64], rule: Rule) -> Self {
+        let half = positive.len();
+        let matrices = || [vec![T::zero(); half * half], vec![T::zero(); half * half]];
+        Self {
+            nodes: positive.iter().copied().chain(positive.iter().map(|z| -z)).collect(),
+            rule,
+            matrices: matrices(),
+            slopes: Slopes { by_first: matrices(), transposed: matrices() },
+            across: vec![0.0; 2 * half],
+            along: vec![0.0; 2 * half],
+        }
     }
 
-    /// One node at zero.
-    pub(in crate::limit) fn still() -> Self {
-        Self::new(vec![0.0], Rule::Still)
+    /// Nodes at zero only: twice `multiple` of them.
+    pub(in crate::limit) fn still(multiple: usize) -> Self {
+        Self::new(&vec![0.0; multiple], Rule::Still)
     }
 
-    /// A lattice of that step out to `radius`; rows are padded to a multiple of the lane width. `None` if it has more than `most` nodes.
-    pub(in crate::limit) fn lattice(step: f64, radius: f64, most: usize) -> Option<Self> {
+    /// A lattice of that step, or a smaller one, out to `radius`; half the number of nodes is a multiple of `multiple`. `None` if
+    /// it needs more than `most` nodes.
+    pub(in crate::limit) fn lattice(step: f64, radius: f64, multiple: usize, most: usize) -> Option<Self> {
         let count = 2.0 * radius / step;
         if !(count < most as f64 && count < 1e6) {
             return None;
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and a million
-        let n = count.ceil() as usize + 1;
-        let nodes: Vec<f64> = (0..n).map(|i| step * (i as f64 - 0.5 * (n - 1) as f64)).collect();
+        let least = (0.5 * (count + 1.0)).ceil() as usize;
+        let half = least.next_multiple_of(multiple);
+        // More nodes than asked for go into both, as their errors balance.
+        let step = step * (least as f64 / half as f64).powf(2.0 / 3.0);
+        let nodes: Vec<f64> = (0..half).map(|i| step * (i as f64 + 0.5)).collect();
         let density = |z: f64| (-0.25 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt().sqrt();
-        let (x, w) = legendre(n + MORE_WAVES);
+        let (x, w) = legendre(2 * half + MORE_WAVES);
         let x: Vec<f64> = x.iter().map(|x| 0.5 * std::f64::consts::PI * (1.0 + x)).collect();
-        let cosines = (0..n).flat_map(|j| x.iter().zip(&w).map(move |(x, w)| 0.5 * w * (j as f64 * x).cos()));
+        let cosines = (0..2 * half).flat_map(|j| x.iter().zip(&w).map(move |(x, w)| 0.5 * w * (j as f64 * x).cos()));
         let lattice = Lattice {
             step,
             roots: nodes.iter().map(|&z| density(z)).collect(),
@@ -101,22 +119,27 @@ impl<T: Scalar> Kernel<T> {
             spectrum: vec![0.0; x.len()],
             waves: x.iter().map(|x| 0.5 * x * x).collect(),
         };
-        Some(Self::new(nodes, Rule::Lattice(lattice)))
+        Some(Self::new(&nodes, Rule::Lattice(lattice)))
     }
 
-    /// A Gauss-Hermite rule of that many nodes, exact for F·G of degree below 2n, for a coordinate of that gain. `None` if
-    /// they are 0, or more than `most`.
-    pub(in crate::limit) fn hermite(points: usize, gain: f64, most: usize) -> Option<Self> {
+    /// A Gauss-Hermite rule of at least that many nodes n, exact for F·G of degree below 2n, for a coordinate of that gain; half
+    /// their number is a multiple of `multiple`. `None` for 0 or more than `most`.
+    pub(in crate::limit) fn hermite(points: usize, gain: f64, multiple: usize, most: usize) -> Option<Self> {
         if points > most {
             return None;
         }
-        let rule = GaussHermite::new(NonZeroUsize::new(points)?);
+        let count = 2 * points.div_ceil(2).next_multiple_of(multiple);
+        let rule = GaussHermite::new(NonZeroUsize::new(count)?);
         // Physicists' weight exp(−x²): z = √2 x, w/√π.
-        let nodes: Vec<f64> = rule.iter().map(|(x, _)| std::f64::consts::SQRT_2 * x).collect();
-        let mut before = vec![0.0; points];
-        let mut now: Vec<f64> = rule.iter().map(|(_, w)| w / std::f64::consts::PI.sqrt()).collect();
-        let mut table = Vec::with_capacity(points * points);
-        for degree in 0..points {
+        let (nodes, mut now): (Vec<f64>, Vec<f64>) = rule
+            .iter()
+            .filter(|(x, _)| *x > 0.0)
+            .map(|(x, w)| (std::f64::consts::SQRT_2 * x, w / std::f64::consts::PI.sqrt()))
+            .unzip();
+        let half = nodes.len();
+        let mut before = vec![0.0; half];
+        let mut table = Vec::with_capacity(2 * half * half);
+        for degree in 0..2 * half {
             table.extend_from_slice(&now);
             // √(n + 1) ψ_{n+1} = z ψ_n − √n ψ_{n−1}.
             let (root, next) = ((degree as f64).sqrt(), ((degree + 1) as f64).sqrt());
@@ -125,28 +148,28 @@ impl<T: Scalar> Kernel<T> {
                 *before = std::mem::replace(now, value);
             }
         }
-        Some(Self::new(nodes, Rule::Hermite { table, gain }))
+        Some(Self::new(&nodes, Rule::Hermite { table, gain }))
     }
 
-    /// The nodes.
+    /// The nodes: the positive ones, then the same with the other sign.
     pub(in crate::limit) fn nodes(&self) -> &[f64] {
         &self.nodes
     }
 
-    /// The length of a row of the matrix: the number of nodes, padded.
-    pub(in crate::limit) fn width(&self) -> usize {
-        self.width
+    /// The number of positive nodes: rows and columns of a matrix.
+    pub(in crate::limit) fn half(&self) -> usize {
+        self.nodes.len() / 2
     }
 
-    /// K, row by row; it is symmetric.
-    pub(in crate::limit) fn matrix(&self) -> &[T] {
-        &self.matrix
+    /// Σ_ij F_i K_ij G_j for even (0) or odd (1) parts F(z_i) ± F(−z_i) and G(z_j) ± G(−z_j): K, row by row; it is symmetric. The average
+    /// is the sum of both.
+    pub(in crate::limit) fn matrix(&self, parity: usize) -> &[T] {
+        &self.matrices[parity]
     }
 
-    /// Σ_ij F(z_i) S_ij G(z_j) ≈ E[F'(z) G(w)]: S, row by row, and its transpose, as of the last
-    /// [`differentiate`](Self::differentiate).
-    pub(in crate::limit) fn slopes(&self) -> [&[T]; 2] {
-        [&self.slopes[0], &self.slopes[1]]
+    /// Matrices for E[F'(z) G(w)] as of the last [`differentiate`](Self::differentiate).
+    pub(in crate::limit) fn slopes(&self) -> &Slopes<T> {
+        &self.slopes
     }
 
     /// Whether it is a lattice, on which derivatives of what it resolves are known.
@@ -157,21 +180,31 @@ impl<T: Scalar> Kernel<T> {
     /// Goes over to the derivatives at the present correlation: those of the interpolation by sinc functions, of F times the
     /// root of φ.
     pub(in crate::limit) fn differentiate(&mut self) {
-        let Self { nodes, rule: Rule::Lattice(lattice), matrix, width, slopes: [slopes, transposed], .. } = self else {
-            return;
+        let half = self.half();
+        let Self { nodes, rule: Rule::Lattice(lattice), matrices, slopes, .. } = self else { return };
+        // (−1)^(i − k)/(z_k − z_i), and columns weighted by the root of φ at k, not at i.
+        let (roots, step) = (&lattice.roots, lattice.step);
+        let sign = |n: usize| if n.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let entry = |i: usize, k: usize, parity: f64| {
+            let same = if i == k { 0.0 } else { sign(i + k) / (nodes[k] - nodes[i]) };
+            // −z_k is i + k + 1 steps below z_i.
+            let other = -sign(i + k + 1) / (step * (i + k + 1) as f64);
+            let own = if i == k { 0.5 * nodes[i] } else { 0.0 };
+            own + roots[i] / roots[k] * (same + parity * other)
         };
-        let n = nodes.len();
-        for i in 0..n {
-            for j in 0..n {
-                let mut sum = 0.5 * nodes[i] * matrix[i * *width + j].as_f64();
-                for k in (0..n).filter(|&k| k != i) {
-                    let sign = if (k + i) % 2 == 0 { 1.0 } else { -1.0 };
-                    // Columns are weighted by the root of φ at k, not at i.
-                    let weight = lattice.roots[i] / lattice.roots[k];
-                    sum += sign / (nodes[k] - nodes[i]) * weight * matrix[k * *width + j].as_f64();
+        for (parity, sign) in [-1.0, 1.0].into_iter().enumerate() {
+            // F even with G odd, then F odd with G even.
+            let matrix = &matrices[1 - parity];
+            for i in 0..half {
+                let row = &mut slopes.by_first[parity][i * half..(i + 1) * half];
+                row.fill(T::zero());
+                for k in 0..half {
+                    let factor = T::lit(entry(i, k, sign));
+                    row.iter_mut().zip(&matrix[k * half..]).for_each(|(out, &x)| *out += factor * x);
                 }
-                slopes[i * *width + j] = T::lit(sum);
-                transposed[j * *width + i] = T::lit(sum);
+                for (j, &x) in row.iter().enumerate() {
+                    slopes.transposed[parity][j * half + i] = x;
+                }
             }
         }
     }
@@ -187,35 +220,46 @@ impl<T: Scalar> Kernel<T> {
 
     /// Goes over to that correlation, between 0 (or hardly less) and 1.
     pub(in crate::limit) fn correlate(&mut self, r: f64) {
-        let n = self.nodes.len();
-        let Self { nodes, rule, matrix, width, across, along, .. } = self;
+        let half = self.half();
+        let Self { rule, matrices: [even, odd], across, along, .. } = self;
         match rule {
-            Rule::Still => matrix[0] = T::one(),
+            // Four nodes stand for the one, whose even part is twice the value.
+            Rule::Still => even[0] = T::lit(0.25),
             Rule::Lattice(lattice) => {
-                lattice.profile(r, &mut across[..n]);
-                // z_i + z_j runs over a lattice too.
-                let slope = (1.0 - r) / (8.0 * (1.0 + r));
-                let scale = 2.0 * lattice.step / (1.0 + r);
-                for (sum, value) in along[..2 * n - 1].iter_mut().enumerate() {
-                    let z = nodes[0] + nodes[0] + lattice.step * sum as f64;
-                    *value = scale * (-slope * z * z).exp();
+                lattice.profile(r, across);
+                let slope = (1.0 - r) / (8.0 * (1.0 + r)) * lattice.step * lattice.step;
+                let scale = lattice.step / (1.0 + r);
+                for (n, value) in along.iter_mut().enumerate() {
+                    *value = scale * (-slope * (n * n) as f64).exp();
                 }
-                for i in 0..n {
+                for i in 0..half {
                     for j in 0..=i {
-                        let value = T::lit(lattice.roots[i] * lattice.roots[j] * along[i + j] * across[i - j]);
-                        matrix[i * *width + j] = value;
-                        matrix[j * *width + i] = value;
+                        // Sum and difference of z_i and z_j, in steps; of z_i and −z_j the other way round.
+                        let (sum, difference) = (i + j + 1, i - j);
+                        let (same, other) = (along[sum] * across[difference], along[difference] * across[sum]);
+                        let roots = lattice.roots[i] * lattice.roots[j];
+                        let values = [T::lit(roots * (same + other)), T::lit(roots * (same - other))];
+                        for (matrix, value) in [&mut *even, &mut *odd].into_iter().zip(values) {
+                            matrix[i * half + j] = value;
+                            matrix[j * half + i] = value;
+                        }
                     }
                 }
             }
             Rule::Hermite { table, .. } => {
-                for i in 0..n {
+                let square = r * r;
+                for i in 0..half {
                     for j in 0..=i {
-                        // Horner's rule in r.
-                        let terms = table.chunks_exact(n).rev();
-                        let value = T::lit(terms.fold(0.0, |sum, row| sum * r + row[i] * row[j]));
-                        matrix[i * *width + j] = value;
-                        matrix[j * *width + i] = value;
+                        // Horner's rule in r², for each parity.
+                        let pairs = table.chunks_exact(2 * half).rev();
+                        let (a, b) = pairs.fold((0.0, 0.0), |(a, b), rows| {
+                            let (first, second) = rows.split_at(half);
+                            (a * square + first[i] * first[j], b * square + second[i] * second[j])
+                        });
+                        for (matrix, value) in [(&mut *even, a), (&mut *odd, r * b)] {
+                            matrix[i * half + j] = T::lit(value);
+                            matrix[j * half + i] = T::lit(value);
+                        }
                     }
                 }
             }
@@ -248,12 +292,23 @@ impl Lattice {
 mod tests {
     use super::*;
 
+    /// Σ_ij F_i M_ij G_j over the parts of those parities.
+    fn form(
+        kernel: &Kernel<f64>,
+        m: &[f64],
+        parities: [usize; 2],
+        f: &dyn Fn(f64) -> f64,
+        g: &dyn Fn(f64) -> f64,
+    ) -> f64 {
+        let (z, half) = (kernel.nodes(), kernel.half());
+        let part = |f: &dyn Fn(f64) -> f64, parity: usize, z: f64| f(z) + [1.0, -1.0][parity] * f(-z);
+        let row = |i: usize| -> f64 { (0..half).map(|j| m[i * half + j] * part(g, parities[1], z[j])).sum() };
+        (0..half).map(|i| part(f, parities[0], z[i]) * row(i)).sum()
+    }
+
     fn average(kernel: &mut Kernel<f64>, r: f64, f: impl Fn(f64) -> f64, g: impl Fn(f64) -> f64) -> f64 {
         kernel.correlate(r);
-        let (z, width) = (kernel.nodes().to_vec(), kernel.width());
-        let matrix = kernel.matrix();
-        let row = |i: usize| -> f64 { (0..z.len()).map(|j| matrix[i * width + j] * g(z[j])).sum() };
-        (0..z.len()).map(|i| f(z[i]) * row(i)).sum()
+        (0..2).map(|parity| form(kernel, kernel.matrix(parity), [parity; 2], &f, &g)).sum()
     }
 
     /// From independent to equal variables, and close to either.
@@ -263,7 +318,7 @@ mod tests {
     fn lattices_average_to_their_accuracy_at_every_correlation() {
         // E[erf(az) erf(bw)] = (2/π) arcsin(2abr/√((1 + 2a²)(1 + 2b²))).
         let (a, b) = (0.7, 0.5);
-        let mut kernel = Kernel::lattice(0.45, 8.5, 1000).unwrap();
+        let mut kernel = Kernel::lattice(0.45, 8.5, 1, 1000).unwrap();
         for r in CORRELATIONS {
             let exact = (2.0 * a * b * r / ((1.0 + 2.0 * a * a) * (1.0 + 2.0 * b * b)).sqrt()).asin();
             let exact = exact * std::f64::consts::FRAC_2_PI;
@@ -281,31 +336,34 @@ mod tests {
 
     #[test]
     fn derivatives_are_those_of_the_functions() {
-        let mut kernel = Kernel::<f64>::lattice(0.45, 8.5, 1000).unwrap();
+        let mut kernel = Kernel::<f64>::lattice(0.45, 8.5, 1, 1000).unwrap();
         for r in CORRELATIONS {
             kernel.correlate(r);
             kernel.differentiate();
-            let (z, width, [slopes, transposed]) = (kernel.nodes(), kernel.width(), kernel.slopes());
-            let sum = |s: &[f64], f: &dyn Fn(f64) -> f64, g: &dyn Fn(f64) -> f64| -> f64 {
-                (0..z.len()).map(|i| (0..z.len()).map(|j| f(z[i]) * s[i * width + j] * g(z[j])).sum::<f64>()).sum()
+            let slopes = kernel.slopes();
+            let first = |f: &dyn Fn(f64) -> f64, g: &dyn Fn(f64) -> f64| -> f64 {
+                (0..2).map(|p| form(&kernel, &slopes.by_first[p], [p, 1 - p], f, g)).sum()
+            };
+            let second = |f: &dyn Fn(f64) -> f64, g: &dyn Fn(f64) -> f64| -> f64 {
+                (0..2).map(|p| form(&kernel, &slopes.transposed[p], [1 - p, p], f, g)).sum()
             };
             // E[sin'(z) cos(w)] = E[cos(z) cos(w)].
             let exact = (-1.0_f64).exp() * r.cosh();
-            assert!((sum(slopes, &f64::sin, &f64::cos) - exact).abs() < 1e-12, "{r}");
-            assert!((sum(transposed, &f64::cos, &f64::sin) - exact).abs() < 1e-12, "{r}");
+            assert!((first(&f64::sin, &f64::cos) - exact).abs() < 1e-12, "{r}");
+            assert!((second(&f64::cos, &f64::sin) - exact).abs() < 1e-12, "{r}");
         }
     }
 
     #[test]
     fn a_step_that_is_too_long_shows() {
-        let mut kernel = Kernel::lattice(1.6, 8.5, 1000).unwrap();
+        let mut kernel = Kernel::lattice(1.6, 8.5, 1, 1000).unwrap();
         let got = average(&mut kernel, 1.0, |z| (2.0 * z).cos(), |z| (2.0 * z).cos());
         assert!((got - 0.5 * (1.0 + (-8.0_f64).exp())).abs() > 1e-4);
     }
 
     #[test]
     fn hermite_rules_are_exact_for_polynomials() {
-        let mut kernel = Kernel::hermite(5, 1.0, 1000).unwrap();
+        let mut kernel = Kernel::hermite(5, 1.0, 1, 1000).unwrap();
         for r in CORRELATIONS {
             // E[z⁴ w⁴] = 9 + 72 r² + 24 r⁴, E[z³ w] = 3r.
             let got = average(&mut kernel, r, |z| z.powi(4), |z| z.powi(4));
@@ -316,7 +374,9 @@ mod tests {
 
     #[test]
     fn more_nodes_than_allowed_are_not_made() {
-        assert!(Kernel::<f64>::lattice(0.1, 10.0, 100).is_none() && Kernel::<f64>::hermite(101, 1.0, 100).is_none());
-        assert!(Kernel::<f64>::lattice(1e-300, 10.0, usize::MAX).is_none());
+        assert!(
+            Kernel::<f64>::lattice(0.1, 10.0, 1, 100).is_none() && Kernel::<f64>::hermite(101, 1.0, 1, 100).is_none()
+        );
+        assert!(Kernel::<f64>::lattice(1e-300, 10.0, 1, usize::MAX).is_none());
     }
 }

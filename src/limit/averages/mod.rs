@@ -14,4 +14,6 @@ pub(in crate::limit) mod table;
 pub(in crate::limit) mod two_fields;
 pub(in crate::limit) mod two_fields_gradient;
 pub(in crate::limit) mod two_views;
+pub(in crate::limit) mod two_views_gradient;
+mod view;
 pub(in crate::limit) mod whole_batches;

@@ -10,8 +10,8 @@ use crate::limit::averages::two_fields::{COVARIANCE, SQUARES, SUMS};
 use crate::limit::averages::two_fields_gradient::{MONOMIALS, PlaneGradient, pseudo_inverse};
 use crate::model::Nonlinearity;
 use crate::numerics::kernels::dot;
-use crate::numerics::lanes::dispatch;
-use crate::numerics::products::product;
+use crate::numerics::lanes::{LANES, dispatch, groups, groups_mut};
+use crate::numerics::products::multiply;
 
 /// Functions of one field of which the error signals and their squares are made: σ, σ', σσ', σ², σ'².
 const VALUES: usize = 5;
@@ -28,6 +28,11 @@ const FUNCTIONS: usize = 8;
 /// Each is multiplied by 1, x, x², where x is the field without its mean.
 const POWERS: usize = 3;
 
+#[inline(always)]
+fn all<T: Scalar>(y: T, d: T, s: T) -> [T; FUNCTIONS] {
+    [y, d, y * d, y * y, d * d, s, s * y + d * d, d * s]
+}
+
 /// A pair of fields with the nodes of each.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct PairForm<T> {
@@ -40,18 +45,21 @@ pub(in crate::limit) struct PairForm<T> {
     values: [Vec<T>; 2],
     slopes: [Vec<T>; 2],
     seconds: [Vec<T>; 2],
-    /// The functions of each field, power by power; and those of the second times K.
+    /// The functions of each field, even parts and then odd parts, power by power; and those of the second times K.
     tables: [Vec<T>; 2],
     transformed: Vec<T>,
+    /// The functions in the tables, and the length of their even parts.
+    rows: usize,
+    size: usize,
 }
 
 /// An average E[f(h¹) x₁^a · g(h²) x₂^b]: f and g by number.
 type Term = (usize, usize);
 
 impl<T: Scalar> PairForm<T> {
-    /// By the nodes of that kernel.
+    /// By the nodes of that kernel, of which half fills groups of lanes.
     pub(in crate::limit) fn new(kernel: Kernel<T>) -> Self {
-        let width = kernel.width();
+        let width = kernel.nodes().len();
         let both = |length: usize| [vec![T::zero(); length], vec![T::zero(); length]];
         Self {
             gains: [0.0; 2],
@@ -62,6 +70,8 @@ impl<T: Scalar> PairForm<T> {
             seconds: both(width),
             tables: both(FUNCTIONS * POWERS * width),
             transformed: vec![T::zero(); FUNCTIONS * POWERS * width],
+            rows: FUNCTIONS,
+            size: FUNCTIONS * POWERS * width / 2,
             kernel,
         }
     }
@@ -104,52 +114,60 @@ impl<T: Scalar> PairForm<T> {
         }
     }
 
-    /// Fills in the first `functions` functions times the first `powers` powers, and multiplies those of the second field by K.
-    fn fill(&mut self, functions: usize, powers: usize) {
-        let Self { kernel, deviations, values, slopes, seconds, tables, transformed, .. } = self;
-        let width = kernel.width();
+    /// Fills in the first F functions times the first P powers, and multiplies those of the second field by K.
+    fn fill<const F: usize, const P: usize>(&mut self) {
+        let Self { kernel, deviations, values, slopes, seconds, tables, transformed, rows, .. } = self;
+        let half = kernel.half();
+        *rows = F;
         dispatch(
             #[inline(always)]
             || {
                 for f in 0..2 {
-                    let (y, d, s, x) = (&values[f], &slopes[f], &seconds[f], &deviations[f]);
-                    for n in 0..width {
-                        let all = [
-                            y[n],
-                            d[n],
-                            y[n] * d[n],
-                            y[n] * y[n],
-                            d[n] * d[n],
-                            s[n],
-                            s[n] * y[n] + d[n] * d[n],
-                            d[n] * s[n],
-                        ];
-                        let mut power = T::one();
-                        for a in 0..powers {
-                            for (k, value) in all[..functions].iter().enumerate() {
-                                tables[f][(a * FUNCTIONS + k) * width + n] = *value * power;
+                    let (y, d, s) = (groups(&values[f]), groups(&slopes[f]), groups(&seconds[f]));
+                    let x = groups(&deviations[f]);
+                    let (even, odd) = tables[f][..2 * F * P * half].split_at_mut(F * P * half);
+                    let (even, odd, lanes) = (groups_mut(even), groups_mut(odd), half / LANES);
+                    for n in 0..lanes {
+                        for lane in 0..LANES {
+                            // −x has the same powers, but for the sign of odd ones.
+                            let [above, below] = [n, lanes + n].map(|n| all(y[n][lane], d[n][lane], s[n][lane]));
+                            let mut power = T::one();
+                            for a in 0..P {
+                                for k in 0..F {
+                                    let (sum, difference) = (above[k] + below[k], above[k] - below[k]);
+                                    let (first, second) =
+                                        if a % 2 == 0 { (sum, difference) } else { (difference, sum) };
+                                    let row = (a * F + k) * lanes + n;
+                                    even[row][lane] = first * power;
+                                    odd[row][lane] = second * power;
+                                }
+                                power *= x[n][lane];
                             }
-                            power *= x[n];
                         }
                     }
                 }
+                for parity in 0..2 {
+                    let part = parity * F * P * half..(parity + 1) * F * P * half;
+                    multiply(&tables[1][part.clone()], half, kernel.matrix(parity), half, half, &mut transformed[part]);
+                }
             },
         );
-        let rows = powers * FUNCTIONS * width;
-        let inner = kernel.nodes().len();
-        product(&tables[1][..rows], width, kernel.matrix(), inner, width, &mut transformed[..rows]);
+        self.size = F * P * half;
     }
 
     fn average(&self, (f, g): Term, (a, b): (usize, usize)) -> T {
-        let width = self.kernel.width();
-        let first = &self.tables[0][(a * FUNCTIONS + f) * width..][..width];
-        dot(first, &self.transformed[(b * FUNCTIONS + g) * width..][..width])
+        let half = self.kernel.half();
+        let parts = [0, self.size].map(|start| {
+            let first = &self.tables[0][start + (a * self.rows + f) * half..][..half];
+            dot(first, &self.transformed[start + (b * self.rows + g) * half..][..half])
+        });
+        parts[0] + parts[1]
     }
 
     /// As [`pair_sums`](super::two_fields::pair_sums), with averages by z where h − μ = F z, F = `rows`.
     pub(in crate::limit) fn sums(&mut self, mean: [T; 2], rows: [[T; 2]; 2], sigma: &dyn Nonlinearity<T>) -> [T; SUMS] {
         self.evaluate(mean, sigma);
-        self.fill(VALUES, 2);
+        self.fill::<VALUES, 2>();
         let inverse = pseudo_inverse(rows);
         let mut sums = [T::zero(); SUMS];
         for (f, term) in SIGNALS.into_iter().enumerate() {
@@ -174,11 +192,11 @@ impl<T: Scalar> PairForm<T> {
         sigma: &dyn Nonlinearity<T>,
     ) -> PlaneGradient<T> {
         self.evaluate(mean, sigma);
-        let mut curvature = Curvature::new(self.kernel.width());
+        let mut curvature = Curvature::new(self.kernel.nodes().len());
         for f in 0..2 {
             curvature.evaluate(sigma, &self.fields[f], &self.values[f], &self.slopes[f], &mut self.seconds[f]);
         }
-        self.fill(FUNCTIONS, POWERS);
+        self.fill::<FUNCTIONS, POWERS>();
         let inverse = pseudo_inverse(rows);
         // z_k = Σ_v P_vk x_v.
         let turn = |x: [T; MONOMIALS]| {

@@ -74,7 +74,9 @@ impl Canonical {
             // Kernels serve correlations from zero on.
             && kept[(0, 0)].min(kept[(1, 1)]) >= -KEPT;
         let (turns, correlations, rest) = if keep {
-            (self.turns, [kept[(0, 0)], kept[(1, 1)]], [kept[(0, 1)], kept[(1, 0)]])
+            // At the reference itself only rounding is left.
+            let rest = [kept[(0, 1)], kept[(1, 0)]].map(|x| if x.abs() > 16.0 * T::EPSILON.as_f64() { x } else { 0.0 });
+            (self.turns, [kept[(0, 0)], kept[(1, 1)]], rest)
         } else {
             let svd = correlation.svd(true, true);
             // Asked for both, it gives both.
