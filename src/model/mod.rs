@@ -23,9 +23,9 @@ pub use check::{
 };
 pub use error::ModelError;
 pub use hidden::{
-    Characteristic, Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian, HiddenDistribution,
-    HiddenQuadrature, HiddenVariable, Independent, JointCharacteristic, Laplace, Law, Mixture, PointMasses,
-    SharedVariable, ThreePoint, TwoPoint, Uniform, VariableQuadrature,
+    Characteristic, CharacteristicRows, Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian,
+    HiddenDistribution, HiddenQuadrature, HiddenVariable, Independent, JointCharacteristic, Laplace, Law, Mixture,
+    PointMasses, SharedVariable, ThreePoint, TwoPoint, Uniform, VariableQuadrature,
 };
 pub(crate) use hidden::{HiddenLaw, MOST_ENUMERATED_NODES};
 pub use loss::{

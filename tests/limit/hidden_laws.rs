@@ -3,7 +3,8 @@
 
 use contrastive_dynamics::limit::{Coefficients, Limit};
 use contrastive_dynamics::model::{
-    CorrelatedSigns, Discrete, GaussianNoise, HiddenDistribution, Independent, Law, Mixture, Model, Sigmoid, Tanh,
+    CorrelatedSigns, Discrete, GaussianNoise, HiddenDistribution, HiddenVariable, Independent, Law, Mixture, Model,
+    Sigmoid, Tanh, VariableQuadrature,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::state::OrderParameters;
@@ -92,4 +93,29 @@ fn a_distribution_is_averaged_over_the_nodes_that_come_with_it() {
     let with = |law: Law| coefficients(pair(law, Law::two_point(1.0).unwrap()), true).0;
     assert!(difference(&with(arcsine(10)), &with(arcsine(40))) < 1e-9);
     assert!(difference(&with(arcsine(1)), &with(arcsine(40))) > 1e-3, "the control");
+}
+
+/// A sample of a million, one point for each of as many quantiles of a uniform variable, which a midpoint rule has to 1e-12; beside it a skewed
+/// one. As two variables, and as one of 300 000 values.
+#[test]
+fn a_million_points_are_the_law_that_they_sample() {
+    let n = 1_000_000;
+    let (width, skewed) = ((3.0_f64 * 2.25).sqrt(), Law::skewed(1.2, 0.3).unwrap());
+    let quantile = |k: usize, n: usize| width * ((2 * k + 1) as f64 / n as f64 - 1.0);
+    let VariableQuadrature { nodes, weights, .. } = HiddenVariable::quadrature(&skewed, 1);
+    let points = DMatrix::from_fn(2, n, |l, k| if l == 0 { quantile(k / 2, n / 2) } else { nodes[k % 2] });
+    let masses: Vec<f64> = (0..n).map(|k| weights[k % 2] / (n / 2) as f64).collect();
+    let sample = Discrete::new(points, masses).unwrap();
+    let m = 300_000;
+    let values: Vec<f64> = (0..m).map(|k| quantile(k, m)).collect();
+    let values = Law::point_masses(values, vec![1.0 / m as f64; m]).unwrap();
+    let (exact, error) = coefficients(pair(Law::uniform(2.25).unwrap(), skewed.clone()), true);
+    assert!(error < 1e-10);
+    let (as_points, of_points) = coefficients(sample, true);
+    let (as_values, of_values) = coefficients(pair(values, skewed.clone()), true);
+    assert!(of_points < 1e-9 && difference(&as_points, &exact) <= error + of_points, "{of_points:e}");
+    assert!(of_values < 1e-9 && difference(&as_values, &exact) <= error + of_values, "{of_values:e}");
+    // The control: a law that has the same second moments.
+    let (other, _) = coefficients(pair(Law::three_point(2.25, 5.0 / 9.0).unwrap(), skewed), true);
+    assert!(difference(&other, &exact) > 1e-5, "{:e}", difference(&other, &exact));
 }

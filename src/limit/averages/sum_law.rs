@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use crate::Scalar;
-use crate::model::{HiddenLaw, JointCharacteristic};
+use crate::model::{CharacteristicRows, HiddenLaw};
 use crate::numerics::kernels::dot;
-use crate::numerics::lanes::dispatch;
+use crate::numerics::lanes::{LANES, dispatch};
 
 /// Complex functions of the wave number, one row each: real and imaginary parts apart.
 #[derive(Debug, Clone)]
@@ -32,6 +32,20 @@ impl<T: Scalar> Spectra<T> {
     fn row_mut(&mut self, row: usize) -> [&mut [T]; 2] {
         let at = row * self.count..(row + 1) * self.count;
         [&mut self.re[at.clone()], &mut self.im[at]]
+    }
+
+    /// Those rows, one after the other.
+    fn rows_mut(&mut self, rows: Range<usize>) -> [&mut [T]; 2] {
+        let at = rows.start * self.count..rows.end * self.count;
+        [&mut self.re[at.clone()], &mut self.im[at]]
+    }
+
+    fn scale_row(&mut self, row: usize, factor: T) {
+        for part in self.row_mut(row) {
+            for x in part {
+                *x *= factor;
+            }
+        }
     }
 
     fn copy_row(&mut self, row: usize, [re, im]: [&[T]; 2]) {
@@ -119,6 +133,8 @@ impl<T: Scalar> SumLaw<T> {
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and the budget
         let count = count as usize + 1;
+        // Whole lanes: the rest of a loop costs more than a few wave numbers more.
+        let count = if count > 1 { count.next_multiple_of(LANES) } else { count };
         let spectra = |rows: usize| Spectra::new(rows, count);
         let waves: Vec<f64> = (0..count).map(|n| step * n as f64).collect();
         let counts = waves.iter().map(|&k| T::lit(if k > 0.0 { 2.0 * window(k) } else { 1.0 }));
@@ -185,35 +201,29 @@ impl<T: Scalar> SumLaw<T> {
     }
 
     fn fill(&mut self, law: &dyn HiddenLaw<T>) -> bool {
-        let mut at = JointCharacteristic::new();
+        let step = self.waves.get(1).copied().unwrap_or(T::zero());
         let mut k = Vec::new();
         let mut pair = 0;
-        let count = self.waves.len();
         for (b, range) in self.blocks.iter().enumerate() {
             let (d, scales) = (range.len(), &self.scales[range.clone()]);
-            for n in 0..count {
-                let wave = self.waves[n];
-                k.clear();
-                k.extend(range.clone().map(|l| wave * self.coefficients[l] * self.scales[l]));
-                if !law.characteristic(b, &k, &mut at) || at.first.len() != d || at.second.len() != d * d {
-                    // What is computed from it shall not pass for an answer.
-                    let nan = T::lit(f64::NAN);
-                    self.coefficients.fill(nan);
-                    for spectra in [&mut self.common, &mut self.rests, &mut self.whole] {
-                        spectra.re.fill(nan);
-                    }
-                    return false;
+            k.clear();
+            k.extend(range.clone().map(|l| step * self.coefficients[l] * self.scales[l]));
+            let (firsts, seconds) = (self.firsts.rows_mut(range.clone()), self.seconds.rows_mut(pair..pair + d * d));
+            let rows = CharacteristicRows::new(d, self.values.rows_mut(b..b + 1), firsts, seconds);
+            if !rows.is_some_and(|mut rows| law.characteristics(b, &k, &mut rows)) {
+                // What is computed from it shall not pass for an answer.
+                let nan = T::lit(f64::NAN);
+                self.coefficients.fill(nan);
+                for spectra in [&mut self.common, &mut self.rests, &mut self.whole] {
+                    spectra.re.fill(nan);
                 }
-                let slot = b * count + n;
-                (self.values.re[slot], self.values.im[slot]) = (at.value.re, at.value.im);
-                for (l, &scale) in scales.iter().enumerate() {
-                    let slot = (range.start + l) * count + n;
-                    (self.firsts.re[slot], self.firsts.im[slot]) = (scale * at.first[l].re, scale * at.first[l].im);
-                    for (j, &other) in scales.iter().enumerate() {
-                        let (slot, second) = ((pair + l * d + j) * count + n, at.second[l * d + j]);
-                        let scale = scale * other;
-                        (self.seconds.re[slot], self.seconds.im[slot]) = (scale * second.re, scale * second.im);
-                    }
+                return false;
+            }
+            for (l, &scale) in scales.iter().enumerate().filter(|(_, scale)| **scale != T::one()) {
+                self.firsts.scale_row(range.start + l, scale);
+                for j in 0..d {
+                    self.seconds.scale_row(pair + l * d + j, scale);
+                    self.seconds.scale_row(pair + j * d + l, scale);
                 }
             }
             pair += d * d;

@@ -9,7 +9,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use crate::Scalar;
-use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, JointCharacteristic};
+use crate::model::hidden::{CharacteristicRows, HiddenDistribution, HiddenQuadrature, JointCharacteristic};
 
 /// Two independent joint laws, the variables of the second below those of the first; made by
 /// [`HiddenDistribution::and`]. It joins laws of different types, your own among them.
@@ -109,6 +109,15 @@ where
             self.upper.characteristic(block, k, out)
         } else {
             self.lower.characteristic(block - above, k, out)
+        }
+    }
+
+    fn characteristics(&self, block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool {
+        let above = self.upper.blocks().len();
+        if block < above {
+            self.upper.characteristics(block, k, rows)
+        } else {
+            self.lower.characteristics(block - above, k, rows)
         }
     }
 

@@ -3,13 +3,13 @@
 //! Covers sampling, moments, symmetries and the exact rule. Not here: one variable alone (see
 //! [`PointMasses`](crate::model::PointMasses)).
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::probabilities::{normalise, uniform};
-use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, JointCharacteristic};
+use crate::model::hidden::probabilities::{cumulative, index_in, is_invariant, normalise, uniform};
+use crate::model::hidden::{CharacteristicRows, HiddenDistribution, HiddenQuadrature, JointCharacteristic};
 
 /// Any joint law on finitely many points of ℝ^p, such as dependent features or an empirical sample.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,45 +52,17 @@ impl<T: Scalar> Discrete<T> {
             return Err(ModelError::PointMasses { reason: "points must be finite" });
         }
         normalise(&mut probabilities).map_err(|reason| ModelError::PointMasses { reason })?;
-        let mut sum = 0.0;
-        let cumulative = probabilities.iter().map(|w| {
-            sum += w.as_f64();
-            sum
-        });
-        Ok(Self { cumulative: cumulative.collect(), points, probabilities })
+        Ok(Self { cumulative: cumulative(&probabilities), points, probabilities })
     }
 
     /// Whether the law is invariant when the signs of the rows marked in `flip` change.
     fn is_invariant(&self, flip: &dyn Fn(usize) -> bool) -> bool {
-        let p = self.points.nrows();
-        let turned = |point: &[T]| -> Vec<T> {
-            // Zero has no sign to compare by.
-            let entries = point.iter().enumerate().map(|(l, &x)| if flip(l) { -x } else { x } + T::zero());
-            entries.collect()
-        };
-        let compare = |x: &[T], y: &[T]| x.partial_cmp(y).unwrap_or(std::cmp::Ordering::Equal);
-        let points = self.points.as_slice().chunks_exact(p);
-        let plain = |point: &[T]| -> Vec<T> { point.iter().map(|&x| x + T::zero()).collect() };
-        let mut masses: Vec<(Vec<T>, T)> = points.map(plain).zip(self.probabilities.iter().copied()).collect();
-        masses.sort_by(|(x, _), (y, _)| compare(x, y));
-        masses.dedup_by(|(y, mass), (x, total)| {
-            let same = x == y;
-            if same {
-                *total += *mass;
-            }
-            same
-        });
-        masses.iter().all(|(point, mass)| {
-            let found = masses.binary_search_by(|(x, _)| compare(x, &turned(point)));
-            let other = found.map_or(T::zero(), |k| masses[k].1);
-            (*mass - other).abs() <= T::lit(4.0) * T::EPSILON
-        })
+        is_invariant(self.points.as_slice(), self.points.nrows(), &self.probabilities, flip)
     }
 
     /// The point that a uniform number picks.
     fn picked(&self, u: f64) -> usize {
-        let below = self.cumulative.partition_point(|&sum| sum <= u);
-        below.min(self.probabilities.len() - 1)
+        index_in(&self.cumulative, u)
     }
 }
 
@@ -144,6 +116,10 @@ impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
         self.probabilities.len()
     }
 
+    fn gaussian_part(&self) -> DMatrix<T> {
+        DMatrix::zeros(self.points.nrows(), self.points.nrows())
+    }
+
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         let Some(&first) = u.first() else { return false };
         let column = self.points.column(self.picked(first.as_f64()));
@@ -162,6 +138,23 @@ impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
             out.add_point(k, c, weight);
         }
         true
+    }
+
+    fn characteristics(&self, _block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool {
+        rows.set_points(k, self.points.as_slice(), &self.probabilities)
+    }
+
+    fn mean(&self) -> DVector<T> {
+        &self.points * DVector::from_column_slice(&self.probabilities)
+    }
+
+    fn fourth_moments(&self) -> DVector<T> {
+        let p = self.points.nrows();
+        let mut sums = DVector::zeros(p);
+        for (c, &weight) in self.points.column_iter().zip(&self.probabilities) {
+            (0..p).for_each(|l| sums[l] += weight * c[l].powi(4));
+        }
+        sums
     }
 
     fn is_symmetric(&self, l: usize) -> bool {

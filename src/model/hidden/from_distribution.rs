@@ -8,7 +8,7 @@ use rand_distr::Distribution;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::{Characteristic, HiddenVariable, PointMasses, VariableQuadrature};
+use crate::model::hidden::{Characteristic, CharacteristicRows, HiddenVariable, PointMasses, VariableQuadrature};
 
 /// A law that is drawn from a distribution of `rand_distr` (or any other [`Distribution`]) and averaged over nodes that
 /// come with it.
@@ -79,6 +79,9 @@ impl<T: Scalar, D: Distribution<T> + Send + Sync> HiddenVariable<T> for FromDist
     }
     fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
         self.nodes.characteristic(k)
+    }
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        self.nodes.characteristics(k, rows)
     }
     fn is_symmetric(&self) -> bool {
         self.nodes.is_symmetric()

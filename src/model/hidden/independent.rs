@@ -10,7 +10,9 @@ use rand::Rng;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::{HiddenDistribution, HiddenQuadrature, HiddenVariable, JointCharacteristic, Law};
+use crate::model::hidden::{
+    CharacteristicRows, HiddenDistribution, HiddenQuadrature, HiddenVariable, JointCharacteristic, Law,
+};
 
 /// Independent hidden variables, one one-dimensional law for each feature.
 ///
@@ -125,6 +127,11 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
     fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
         let (Some(law), &[k]) = (self.laws.get(block), k) else { return false };
         law.characteristic(k).map(|one| out.set(&one)).is_some()
+    }
+
+    fn characteristics(&self, block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool {
+        let (Some(law), &[k]) = (self.laws.get(block), k) else { return false };
+        law.characteristics(k, rows)
     }
 
     fn mean(&self) -> DVector<T> {

@@ -9,8 +9,8 @@ use rand_distr::Distribution;
 use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::{
-    Characteristic, FromDistribution, Gaussian, HiddenVariable, Laplace, Mixture, PointMasses, SharedVariable,
-    ThreePoint, TwoPoint, Uniform, VariableQuadrature,
+    Characteristic, CharacteristicRows, FromDistribution, Gaussian, HiddenVariable, Laplace, Mixture, PointMasses,
+    SharedVariable, ThreePoint, TwoPoint, Uniform, VariableQuadrature,
 };
 
 /// Any of the laws of one hidden variable, for products of different laws and laws chosen at run time.
@@ -86,6 +86,9 @@ macro_rules! law_variants {
             }
             fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
                 match self { $(Self::$name(law) => HiddenVariable::characteristic(law, k)),* }
+            }
+            fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+                match self { $(Self::$name(law) => HiddenVariable::characteristics(law, k, rows)),* }
             }
             fn is_symmetric(&self) -> bool {
                 match self { $(Self::$name(law) => HiddenVariable::is_symmetric(law)),* }

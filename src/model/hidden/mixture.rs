@@ -11,7 +11,8 @@ use crate::model::ModelError;
 use crate::model::hidden::probabilities::{draw_index, normalise};
 use crate::model::hidden::variable::inverted;
 use crate::model::hidden::{
-    Characteristic, HiddenDistribution, HiddenQuadrature, HiddenVariable, JointCharacteristic, Law, VariableQuadrature,
+    Characteristic, CharacteristicRows, HiddenDistribution, HiddenQuadrature, HiddenVariable, JointCharacteristic, Law,
+    VariableQuadrature,
 };
 use crate::numerics::normal::{normal_quantile, normal_rule};
 use crate::numerics::triangle::factor_covariance;
@@ -176,6 +177,10 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenVariable<T> for Mixture<L, T> {
             sum.add(&law.characteristic(k)?, weight);
         }
         Some(sum)
+    }
+
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        rows.set_mixture(self.components(), &mut |law, rows| law.characteristics(k, rows))
     }
 
     fn is_symmetric(&self) -> bool {

@@ -16,6 +16,7 @@ mod law;
 mod mixture;
 mod point_masses;
 mod probabilities;
+mod rows;
 mod shared_variable;
 mod three_point;
 mod two_point;
@@ -40,6 +41,7 @@ pub use laplace::Laplace;
 pub use law::Law;
 pub use mixture::Mixture;
 pub use point_masses::PointMasses;
+pub use rows::CharacteristicRows;
 pub use shared_variable::SharedVariable;
 pub use three_point::ThreePoint;
 pub use two_point::TwoPoint;
@@ -123,6 +125,7 @@ pub(crate) trait HiddenLaw<T: Scalar>: Send + Sync {
     fn transport(&self, u: &[T], c: &mut [T]) -> bool;
     fn blocks(&self) -> Vec<Range<usize>>;
     fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool;
+    fn characteristics(&self, block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool;
 }
 
 impl<T: Scalar, H: HiddenDistribution<T>> HiddenLaw<T> for H {
@@ -143,6 +146,9 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenLaw<T> for H {
     }
     fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
         HiddenDistribution::characteristic(self, block, k, out)
+    }
+    fn characteristics(&self, block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool {
+        HiddenDistribution::characteristics(self, block, k, rows)
     }
 }
 
@@ -260,6 +266,18 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
         false
     }
 
+    /// The same at the wave vectors 0, k, 2k, …, as many as `rows` has: what averages ask for. The default asks
+    /// [`characteristic`](Self::characteristic) at each; a law that can do them at once saves sines and cosines. Answers false, and may
+    /// leave anything in `rows`, if there is none.
+    fn characteristics(&self, block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool {
+        let mut at = JointCharacteristic::new();
+        let mut wave = k.to_vec();
+        (0..rows.count()).all(|n| {
+            wave.iter_mut().zip(k).for_each(|(wave, &k)| *wave = T::of_usize(n) * k);
+            self.characteristic(block, &wave, &mut at) && rows.set(n, &at)
+        })
+    }
+
     /// E\[c\], of length p. The default is that of the nodes, NaN if these are more than memory holds.
     fn mean(&self) -> DVector<T> {
         moment_rule(self).mean()
@@ -361,6 +379,9 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenDistribution<T> for &H {
     }
     fn characteristic(&self, block: usize, k: &[T], out: &mut JointCharacteristic<T>) -> bool {
         (**self).characteristic(block, k, out)
+    }
+    fn characteristics(&self, block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool {
+        (**self).characteristics(block, k, rows)
     }
     fn mean(&self) -> DVector<T> {
         (**self).mean()

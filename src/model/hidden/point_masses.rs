@@ -3,13 +3,15 @@
 //! Covers sampling, moments, symmetry and the exact rule. Not here: joint laws on finitely many points (see
 //! [`Discrete`](crate::model::Discrete)).
 
+use std::cmp::Ordering;
+
 use rand::Rng;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::probabilities::{draw_index, index_at, normalise, uniform};
+use crate::model::hidden::probabilities::{cumulative, index_in, is_invariant, normalise, uniform};
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, CharacteristicRows, HiddenVariable, VariableQuadrature};
 
 /// Any law on finitely many points: P(c = values\[k\]) = probabilities\[k\].
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,13 @@ use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
 pub struct PointMasses<T = f64> {
     values: Vec<T>,
     pub(in crate::model) probabilities: Vec<T>,
+    /// Sums of the probabilities up to each; the indices in the order of the values, and the sums in that order.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    cumulative: Vec<f64>,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    order: Vec<usize>,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    ordered: Vec<f64>,
 }
 
 impl<T: Scalar> PointMasses<T> {
@@ -36,7 +45,10 @@ impl<T: Scalar> PointMasses<T> {
             return Err(ModelError::PointMasses { reason: "values must be finite" });
         }
         normalise(&mut probabilities).map_err(|reason| ModelError::PointMasses { reason })?;
-        Ok(Self { values, probabilities })
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|&a, &b| values[a].partial_cmp(&values[b]).unwrap_or(Ordering::Equal));
+        let sorted: Vec<T> = order.iter().map(|&k| probabilities[k]).collect();
+        Ok(Self { cumulative: cumulative(&probabilities), ordered: cumulative(&sorted), order, values, probabilities })
     }
 
     /// The asymmetric two-point law of mean zero with E\[c²\] = `second_moment` and P(c > 0) = `positive`:
@@ -62,12 +74,12 @@ impl<T: Scalar> PointMasses<T> {
 impl<T: Scalar> HiddenVariable<T> for PointMasses<T> {
     #[inline]
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G) -> T {
-        self.values[draw_index(&self.probabilities, rng)]
+        self.values[index_in(&self.cumulative, T::standard_uniform(rng).as_f64())]
     }
     #[inline]
     fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
         for (c, &word) in c.iter_mut().zip(words) {
-            *c = self.values[index_at(&self.probabilities, uniform(word))];
+            *c = self.values[index_in(&self.cumulative, uniform(word))];
         }
         true
     }
@@ -93,11 +105,14 @@ impl<T: Scalar> HiddenVariable<T> for PointMasses<T> {
         }
         Some(sum)
     }
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        rows.set_points(&[k], &self.values, &self.probabilities)
+    }
+    fn quantile(&self, u: T) -> T {
+        self.values[self.order[index_in(&self.ordered, u.as_f64())]]
+    }
     fn is_symmetric(&self) -> bool {
-        let mass = |u: T| -> T {
-            self.values.iter().zip(&self.probabilities).filter(|(x, _)| **x == u).map(|(_, &p)| p).sum()
-        };
-        self.values.iter().all(|&v| (mass(v) - mass(-v)).abs() <= T::lit(4.0) * T::EPSILON)
+        is_invariant(&self.values, 1, &self.probabilities, &|_| true)
     }
 }
 

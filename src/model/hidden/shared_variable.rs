@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rand::Rng;
 
 use crate::Scalar;
-use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, CharacteristicRows, HiddenVariable, VariableQuadrature};
 
 /// Any [`HiddenVariable`], its type forgotten, so that it can be one of several kinds of
 /// [`Law`](crate::model::Law). Clones share it. Two are equal if they are clones of one.
@@ -52,6 +52,7 @@ trait AnyVariable<T>: Send + Sync {
     fn quadrature_is_exact(&self) -> bool;
     fn quantile(&self, u: T) -> T;
     fn characteristic(&self, k: T) -> Option<Characteristic<T>>;
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool;
     fn is_symmetric(&self) -> bool;
 }
 
@@ -86,6 +87,9 @@ impl<T: Scalar, V: HiddenVariable<T>> AnyVariable<T> for V {
     fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
         HiddenVariable::characteristic(self, k)
     }
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        HiddenVariable::characteristics(self, k, rows)
+    }
     fn is_symmetric(&self) -> bool {
         HiddenVariable::is_symmetric(self)
     }
@@ -118,6 +122,9 @@ impl<T: Scalar> HiddenVariable<T> for SharedVariable<T> {
     }
     fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
         self.0.characteristic(k)
+    }
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        self.0.characteristics(k, rows)
     }
     fn is_symmetric(&self) -> bool {
         self.0.is_symmetric()

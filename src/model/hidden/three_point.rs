@@ -9,7 +9,7 @@ use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::probabilities::uniform;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, CharacteristicRows, HiddenVariable, VariableQuadrature};
 
 /// The symmetric three-point (sparse) law: c = 0 with probability 1 − q, ±√(s/q) with probability q/2 each;
 /// kurtosis 1/q.
@@ -92,6 +92,9 @@ impl<T: Scalar> HiddenVariable<T> for ThreePoint<T> {
         let (sin, cos) = (k * root).sin_cos();
         let value = T::one() - self.activity + self.activity * cos;
         Some(Characteristic::symmetric(value, self.activity * root * sin, self.second_moment * cos))
+    }
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        rows.set_signs(k, (self.second_moment / self.activity).sqrt(), self.activity)
     }
     fn is_symmetric(&self) -> bool {
         true

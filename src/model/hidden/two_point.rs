@@ -8,7 +8,7 @@ use rand::Rng;
 use crate::Scalar;
 use crate::model::ModelError;
 use crate::model::hidden::variable::checked_second_moment;
-use crate::model::hidden::{Characteristic, HiddenVariable, VariableQuadrature};
+use crate::model::hidden::{Characteristic, CharacteristicRows, HiddenVariable, VariableQuadrature};
 
 /// The symmetric two-point (scaled Rademacher) law: c = ±√s with probability ½ each; kurtosis 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +64,9 @@ impl<T: Scalar> HiddenVariable<T> for TwoPoint<T> {
         let root = self.second_moment.sqrt();
         let (sin, cos) = (k * root).sin_cos();
         Some(Characteristic::symmetric(cos, root * sin, self.second_moment * cos))
+    }
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        rows.set_signs(k, self.second_moment.sqrt(), T::one())
     }
     fn is_symmetric(&self) -> bool {
         true

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use crate::Scalar;
 use crate::model::ModelError;
-use crate::model::hidden::{Characteristic, MOMENT_POINTS};
+use crate::model::hidden::{Characteristic, CharacteristicRows, MOMENT_POINTS};
 
 /// A one-dimensional law as the limit uses it: node plus Gaussian of that variance, the two independent.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,6 +145,13 @@ pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
         None
     }
 
+    /// The same at the wave numbers 0, k, 2k, …; see
+    /// [`HiddenDistribution::characteristics`](crate::model::HiddenDistribution::characteristics). The default asks
+    /// [`characteristic`](Self::characteristic) at each.
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        (0..rows.count()).all(|n| self.characteristic(T::of_usize(n) * k).is_some_and(|at| rows.set_one(n, &at)))
+    }
+
     /// Whether the law is invariant under c → −c. The default claims nothing: false.
     fn is_symmetric(&self) -> bool {
         false
@@ -182,6 +189,9 @@ impl<T: Scalar, V: HiddenVariable<T>> HiddenVariable<T> for &V {
     }
     fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
         (**self).characteristic(k)
+    }
+    fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
+        (**self).characteristics(k, rows)
     }
     fn is_symmetric(&self) -> bool {
         (**self).is_symmetric()

@@ -1,10 +1,14 @@
 //! Whether the characteristic function of a hidden law is that of its nodes.
 
+use std::ops::Range;
+
+use nalgebra::{Complex, DMatrix};
+
 use crate::Scalar;
 use crate::model::check::hidden::SCRAMBLE;
 use crate::model::check::hidden::nodes::Rules;
 use crate::model::check::{Disagreement, typed_digits};
-use crate::model::{HiddenDistribution, HiddenQuadrature, JointCharacteristic};
+use crate::model::{CharacteristicRows, HiddenDistribution, HiddenQuadrature, JointCharacteristic};
 use crate::numerics::normal::normal_quantile;
 use crate::numerics::sobol::uniform;
 
@@ -53,8 +57,9 @@ pub(super) fn characteristic<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: 
             return worst;
         }
     }
-    if !rules.reliable {
-        return None;
+    let worst = blocks.iter().enumerate().find_map(|(b, range)| rows(law, b, &second, range.clone()));
+    if worst.is_some() || !rules.reliable {
+        return worst;
     }
     (0..WAVES).find_map(|n| {
         let component = |l: usize| normal_quantile(uniform(n + 1, l, SCRAMBLE));
@@ -70,6 +75,48 @@ pub(super) fn characteristic<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: 
         known.reset(p);
         set_numbers(&mut known, &nodes);
         gap(&whole, &known, size.sqrt(), &|entry| allowed + errors[2 * entry].hypot(errors[2 * entry + 1]), &k)
+    })
+}
+
+/// Compares what block `b` gives at several wave vectors at once with what it gives at each.
+fn rows<T: Scalar>(
+    law: &dyn HiddenDistribution<T>,
+    b: usize,
+    second: &DMatrix<T>,
+    range: Range<usize>,
+) -> Option<Disagreement> {
+    let (d, count) = (range.len(), WAVES);
+    let size = second.amax().as_f64().max(f64::MIN_POSITIVE).sqrt();
+    let k: Vec<T> = range.map(|l| T::lit(0.7 * normal_quantile(uniform(1, l, SCRAMBLE)) / size)).collect();
+    let mut room = [1, d, d * d].map(|rows| [vec![T::zero(); rows * count], vec![T::zero(); rows * count]]);
+    let [value, first, moments] = room.each_mut().map(|part| part.each_mut().map(Vec::as_mut_slice));
+    let mut at_once = CharacteristicRows::new(d, value, first, moments)?;
+    let wave = |n: usize| -> Vec<T> { k.iter().map(|&k| T::of_usize(n) * k).collect() };
+    let mut each = vec![JointCharacteristic::new(); count];
+    if !each.iter_mut().enumerate().all(|(n, one)| law.characteristic(b, &wave(n), one)) {
+        return None;
+    }
+    let known = law.characteristics(b, &k, &mut at_once);
+    let mut same = JointCharacteristic::new();
+    same.reset(d);
+    each.iter().enumerate().find_map(|(n, one)| {
+        let wave = wave(n);
+        let complex =
+            |part: usize, row: usize| Complex::new(room[part][0][row * count + n], room[part][1][row * count + n]);
+        same.value = complex(0, 0);
+        (0..d).for_each(|l| same.first[l] = complex(1, l));
+        (0..d * d).for_each(|l| same.second[l] = complex(2, l));
+        let what = "`characteristics`, beside `characteristic`,";
+        if !known || one.first.len() != d || one.second.len() != d * d {
+            let wave = wave.iter().map(|x| x.as_f64()).collect();
+            return Some(Disagreement::HiddenCharacteristic { what, wave, gap: f64::NAN, allowed: 0.0 });
+        }
+        gap(&same, one, size, &|_| 0.0, &wave).map(|found| match found {
+            Disagreement::HiddenCharacteristic { wave, gap, allowed, .. } => {
+                Disagreement::HiddenCharacteristic { what, wave, gap, allowed }
+            }
+            other => other,
+        })
     })
 }
 

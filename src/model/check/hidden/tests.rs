@@ -7,8 +7,8 @@ use nalgebra::DVector;
 use super::*;
 use crate::model::check::{Estimate, HiddenAverage};
 use crate::model::{
-    CorrelatedSigns, Discrete, HiddenDistribution, HiddenQuadrature, JointCharacteristic, Law, Mixture,
-    VariableQuadrature,
+    CharacteristicRows, CorrelatedSigns, Discrete, HiddenDistribution, HiddenQuadrature, JointCharacteristic, Law,
+    Mixture, VariableQuadrature,
 };
 
 fn well<T: Scalar>(law: &impl HiddenDistribution<T>) {
@@ -168,6 +168,22 @@ impl HiddenDistribution for Liar {
         }
         known
     }
+    fn characteristics(&self, block: usize, k: &[f64], rows: &mut CharacteristicRows<'_, f64>) -> bool {
+        let double: Vec<f64> = k.iter().map(|k| 2.0 * k).collect();
+        match self.0 {
+            "rows of the characteristic" => truth().characteristics(block, &double, rows),
+            "no rows of the characteristic" => false,
+            _ if self.0.ends_with("characteristic") => {
+                // As the default.
+                let mut at = JointCharacteristic::new();
+                (0..rows.count()).all(|n| {
+                    let wave: Vec<f64> = k.iter().map(|k| n as f64 * k).collect();
+                    self.characteristic(block, &wave, &mut at) && rows.set(n, &at)
+                })
+            }
+            _ => truth().characteristics(block, k, rows),
+        }
+    }
     fn mean(&self) -> DVector<f64> {
         match self.0 {
             "mean" => DVector::from_vec(vec![0.0, 0.01]),
@@ -251,6 +267,14 @@ fn characteristic_functions_of_another_law_are_found() {
     lie!("characteristic", D::HiddenCharacteristic { what: "the characteristic function", .. });
     lie!("first of the characteristic", D::HiddenCharacteristic { .. });
     lie!("second of the characteristic", D::HiddenCharacteristic { .. });
+    lie!(
+        "rows of the characteristic",
+        D::HiddenCharacteristic { what: "`characteristics`, beside `characteristic`,", .. }
+    );
+    lie!(
+        "no rows of the characteristic",
+        D::HiddenCharacteristic { what: "`characteristics`, beside `characteristic`,", .. }
+    );
     lie!("few of the characteristic", D::HiddenCharacteristic { .. });
     let (full, _) = found("second of the characteristic");
     assert!(full.len() == 1 && full[0].to_string().contains("second moment under"), "{full:?}");
