@@ -1,5 +1,6 @@
 //! Many features: the law of the sum Qᵀc by its characteristic function, against nodes of the hidden law and closed forms.
 
+use contrastive_dynamics::integrate::System;
 use contrastive_dynamics::limit::{Coefficients, Limit, LimitError, Parameter};
 use contrastive_dynamics::model::{
     CorrelatedSigns, GaussianNoise, HiddenDistribution, HiddenQuadrature, Independent, JointCharacteristic, L2, Law,
@@ -14,12 +15,12 @@ use crate::support::models::reference;
 
 /// A law that gives its characteristic function at |k| < `within` alone: nowhere if that is 0, so that its nodes are enumerated.
 #[derive(Debug, Clone)]
-struct Within<H> {
+pub(super) struct Within<H> {
     law: H,
     within: f64,
 }
 
-fn enumerated<H>(law: H) -> Within<H> {
+pub(super) fn enumerated<H>(law: H) -> Within<H> {
     Within { law, within: 0.0 }
 }
 
@@ -65,7 +66,7 @@ impl<H: HiddenDistribution> HiddenDistribution for Within<H> {
     }
 }
 
-fn difference(x: &Coefficients, y: &Coefficients) -> f64 {
+pub(super) fn difference(x: &Coefficients, y: &Coefficients) -> f64 {
     (&x.a - &y.a).amax().max((&x.b - &y.b).amax()).max((&x.lambda - &y.lambda).amax())
 }
 
@@ -216,4 +217,37 @@ fn a_law_that_gives_its_characteristic_function_in_places_is_refused() {
     let state = OrderParameters::from_rows(30, 1, &overlaps(30, 0.5), &[1.0]).unwrap();
     let answer = Limit::new(&model).and_then(|limit| limit.coefficients(&state));
     assert!(matches!(answer, Err(LimitError::HiddenNodes { .. })), "{answer:?}");
+}
+
+/// One that stops giving it along the way leaves no answer of an earlier state behind: not in a frozen rule, not in its
+/// derivatives, not at the end of a step.
+#[test]
+fn a_law_that_stops_giving_its_characteristic_function_leaves_no_old_answer() {
+    let law = Independent::new((0..30).map(|_| Law::two_point(1.0).unwrap())).unwrap();
+    let hidden = Within { law, within: 1.1 };
+    let model = spec(hidden, GaussianNoise::correlated(0.3, -0.5).unwrap(), 1.0);
+    let ode = ReducedOde::new(&model).unwrap();
+    let state = |length| OrderParameters::from_rows(30, 1, &overlaps(30, length), &[1.0]).unwrap();
+    let (near, far) = (state(0.05), state(0.9));
+    let mut system = ode.system(&near).unwrap();
+    let mut rates = |state: &OrderParameters| {
+        let y = state.to_packed();
+        let mut rates = vec![0.0; y.len()];
+        system.rates(0.0, y.as_slice(), &mut rates).unwrap();
+        (rates, system.clone())
+    };
+    let (known, _) = rates(&near);
+    assert!(known.iter().all(|x| x.is_finite()));
+    // Twice: the second time the rule knows the coefficients of the sum already.
+    for _ in 0..2 {
+        let (lost, mut system) = rates(&far);
+        assert!(lost.iter().all(|x| x.is_nan()), "{lost:?}");
+        let y = far.to_packed();
+        assert!(system.accepted(0.0, y.as_slice()).is_err());
+        match system.jacobian(y.as_slice()) {
+            Ok(answer) => assert!(answer.by_state.iter().all(|x| x.is_nan()), "{}", answer.by_state),
+            Err(error) => assert!(matches!(error, LimitError::NotFinite | LimitError::NotDifferentiable), "{error}"),
+        }
+    }
+    assert_eq!(rates(&near).0, known);
 }

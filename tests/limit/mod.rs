@@ -10,4 +10,5 @@ mod many_neurons;
 mod reference;
 mod rules;
 mod single_precision;
+mod sums;
 mod whole_batches;
