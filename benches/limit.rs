@@ -50,8 +50,8 @@ fn limit(c: &mut Criterion) {
         group.bench_function(id("coefficients"), |b| {
             b.iter(|| ode.limit().coefficients(black_box(&state)).unwrap());
         });
-        if m == 1 {
-            let solver = ode.solver().integrator(DormandPrince::new(1e-8, 1e-10).unwrap());
+        if m <= 2 {
+            let solver = ode.solver().integrator(DormandPrince::new(tolerance, 0.01 * tolerance).unwrap());
             group.bench_function(id("solve"), |b| b.iter(|| solver.solve(black_box(&state), 20.0).unwrap()));
         }
     }

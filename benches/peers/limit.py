@@ -12,6 +12,7 @@ from scipy.integrate import solve_ivp
 
 TAU, GAMMA, K11, K12, ETA2 = 0.3, 0.5, 0.3, -0.15, 1.0
 D11, D12 = ETA2 + K11, ETA2 + K12
+ACCURACY = 1e-8
 
 
 def nodes(n, cut=6.5):
@@ -65,19 +66,31 @@ def median_time(f, repeats):
     return np.median(times)
 
 
-def cases():
-    """For each p: the right-hand side with the smallest rule that is good to 1e-8 at the start, its nodes, the start."""
+def smallest():
+    """For each p: the right-hand side with the smallest rule that is good to ACCURACY at the start, its nodes, the start."""
     for p in (1, 2):
         state = np.array([0.35, 1.0]) if p == 1 else np.array([0.35, 0.2, 1.0])
         fine = make_rhs(p, 121)(0.0, state)
-        n = next(n for n in range(21, 121, 2) if np.abs(make_rhs(p, n)(0.0, state) - fine).max() < 1e-8)
+        n = next(n for n in range(21, 121, 2) if np.abs(make_rhs(p, n)(0.0, state) - fine).max() < ACCURACY)
         yield p, make_rhs(p, n), n, state
+
+
+def cases():
+    """For each p: the id of the bench's model, the right-hand side, the start, and the model as a case of the example limit_table."""
+    views = [[K11, K12], [K12, K11]]
+    for p, rhs, _, state in smallest():
+        parameters = {
+            "sigma": "tanh",
+            "hidden": [{"kind": "rademacher", "scale": 1.5}] * p,
+            "Kf": views, "Kb": views, "tau": TAU, "gamma": GAMMA, "batch": 1, "eta": 1.0, "lambda": 0.0,
+        }
+        yield f"{p}/1", rhs, state, {"parameters": parameters, "Q": [[q] for q in state[:-1]], "R": [[state[-1]]]}
 
 
 def measure(repeats=7):
     """Seconds of one right-hand side and of one solution, by id of the `limit` bench."""
     times = {}
-    for p, rhs, _, state in cases():
+    for p, rhs, _, state in smallest():
         times[f"limit/rhs/{p}/1"] = median_time(lambda: rhs(0.0, state), 60 * repeats)
         solve = lambda: solve_ivp(rhs, (0.0, 20.0), state, rtol=1e-8, atol=1e-10)
         times[f"limit/solve/{p}/1"] = median_time(solve, repeats)
@@ -85,7 +98,7 @@ def measure(repeats=7):
 
 
 if __name__ == "__main__":
-    for _, rhs, n, state in cases():
+    for _, rhs, n, state in smallest():
         solution = solve_ivp(rhs, (0.0, 20.0), state, rtol=1e-8, atol=1e-10)
         print(f"{n} x {n} nodes, {solution.nfev} evaluations, ends at {solution.y[:, -1]}")
     for name, seconds in measure().items():
