@@ -100,6 +100,7 @@ impl<T: Scalar> TryFrom<StoredPointMasses<T>> for PointMasses<T> {
     fn try_from(stored: StoredPointMasses<T>) -> Result<Self, ModelError> {
         let mut law = Self::new(stored.values, stored.probabilities.clone())?;
         kept(stored.probabilities, &mut law.probabilities);
+        law.tabulate();
         Ok(law)
     }
 }
@@ -121,6 +122,7 @@ impl<T: Scalar> TryFrom<StoredDiscrete<T>> for Discrete<T> {
     fn try_from(stored: StoredDiscrete<T>) -> Result<Self, ModelError> {
         let mut law = Self::new(stored.points, stored.probabilities.clone())?;
         kept(stored.probabilities, &mut law.probabilities);
+        law.tabulate();
         Ok(law)
     }
 }

@@ -55,6 +55,11 @@ impl<T: Scalar> Discrete<T> {
         Ok(Self { cumulative: cumulative(&probabilities), points, probabilities })
     }
 
+    /// Makes the table for drawing.
+    pub(in crate::model) fn tabulate(&mut self) {
+        self.cumulative = cumulative(&self.probabilities);
+    }
+
     /// Whether the law is invariant when the signs of the rows marked in `flip` change.
     fn is_invariant(&self, flip: &dyn Fn(usize) -> bool) -> bool {
         is_invariant(self.points.as_slice(), self.points.nrows(), &self.probabilities, flip)

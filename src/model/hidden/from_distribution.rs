@@ -77,6 +77,9 @@ impl<T: Scalar, D: Distribution<T> + Send + Sync> HiddenVariable<T> for FromDist
     fn fourth_moment(&self) -> T {
         self.nodes.fourth_moment()
     }
+    fn quantile(&self, u: T) -> T {
+        self.nodes.quantile(u)
+    }
     fn characteristic(&self, k: T) -> Option<Characteristic<T>> {
         self.nodes.characteristic(k)
     }

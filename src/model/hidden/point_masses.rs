@@ -45,10 +45,19 @@ impl<T: Scalar> PointMasses<T> {
             return Err(ModelError::PointMasses { reason: "values must be finite" });
         }
         normalise(&mut probabilities).map_err(|reason| ModelError::PointMasses { reason })?;
+        let mut law = Self { values, probabilities, cumulative: Vec::new(), order: Vec::new(), ordered: Vec::new() };
+        law.tabulate();
+        Ok(law)
+    }
+
+    /// Makes the tables for drawing.
+    pub(in crate::model) fn tabulate(&mut self) {
+        let Self { values, probabilities, .. } = self;
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_by(|&a, &b| values[a].partial_cmp(&values[b]).unwrap_or(Ordering::Equal));
         let sorted: Vec<T> = order.iter().map(|&k| probabilities[k]).collect();
-        Ok(Self { cumulative: cumulative(&probabilities), ordered: cumulative(&sorted), order, values, probabilities })
+        (self.cumulative, self.ordered) = (cumulative(probabilities), cumulative(&sorted));
+        self.order = order;
     }
 
     /// The asymmetric two-point law of mean zero with E\[c²\] = `second_moment` and P(c > 0) = `positive`:
