@@ -27,7 +27,7 @@ fn the_estimated_error_bounds_the_difference_to_a_finer_rule() {
     for (batch, correlation) in [(1, -0.5), (4, 0.3), (4, -1.0)] {
         let model = model(1.0, batch, correlation);
         let coarse = Limit::new(&model).unwrap().tolerance(3e-3).unwrap().coefficients(&state()).unwrap();
-        let fine = Limit::new(&model).unwrap().tolerance(5e-4).unwrap().coefficients(&state()).unwrap();
+        let fine = Limit::new(&model).unwrap().tolerance(5e-5).unwrap().coefficients(&state()).unwrap();
         let pairs = [
             (&coarse.coefficients.a, &fine.coefficients.a),
             (&coarse.coefficients.b, &fine.coefficients.b),
@@ -36,7 +36,7 @@ fn the_estimated_error_bounds_the_difference_to_a_finer_rule() {
         for (x, y) in pairs {
             assert!((x - y).amax() <= coarse.error + fine.error, "{} {}", (x - y).amax(), coarse.error);
         }
-        assert!(fine.error < 5e-4 * 0.4 && fine.nodes > coarse.nodes);
+        assert!(fine.error < 5e-5 * 0.4 && fine.nodes > coarse.nodes);
     }
 }
 

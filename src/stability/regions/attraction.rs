@@ -96,7 +96,7 @@ impl<'a, T: Compiled> AttractionRegions<'a, T> {
             check_shape(ode, state)?;
             let packed = state.to_packed();
             let known = |kept: &Neighbourhood<T>| -> Result<bool, RegionsError<T>> {
-                let images = images(&generators, packed.as_slice(), T::EPSILON.sqrt())?;
+                let images = images(&generators, packed.as_slice(), closeness(ode))?;
                 Ok(images.iter().any(|image| kept.holds(&image.point)))
             };
             if !kept.iter().map(known).collect::<Result<Vec<_>, _>>()?.contains(&true) {
@@ -128,7 +128,7 @@ impl<'a, T: Compiled> AttractionRegions<'a, T> {
             if let Some(first) = points.iter().position(same) {
                 return Err(RegionsError::Duplicate { first, second });
             }
-            let close = T::EPSILON.sqrt() * center.iter().fold(T::one(), |s, x| s.max(x.abs()));
+            let close = closeness(ode) * center.iter().fold(T::one(), |s, x| s.max(x.abs()));
             let images = images(&generators, center, close)?;
             points.push(images.iter().map(|image| neighbourhood.image(&image.map)).collect());
         }
@@ -233,6 +233,11 @@ pub(crate) struct Accuracy<'a, T: Scalar> {
     pub(crate) ode: ReducedOde<'a, T>,
     /// Relative error of a step.
     pub(crate) tolerance: T,
+}
+
+/// How close images are that are one, in units of the largest entry: rates whose coefficients err keep a symmetry up to that error.
+fn closeness<T: Compiled>(ode: &ReducedOde<'_, T>) -> T {
+    T::EPSILON.sqrt().max(T::lit(10.0) * ode.limit().accuracy())
 }
 
 /// The tolerances that may be asked for.
