@@ -156,6 +156,7 @@ fn main() -> Outcome<()> {
         }
         .print()?;
     }
+    large_gains()?;
     Table {
         title: "tanh, two neurons with the pseudo-Huber penalty of width 0.3 over whole batches, B = 8, one two-point variable",
         sigma: Tanh,
@@ -173,6 +174,58 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn laws(laws: Vec<Result<Law, ModelError>>) -> Outcome<Vec<Law>> {
     Ok(laws.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// States whose fields are so large that σ is almost a sign.
+fn large_gains() -> Outcome<()> {
+    println!("\nLarge gains, default tolerances\n");
+    println!("| model | Q | R | rule | nodes | estimated error | true error |\n|---|---|---|---|---|---|---|");
+    let (two_point, laplace) = (Law::two_point(2.25)?, Law::laplace(2.25)?);
+    for r in [1e4, 1e6, 1e8] {
+        large_gain("tanh, two-point", Tanh, &two_point, (&[3.0], &[r]), None)?;
+    }
+    large_gain("tanh, Laplace", Tanh, &laplace, (&[3.0], &[1e6]), None)?;
+    for r in [1e4, 1e8] {
+        let closed = Quadrature::Automatic;
+        large_gain("erf, Gaussian", Erf, &Law::gaussian(2.25)?, (&[3.0], &[r]), Some(closed))?;
+    }
+    for r in [[100.0, 3.0, 3.0, 100.0], [1e4, 3.0, 3.0, 1.0], [1e6, 3.0, 3.0, 1e6]] {
+        large_gain("tanh, two-point, two neurons with the penalty, B = 4", Tanh, &two_point, (&[0.3, -0.2], &r), None)?;
+    }
+    Ok(())
+}
+
+/// One row. The truth is a closed form by that rule, and the rule is panels then, or the rule itself at a smaller tolerance.
+fn large_gain<S: Nonlinearity + Copy>(
+    name: &str,
+    sigma: S,
+    law: &Law,
+    (q, r): (&[f64], &[f64]),
+    closed: Option<Quadrature>,
+) -> Outcome<()> {
+    let neurons = q.len();
+    let model = Model::builder()
+        .nonlinearity(sigma)
+        .hidden(Independent::new([law.clone()])?)
+        .noise(GaussianNoise::correlated(0.3, -0.5)?)
+        .learning_rate(LEARNING_RATE)
+        .n_neurons(neurons)
+        .batch_size(if neurons > 1 { 4 } else { 1 })
+        .penalty_strength(if neurons > 1 { 1.0 } else { 0.0 })
+        .build()?;
+    let state = OrderParameters::from_rows(1, neurons, q, r)?;
+    let limit = Limit::new(&model)?;
+    let (rule, truth) = match closed {
+        Some(closed) => (Quadrature::Panels, limit.clone().quadrature(closed)),
+        None => (Quadrature::Automatic, limit.clone().tolerance(if neurons > 1 { 1e-10 } else { 1e-12 })?),
+    };
+    let limit = limit.quadrature(rule);
+    let (answer, truth) = (limit.coefficients(&state)?, truth.coefficients(&state)?.coefficients);
+    let scale = largest(&truth).max(LEARNING_RATE);
+    let (error, estimate) = (difference(&answer.coefficients, &truth) / scale, answer.error / scale);
+    let nodes = limit.rule(&state)?.nodes();
+    println!("| {name} | {q:?} | {r:?} | {rule:?} | {nodes} | {estimate:.0e} | {error:.0e} |");
+    Ok(())
 }
 
 /// Hidden laws of many values.

@@ -5,6 +5,7 @@
 
 use nalgebra::DMatrix;
 
+use super::averages::forms::Form;
 use super::averages::pair_form::PairForm;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::{SUMS, complete_by_exchange, pair_sums};
@@ -31,7 +32,7 @@ impl<T: Scalar> Rule<T> {
         }
         if let FourFields::Forms(forms, _) = four_fields {
             for form in forms {
-                work.moments.covariance(&form.fields, &mut work.covariance[..16]);
+                work.moments.covariance(&form.fields(), &mut work.covariance[..16]);
                 form.update(&work.covariance[..16]);
             }
         }
@@ -62,14 +63,18 @@ impl<T: Scalar> Rule<T> {
                     let gain = PairForm::gain(&[first, T::zero(), T::zero(), second]);
                     form.kernel().resolves(&self.smoothness, gain, self.accuracy.fixed + PAIR_MARGIN)
                 }
+                PairNodes::Panels(nodes) => self.covers(nodes.panels(), field_pair),
                 // These nodes move with the state.
                 PairNodes::Kinked(_) | PairNodes::Sum(_) | PairNodes::Closed(_) => true,
             });
         field_pairs
             && match &self.four_fields {
                 FourFields::Closed => true,
-                FourFields::Forms(forms, _) => forms.iter().all(|form| {
-                    form.axes().all(|(gain, axis)| axis.resolves(&self.smoothness, gain, self.accuracy.fixed))
+                FourFields::Forms(forms, _) => forms.iter().all(|form| match form {
+                    Form::Views(form) => {
+                        form.axes().all(|(gain, axis)| axis.resolves(&self.smoothness, gain, self.accuracy.fixed))
+                    }
+                    Form::Fields(form) => form.resolves(self.largest_means(form.fields())),
                 }),
                 FourFields::Nodes(quadruples, _) => {
                     let mut all = quadruples.iter().zip(&self.work.quadruple_factors);
@@ -126,6 +131,7 @@ impl<T: Scalar> Rule<T> {
                 let mut sums = match &mut field_pair.nodes {
                     PairNodes::Table(table) => by_nodes(table),
                     PairNodes::Kinked(nodes) => by_nodes(nodes.at(mean, rows)),
+                    PairNodes::Panels(nodes) => by_nodes(nodes.at(mean, rows)),
                     PairNodes::Form(form) => form.sums(mean, rows, limit.sigma),
                     PairNodes::Sum(_) | PairNodes::Closed(_) => continue,
                 };

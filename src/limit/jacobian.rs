@@ -4,7 +4,7 @@
 //! One more pass over the nodes gives how every average moves with the means and the factor of its fields, whatever the
 //! number of directions; the rest is the assembly, in numbers that carry eight derivatives each.
 
-use super::averages::curvature::Curvature;
+use super::averages::forms::Form;
 use super::averages::four_fields::QuadGradient;
 use super::averages::sum_gradient::SumGradient;
 use super::averages::table::NodeTable;
@@ -104,6 +104,7 @@ impl<T: Scalar> Rule<T> {
         let table = match &mut field_pair.nodes {
             PairNodes::Table(table) => &*table,
             PairNodes::Kinked(nodes) => nodes.at(mean, rows),
+            PairNodes::Panels(nodes) => nodes.at(mean, rows),
             PairNodes::Form(form) => return form.gradient(mean, rows, limit.sigma),
             PairNodes::Sum(form) => return SumGradient::new(form, rows, limit.sigma, false).plane,
             PairNodes::Closed(_) => {
@@ -162,10 +163,9 @@ impl<T: Scalar> Rule<T> {
             forms.iter().map(|form| vec![still.clone(); form.products()]).collect();
         for (form, motions) in forms.iter_mut().zip(&mut motions) {
             let covariance = &mut work.covariance[..16];
-            work.moments.covariance(&form.fields, covariance);
-            let mut curvature = Curvature::new(form.width());
-            for group in 0..groups.count() {
-                let gradients = form.gradient(groups.mean(group), covariance, limit.sigma, &mut curvature);
+            work.moments.covariance(&form.fields(), covariance);
+            let means = (0..groups.count()).map(|group| groups.mean(group));
+            for (group, gradients) in form.gradients(means, covariance, limit.sigma).into_iter().enumerate() {
                 for (motion, gradient) in motions.iter_mut().zip(gradients) {
                     for f in 0..4 {
                         for (total, &c) in motion.means[f].iter_mut().zip(groups.weighted(group)) {
@@ -275,7 +275,7 @@ impl<T: Scalar> Rule<T> {
         }
         if let FourFields::Forms(forms, _) = &self.four_fields {
             // A field without variance that gets some: its averages move with the third derivative of σ, which is not known.
-            for field in forms.iter().flat_map(|form| form.fields) {
+            for field in forms.iter().flat_map(Form::fields) {
                 let variance = work.moments.field_covariance(field, field);
                 smooth &= variance.value > T::zero() || variance.is_stationary(&(variance + Dual::one()));
             }
@@ -354,7 +354,7 @@ impl<T: Scalar> Rule<T> {
             }
             FourFields::Forms(forms, positions) => {
                 let lift = |(&value, &(form, product)): (&T, &(usize, usize))| {
-                    let (fields, motion) = (forms[form].fields, &gradients.forms[form][product]);
+                    let (fields, motion) = (forms[form].fields(), &gradients.forms[form][product]);
                     let mut slopes = Lanes::zero();
                     for f in 0..4 {
                         slopes += work.mean_motion(&motion.means[f])[fields[f].1].slopes;

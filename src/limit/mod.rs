@@ -18,6 +18,7 @@ mod evaluation;
 mod fields;
 mod hidden;
 mod jacobian;
+mod large_gain;
 mod loss_terms;
 mod numbers;
 mod parameter;

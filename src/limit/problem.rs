@@ -297,15 +297,16 @@ impl<'a, T: Scalar> Limit<'a, T> {
 #[non_exhaustive]
 pub enum Quadrature {
     /// Closed forms where they exist; else by the smoothness of σ: Gauss-Hermite for polynomials; at a kink panels for
-    /// pairs of fields and Sobol points for four; the trapezoidal rule for all others.
+    /// pairs of fields and Sobol points for four; the trapezoidal rule for all others, and, where fields are so large
+    /// that it costs more, nodes that crowd where σ bends.
     #[default]
     Automatic,
     /// The trapezoidal rule on a truncated lattice.
     Trapezoidal,
     /// Products of Gauss-Hermite rules: exact for polynomials, slow to converge for tanh and its like.
     GaussHermite,
-    /// Gauss-Legendre panels that end at the kink (at zero where there is none), for pairs of fields; averages over four
-    /// fields as for [`Automatic`](Self::Automatic).
+    /// Gauss-Legendre panels that end at the kink, or of a smooth σ are short where it bends, for pairs of fields; averages
+    /// over four fields as for [`Automatic`](Self::Automatic).
     Panels,
     /// Owen-scrambled Sobol points.
     Sobol,

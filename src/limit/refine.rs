@@ -23,6 +23,16 @@ const FINE: f64 = 36.0;
 /// Units of accuracy for which the error of a form falls by a factor e, at least.
 const RATE: f64 = 1.3;
 
+/// The accuracy of the coarsest rules.
+const LEAST_ACCURACY: f64 = 5.0;
+
+/// A rule has at most that many nodes over all averages and all values of the hidden variables, or so many times the budget of one.
+const MOST_NODES: u64 = 1 << 26;
+const NODES_PER_BUDGET: u64 = 256;
+
+/// The most nodes of an average where Sobol points stand in for rules that would have too many.
+const MOST_SAMPLES: usize = 1 << 18;
+
 impl<T: Scalar> Limit<'_, T> {
     /// Whether a rule converges no faster than algebraically, so that refining it goes on for as long as the budget lasts.
     fn converges_slowly(&self) -> bool {
@@ -38,7 +48,14 @@ impl<T: Scalar> Limit<'_, T> {
         // Rules are better than their bounds by about two units, but for coarse ones, where the bounds mean little.
         // Below rounding there is nothing to resolve, however small a tolerance is asked for.
         let wanted = -self.options.tolerance.max(T::EPSILON).as_f64().ln();
-        let mut accuracy = (wanted + 2.0).min(7.0).max(wanted - 2.0).max(5.0);
+        self.refine_from(state, (wanted + 2.0).min(7.0).max(wanted - 2.0).max(LEAST_ACCURACY))
+    }
+
+    fn refine_from(
+        &self,
+        state: &OrderParameters<T>,
+        mut accuracy: f64,
+    ) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
         let mut nodes = 0;
         // The accuracy of the rule that the present one checks.
         let mut before: Option<f64> = None;
@@ -54,7 +71,12 @@ impl<T: Scalar> Limit<'_, T> {
         };
         loop {
             let both = Accuracy { fixed: accuracy + self.margin(), sampled: accuracy };
-            let Some(mut rule) = Rule::new(self, state, both, 0..SCRAMBLES)? else { return Err(fail(best)) };
+            let most = MOST_NODES.max(NODES_PER_BUDGET.saturating_mul(self.options.node_budget as u64));
+            let affordable = |rule: &Rule<T>| rule.nodes() <= most;
+            let Some(mut rule) = Rule::new(self, state, both, 0..SCRAMBLES)?.filter(affordable) else {
+                let known = best.as_ref().is_some_and(|best| best.error.is_finite());
+                return if known { Err(fail(best)) } else { self.sample(state, best) };
+            };
             // Where nodes become too many they give way to Sobol points, which are far worse than what is there already.
             let known = best.as_ref().is_some_and(|best| best.error.is_finite());
             if known && rule.is_sampled() && previous.as_ref().is_some_and(|(before, _)| !before.is_sampled()) {
@@ -118,6 +140,28 @@ impl<T: Scalar> Limit<'_, T> {
             before = if before.is_some() { None } else { Some(last) };
             gap = if forms { accuracy - last } else { CHECK };
         }
+    }
+
+    /// The answer by Sobol points, which fit into any budget, where no other rule does.
+    /// `value`: what is there already, of unknown error.
+    fn sample(
+        &self,
+        state: &OrderParameters<T>,
+        value: Option<Box<Estimated<T>>>,
+    ) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
+        let (tolerance, budget) = (self.options.tolerance.as_f64(), self.options.node_budget);
+        if self.options.quadrature == Quadrature::Sobol {
+            return Err(LimitError::ToleranceNotMet { tolerance, budget, best: value });
+        }
+        let mut sampled = self.clone();
+        sampled.options.quadrature = Quadrature::Sobol;
+        sampled.options.node_budget = budget.min(MOST_SAMPLES);
+        sampled.refine_from(state, LEAST_ACCURACY).map_err(|error| match error {
+            LimitError::ToleranceNotMet { best, .. } => {
+                LimitError::ToleranceNotMet { tolerance, budget, best: best.or(value) }
+            }
+            other => other,
+        })
     }
 
     /// How much more accurate lattices are than Sobol points beside them, in units of ln(1/error): they cost less.

@@ -3,6 +3,7 @@
 use nalgebra::DMatrix;
 
 use super::accuracy::Accuracy;
+use super::averages::forms::Form;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
 use super::averages::kernel::Kernel;
 use super::averages::kinked::KinkedNodes;
@@ -10,7 +11,7 @@ use super::averages::pair_form::PairForm;
 use super::averages::sum_form::SumForm;
 use super::averages::table::{Coordinate, NodeTable, trapezoid_step};
 use super::averages::two_fields::PairBuffers;
-use super::averages::two_views::{Position, ViewForm, forms};
+use super::averages::two_views::{Position, forms};
 use super::averages::whole_batches::BatchTable;
 use super::error::LimitError;
 use super::fields::factor::Factor;
@@ -60,7 +61,7 @@ pub(super) enum FourFields<T> {
     /// There are none, or all have closed forms.
     Closed,
     /// Forms in two views, for smooth σ.
-    Forms(Vec<ViewForm<T>>, Vec<Position>),
+    Forms(Vec<Form<T>>, Vec<Position>),
     /// Nodes in four dimensions, across kinks.
     Nodes(Vec<Quadruple<T>>, Vec<Place>),
 }
@@ -78,7 +79,7 @@ pub(super) const PAIR_MARGIN: f64 = 4.0;
 const LEAST_SUMMED: f64 = 8.0;
 
 /// By how much the density at the end of a lattice is below the error aimed at, in units of ln(1/error).
-const FORM_MARGIN: f64 = 2.0;
+pub(super) const FORM_MARGIN: f64 = 2.0;
 
 impl<T: Scalar> Rule<T> {
     /// The rule that errs by about exp(−accuracy) near `state`; `None` if it needs more nodes than the budget.
@@ -180,12 +181,22 @@ impl<T: Scalar> Rule<T> {
                     }
                     self.four_fields = FourFields::Nodes(quadruples, places);
                 } else {
-                    let (mut forms, positions) = forms(&terms);
-                    for form in &mut forms {
+                    let (views, positions) = forms(&terms);
+                    let mut forms = Vec::with_capacity(views.len());
+                    for (number, mut form) in views.into_iter().enumerate() {
                         self.work.moments.covariance(&form.fields, &mut self.work.covariance[..16]);
+                        let of_form = positions.iter().zip(terms.products()).filter(|(at, _)| at.0 == number);
+                        if let Some(form) = self.field_form(limit, &form, of_form) {
+                            forms.push(Form::Fields(Box::new(form)));
+                            continue;
+                        }
+                        if self.form_exceeds(limit, form.functions(), &self.work.covariance[..16]) {
+                            return None;
+                        }
                         form.choose(&self.work.covariance[..16], &mut |gain, multiple| {
                             self.axis(limit, gain, self.accuracy.fixed, multiple)
                         })?;
+                        forms.push(Form::Views(Box::new(form)));
                     }
                     self.four_fields = FourFields::Forms(forms, positions);
                 }
@@ -235,9 +246,11 @@ impl<T: Scalar> Rule<T> {
             Smoothness::Kinked { at } => Some(at),
             _ => None,
         };
+        let polynomial = matches!(self.smoothness, Smoothness::Polynomial { .. });
         let panels = match limit.options.quadrature {
             Quadrature::Automatic => kink,
-            Quadrature::Panels => Some(kink.unwrap_or(T::zero())),
+            Quadrature::Panels if polynomial => Some(T::zero()),
+            Quadrature::Panels => kink,
             _ => None,
         };
         // A kink lies across single fields: the rotated ones would hide it.
@@ -246,6 +259,11 @@ impl<T: Scalar> Rule<T> {
         self.work.moments.covariance(&[(0, i), (1, j)], &mut covariance);
         let factor = Factor::new(&covariance, 2, rotated);
         let reflected = (0..2).find(|&k| factor.is_odd_under_exchange(k));
+        if let Some(nodes) = self.pair_panels(limit, (i, j), &factor).filter(|_| closed.is_none() && panels.is_none()) {
+            let nodes = PairNodes::Panels(Box::new(nodes));
+            self.push_pair((i, j), nodes, None, Factor::new(&covariance, 2, false), limit.settings.n_features);
+            return Some(());
+        }
         let (nodes, odd) = if let Some(form) = closed {
             (PairNodes::Closed(form), None)
         } else if let Some(at) = panels {
@@ -297,7 +315,7 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// Nodes for a canonical coordinate of that gain; half their number is a multiple of `multiple`.
-    fn axis(&self, limit: &Limit<'_, T>, gain: f64, accuracy: f64, multiple: usize) -> Option<Kernel<T>> {
+    pub(super) fn axis(&self, limit: &Limit<'_, T>, gain: f64, accuracy: f64, multiple: usize) -> Option<Kernel<T>> {
         // The matrix between the nodes has their number squared.
         let most = limit.options.node_budget.isqrt();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
@@ -407,13 +425,14 @@ impl<T: Scalar> Rule<T> {
         let field_pairs = self.field_pairs.iter().map(|field_pair| match &field_pair.nodes {
             PairNodes::Table(table) => table.count() * 2 * groups,
             PairNodes::Kinked(nodes) => nodes.table().count() * 2 * groups,
+            PairNodes::Panels(nodes) => nodes.table().count() * 2 * groups,
             PairNodes::Form(form) => form.count() * groups,
             PairNodes::Sum(form) => form.count(),
             PairNodes::Closed(_) => 0,
         });
         let four_fields: usize = match &self.four_fields {
             FourFields::Closed => 0,
-            FourFields::Forms(forms, _) => forms.iter().map(ViewForm::count).sum(),
+            FourFields::Forms(forms, _) => forms.iter().map(Form::count).sum(),
             FourFields::Nodes(quadruples, _) => quadruples.iter().map(Quadruple::count).sum(),
         };
         let batches = self.batches.as_ref().map_or(0, BatchTable::count);
@@ -442,7 +461,9 @@ impl<T: Scalar> Limit<'_, T> {
         let mut covariance = [T::zero(); 4];
         work.moments.covariance(&[(0, 0), (1, 0)], &mut covariance);
         let how = (&self.sigma.smoothness(), accuracy.fixed, self.options.node_budget);
-        let form = SumForm::new(&self.hidden, &work.state.q, &covariance, how, self.noise.is_exchangeable())?;
+        let enumerated = nodes <= MOST_HIDDEN_NODES as f64;
+        let most = if enumerated { nodes * self.pair_cost(&covariance, accuracy) } else { f64::INFINITY };
+        let form = SumForm::new(&self.hidden, &work.state.q, &covariance, how, self.noise.is_exchangeable(), most)?;
         let (sum, each) = form.cost(p);
         (sum < nodes * each || nodes > MOST_HIDDEN_NODES as f64).then_some(form)
     }

@@ -4,6 +4,7 @@ use super::averages::closed;
 use super::averages::four_fields::Quadruple;
 use super::averages::kinked::KinkedNodes;
 use super::averages::pair_form::PairForm;
+use super::averages::panels::PanelNodes;
 use super::averages::sum_form::SumForm;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::{COVARIANCE, SUMS};
@@ -33,6 +34,7 @@ pub(super) struct FieldPair<T> {
 pub(super) enum PairNodes<T> {
     Table(NodeTable<T>),
     Kinked(KinkedNodes<T>),
+    Panels(Box<PanelNodes<T>>),
     Form(Box<PairForm<T>>),
     /// The hidden law by its characteristic function: there are no nodes of it.
     Sum(Box<SumForm<T>>),

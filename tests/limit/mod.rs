@@ -4,6 +4,7 @@ mod case_file;
 mod hidden_laws;
 mod identity;
 mod kinked;
+mod large_gain;
 mod limit_properties;
 mod many_features;
 mod many_neurons;

@@ -43,8 +43,11 @@ fn averages<T: Scalar, N: Number<T>>(form: ClosedForm<T>, law: &PairLaw<N>) -> A
 
 fn erf<T: Scalar, N: Number<T>>(law: &PairLaw<N>) -> Averages<N> {
     let [[s, x], [_, t]] = law.covariance;
+    let [[f00, f01], [f10, f11]] = law.rows;
     let (one_s, one_t) = (N::one() + s, N::one() + t);
-    let cross = N::constant(T::lit(2.0) / T::pi()) / (one_s * one_t - x * x).sqrt();
+    // (1 + s)(1 + t) − x² without cancellation.
+    let root = f00 * f11 - f01 * f10;
+    let cross = N::constant(T::lit(2.0) / T::pi()) / (one_s + t + root * root).sqrt();
     let (first, second) = (-(x * cross) / one_s, -(x * cross) / one_t);
     let fourth = |fields: [usize; 4]| erf_fourth(&|i, j| law.covariance[fields[i]][fields[j]]);
     (
@@ -55,27 +58,35 @@ fn erf<T: Scalar, N: Number<T>>(law: &PairLaw<N>) -> Averages<N> {
 }
 
 /// E[σ'(h_0) σ'(h_1) σ(h_2) σ(h_3)] for σ = erf(·/√2) and that covariance (Saad and Solla 1995, eq. (C4)).
+///
+/// The two factors σ' make of the law another normal law, times a constant: each subtracts from the covariance of x and y
+/// C_xk C_yk/(1 + C_kk). The rest is an arcsine. Large covariances leave small ones there, without cancellation where a field occurs twice.
 pub(in crate::limit) fn erf_fourth<T: Scalar, N: Number<T>>(c: &dyn Fn(usize, usize) -> N) -> N {
-    let (a, b) = (N::one() + c(0, 0), N::one() + c(1, 1));
-    let lambda = a * b - c(0, 1) * c(0, 1);
-    let two = T::lit(2.0);
-    let own = |k: usize| {
-        lambda * (N::one() + c(k, k)) - c(1, k) * c(1, k) * a - c(0, k) * c(0, k) * b
-            + (c(0, 1) * c(0, k) * c(1, k)).times(two)
-    };
-    let cross = lambda * c(2, 3) - c(1, 2) * c(1, 3) * a - c(0, 2) * c(0, 3) * b
-        + c(0, 1) * (c(0, 2) * c(1, 3) + c(0, 3) * c(1, 2));
-    let sine = cross / (own(2) * own(3)).sqrt();
+    let c: [[N; 4]; 4] = std::array::from_fn(|x| std::array::from_fn(|y| c(x, y)));
+    let (first, a) = condition(&|x, y| c[x][y], 0);
+    let (second, b) = condition(&|x, y| first[x][y], 1);
+    let [x, y, cross] = [second[2][2], second[3][3], second[2][3]];
+    let rest = (N::one() + x + y + (x * y - cross * cross)).sqrt();
     let scale = T::lit(4.0) / (T::pi() * T::pi());
-    (arcsine(sine) / lambda.sqrt()).times(scale)
+    (angle(cross, rest) / (a * b).sqrt()).times(scale)
 }
 
-fn arcsine<T: Scalar, N: Number<T>>(x: N) -> N {
-    let value = x.value();
-    x.map(value.asin(), T::one() / (T::one() - value * value).sqrt())
+/// The covariances after the factor σ'(h_k), and 1 + C_kk.
+fn condition<T: Scalar, N: Number<T>>(c: &dyn Fn(usize, usize) -> N, k: usize) -> ([[N; 4]; 4], N) {
+    let variance = c(k, k);
+    let pivot = N::one() + variance;
+    let entry = |x: usize, y: usize| {
+        if !(variance.value() > T::zero()) {
+            return c(x, y);
+        }
+        // C_xy − C_xk C_yk/C_kk is exactly 0 for the field itself.
+        let share = c(x, k) / variance;
+        c(x, y) - share * c(y, k) + share * (c(y, k) / pivot)
+    };
+    (std::array::from_fn(|x| std::array::from_fn(|y| entry(x, y))), pivot)
 }
 
-/// The angle of (x, y), y ≥ 0.
+/// The angle of (x, y).
 fn angle<T: Scalar, N: Number<T>>(y: N, x: N) -> N {
     let (b, a) = (y.value(), x.value());
     let norm = a * a + b * b;

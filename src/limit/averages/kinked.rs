@@ -97,7 +97,7 @@ impl<T: Scalar> KinkedNodes<T> {
 }
 
 /// Adds nodes and normal weights on [−radius, radius], with panels that end at the breaks.
-fn panels(breaks: &mut Vec<f64>, radius: f64, line: &(Vec<f64>, Vec<f64>), nodes: &mut Vec<(f64, f64)>) {
+pub(super) fn panels(breaks: &mut Vec<f64>, radius: f64, line: &(Vec<f64>, Vec<f64>), nodes: &mut Vec<(f64, f64)>) {
     breaks.retain(|x| x.abs() < radius);
     breaks.extend([-radius, radius]);
     breaks.sort_unstable_by(f64::total_cmp);

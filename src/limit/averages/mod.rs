@@ -2,10 +2,13 @@
 
 pub(in crate::limit) mod closed;
 pub(in crate::limit) mod curvature;
+pub(in crate::limit) mod field_form;
+pub(in crate::limit) mod forms;
 pub(in crate::limit) mod four_fields;
 pub(in crate::limit) mod kernel;
 pub(in crate::limit) mod kinked;
 pub(in crate::limit) mod pair_form;
+pub(in crate::limit) mod panels;
 pub(in crate::limit) mod sum_form;
 pub(in crate::limit) mod sum_gradient;
 mod sum_grid;

@@ -5,7 +5,7 @@
 //! over wave numbers. Not here: the law of the sum (see `sum_law`), the lattice (see
 //! `sum_grid`), and derivatives (see `sum_gradient`).
 
-use std::f64::consts::TAU;
+use std::f64::consts::{PI, TAU};
 
 use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
@@ -66,18 +66,21 @@ struct Lattice {
 
 /// The most times that the lattice is made longer by a quarter: until it is a thousand times longer.
 const MOST_EXTENSIONS: usize = 31;
+/// The most numbers of a table of cosines.
+const MOST_PHASES: f64 = 1e8;
 /// By how much the density at the end of the z₂ axis is below the error aimed at.
 const END_MARGIN: f64 = 4.0;
 
 impl<T: Scalar> SumForm<T> {
     /// The rule that errs by about exp(−accuracy) at coefficients `q`, with fields of covariance [a, c, c, b] at each value of μ; `None` if the
-    /// law gives no characteristic function, or if there were more nodes than the budget.
+    /// law gives no characteristic function, if there were more nodes than the budget, or if it costs more than `most` evaluations of a node.
     pub(in crate::limit) fn new(
         hidden: &Hidden<'_, T>,
         q: &[T],
         covariance: &[T; 4],
         (smoothness, accuracy, budget): (&Smoothness<T>, f64, usize),
         reflected: bool,
+        most: f64,
     ) -> Option<Self> {
         let (spread, gains) = common_part(covariance);
         let gain = gains.iter().fold(0.0, |most: f64, gain| most.max(gain.as_f64().abs()));
@@ -96,6 +99,10 @@ impl<T: Scalar> SumForm<T> {
             let Grid { step, highest, flat, fall, tail } = Grid::new(smoothness, spread.as_f64(), reach, accuracy);
             let half = (reach + tail) / step;
             if !(half.max(1.0) * count.max(1.0) < budget as f64) {
+                return None;
+            }
+            let phases = half * (half * step * highest / PI);
+            if !(phases < MOST_PHASES && 2.0 * half.max(1.0) * count.max(1.0) + phases < most) {
                 return None;
             }
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and the budget

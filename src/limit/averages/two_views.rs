@@ -144,6 +144,11 @@ impl<T: Scalar> ViewForm<T> {
         self.kernels[1].nodes().len()
     }
 
+    /// The number of functions of both views.
+    pub(in crate::limit) fn functions(&self) -> usize {
+        self.views.iter().map(|view| view.functions.len()).sum()
+    }
+
     /// The number of products.
     pub(in crate::limit) fn products(&self) -> usize {
         self.products.len()
