@@ -149,6 +149,14 @@ impl<T: Scalar> Rule<T> {
         FieldForm::new(fields, &first, &self.work.covariance[..16], means, how, most)
     }
 
+    /// The largest standard deviation of a field at a node of the hidden law.
+    pub(super) fn largest_gain(&self) -> f64 {
+        let neurons = self.groups.neurons();
+        let fields = (0..2).flat_map(|view| (0..neurons).map(move |i| (view, i)));
+        let variance = |field| self.work.moments.field_covariance(field, field).as_f64();
+        fields.map(variance).fold(0.0, f64::max).sqrt()
+    }
+
     /// The largest magnitude of the mean of each field over the hidden law.
     pub(super) fn largest_means(&self, fields: [(usize, usize); 4]) -> [f64; 4] {
         fields.map(|(_, neuron)| {

@@ -23,6 +23,9 @@ const FINE: f64 = 36.0;
 /// Units of accuracy for which the error of a form falls by a factor e, at least.
 const RATE: f64 = 1.3;
 
+/// Fields of smaller standard deviation have no layer that points could miss.
+const LARGE_GAIN: f64 = 30.0;
+
 /// The accuracy of the coarsest rules.
 const LEAST_ACCURACY: f64 = 5.0;
 
@@ -99,7 +102,7 @@ impl<T: Scalar> Limit<'_, T> {
                 return Ok((rule, Estimated { coefficients, error: rounding, nodes }));
             }
             let error = if rule.is_sampled() {
-                self.spread(state, accuracy, &mut nodes)? + rounding
+                self.spread(state, accuracy, &mut nodes)? + self.missed(&rule, accuracy) + rounding
             } else if let Some((_, previous)) = &previous {
                 // Twice the difference: it may be small by chance, and of coarse rules it need not bound the error. More where the
                 // rules are close to each other.
@@ -169,6 +172,21 @@ impl<T: Scalar> Limit<'_, T> {
         // Derivatives of forms are those of the averages: with this margin they agree with differences of the frozen rule to
         // 1e-6.
         if self.loss.whole_batches() { 14.0 } else { 0.0 }
+    }
+
+    /// What all points of a rule may have missed. Under a field of large gain σ' is a layer of small probability, and points that do
+    /// not meet it agree with each other. N points miss one of probability 9/N once in ten thousand times; what is averaged there is
+    /// an error signal, of order one, times a field.
+    fn missed(&self, rule: &Rule<T>, accuracy: f64) -> T {
+        let smoothness = self.sigma.smoothness();
+        let bends = !matches!(smoothness, Smoothness::Polynomial { .. } | Smoothness::Kinked { .. });
+        let sampled = self.samples_fields(&smoothness) || self.loss.whole_batches();
+        let gain = rule.largest_gain();
+        if !(bends && sampled && gain > LARGE_GAIN) {
+            return T::zero();
+        }
+        let points = f64::from(SCRAMBLES) * (0.75 * accuracy + 1.0).clamp(4.0, 31.0).floor().exp2();
+        self.settings.learning_rate * T::lit(9.0 * (1.0 + gain) / points)
     }
 
     /// The error of a rule with Sobol points: four standard errors over independent scrambles, of the entry that strays

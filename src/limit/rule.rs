@@ -482,7 +482,7 @@ impl<T: Scalar> Limit<'_, T> {
     }
 
     /// Whether averages over some fields are over Sobol points.
-    fn samples_fields(&self, smoothness: &Smoothness<T>) -> bool {
+    pub(super) fn samples_fields(&self, smoothness: &Smoothness<T>) -> bool {
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });
         let automatic = matches!(self.options.quadrature, Quadrature::Automatic | Quadrature::Panels);
         self.options.quadrature == Quadrature::Sobol || automatic && kinked && self.settings.n_neurons > 1

@@ -3,8 +3,7 @@
 
 use contrastive_dynamics::limit::{Coefficients, Estimated, Limit, LimitError, Quadrature};
 use contrastive_dynamics::model::{
-    Erf, FromFunctions, GaussianNoise, HiddenVariable, Independent, Law, Model, Nonlinearity, Parity, Smoothness, Tanh,
-    ViewCovariance,
+    Erf, FromFunctions, GaussianNoise, Independent, Law, Model, Nonlinearity, Parity, Smoothness, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::state::OrderParameters;
@@ -135,29 +134,31 @@ fn one_neuron_of_large_gain_agrees_with_adaptive_integrals_at_a_cost_that_hardly
     assert!(nodes[0] < 500_000 && nodes[2] < 3 * nodes[0], "{nodes:?}");
     // Lattices alone do without an answer there.
     let two = model(Tanh, &[Law::two_point(2.25).unwrap()], 1);
-    let lattice = Limit::new(&two).unwrap().quadrature(Quadrature::Trapezoidal);
+    let lattice = Limit::new(&two).unwrap().quadrature(Quadrature::Trapezoidal).node_budget(1 << 12);
     assert!(matches!(lattice.coefficients(&one(3.0, 1e6)), Err(LimitError::ToleranceNotMet { best: Some(_), .. })));
 }
 
 #[test]
 fn continuous_hidden_laws_of_large_gain_are_averages_of_the_integrals() {
-    let (q, r) = (3.0, 1e6);
-    for (law, points) in [(Law::laplace(2.25).unwrap(), 6), (Law::uniform(2.25).unwrap(), 5)] {
-        let rule = law.quadrature(points);
-        let mut want = [0.0; 3];
-        for (&c, &w) in rule.nodes.iter().zip(&rule.weights).filter(|(c, _)| **c >= 0.0) {
-            // Mirror images are alike.
-            let count = if c > 0.0 { 2.0 * w } else { w };
-            let at = truth(c, q, r);
-            (0..3).for_each(|k| want[k] += count * at[k]);
-        }
+    let (q, r, moment) = (3.0, 1e6, 2.25_f64);
+    // Means are a thousandth of the spread: A is c² times an affine function of c², B and Λ are affine, but for c⁴(q²/r)².
+    let (near, far) = (truth(1.0, q, r), truth(2.0, q, r));
+    let affine = |at_one: f64, at_four: f64| {
+        let slope = (at_four - at_one) / 3.0;
+        (at_one - slope, slope)
+    };
+    for (law, kurtosis) in [(Law::laplace(moment).unwrap(), 6.0), (Law::uniform(moment).unwrap(), 1.8)] {
+        let (first, second) = affine(near[0], far[0] / 4.0);
+        let [b, lambda] = [1, 2].map(|k| affine(near[k], far[k])).map(|(start, slope)| start + slope * moment);
+        let want = [first * moment + second * kurtosis * moment * moment, b, lambda];
         let continuous = model(Tanh, std::slice::from_ref(&law), 1);
-        let limit = Limit::new(&continuous).unwrap().tolerance(1e-7).unwrap();
+        let limit = Limit::new(&continuous).unwrap().tolerance(1e-6).unwrap();
         let answer = limit.coefficients(&one(q, r)).unwrap();
-        // Means are a thousandth of the spread: the fewest nodes of a law do, up to what they miss of its moments.
         let wrong = error(&answer.coefficients, want);
-        assert!(wrong < 1e-9 && answer.nodes < 10_000_000, "{law:?}: {wrong:e}, {} nodes", answer.nodes);
-        assert!(want[2] > 1e-5);
+        let allowed = answer.error + 1e-12;
+        assert!(allowed < 1e-8 && wrong < allowed, "{law:?}: {wrong:e} over {allowed:e}");
+        assert!(answer.nodes < 10_000_000, "{} nodes", answer.nodes);
+        assert!(error(&answer.coefficients, [want[0], want[1], 1.001 * want[2]]) > allowed, "the control");
     }
 }
 
@@ -235,35 +236,32 @@ fn two_neurons_of_large_gain_agree_with_closed_forms() {
 fn derivatives_at_large_gain_are_those_of_the_coefficients() {
     let two = [Law::two_point(2.25).unwrap()];
     // Q, then the upper triangle of R.
-    for (neurons, packed) in [(1, vec![3.0, 1e4]), (2, vec![0.3, -0.2, 1e4, 3.0, 2.0])] {
+    for (neurons, packed, tolerance) in [(1, vec![3.0, 1e4], 1e-10), (2, vec![0.3, -0.2, 1e4, 3.0, 2.0], 1e-7)] {
         let model = model(Tanh, &two, neurons);
         let state = |packed: &[f64]| {
             let r = if neurons == 1 { vec![packed[1]] } else { vec![packed[2], packed[3], packed[3], packed[4]] };
             OrderParameters::from_rows(1, neurons, &packed[..neurons], &r).unwrap()
         };
-        let limit = Limit::new(&model).unwrap();
+        let limit = Limit::new(&model).unwrap().tolerance(tolerance).unwrap();
         let slope = |packed: &[f64]| -> Vec<f64> {
             let at = limit.coefficients(&state(packed)).unwrap().coefficients;
             let r = &at.b + at.b.transpose() + &at.lambda;
             let upper = (0..neurons).flat_map(|i| (i..neurons).map(move |j| (i, j)));
             at.a.iter().copied().chain(upper.map(|at| r[at])).collect()
         };
-        let got = ReducedOde::new(&model).unwrap().sensitivities(&state(&packed), &[]).unwrap().by_state;
-        for column in 0..packed.len() {
-            let step = 1e-3 * packed[column].abs().max(1.0);
-            let moved = |by: f64| {
-                let mut packed = packed.clone();
-                packed[column] += by * step;
-                slope(&packed)
-            };
-            let (above, below) = (moved(1.0), moved(-1.0));
-            let scale = got.column(column).amax();
-            for row in 0..packed.len() {
-                let want = (above[row] - below[row]) / (2.0 * step);
-                let wrong = (got[(row, column)] - want).abs();
-                assert!(wrong < 2e-5 * scale, "{neurons}: ({row}, {column}): {wrong:e} of {scale:e}");
-            }
-            assert!(scale > 0.0);
+        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(tolerance).unwrap();
+        let got = ode.sensitivities(&state(&packed), &[]).unwrap().by_state;
+        // Along one direction that moves everything, each number by a part of its own size.
+        let along: Vec<f64> = packed.iter().zip([1.0, -0.7, 0.8, 1.3, -0.9]).map(|(x, f)| 1e-3 * f * x).collect();
+        let moved = |by: f64| slope(&packed.iter().zip(&along).map(|(x, step)| x + by * step).collect::<Vec<_>>());
+        let (above, below) = (moved(1.0), moved(-1.0));
+        for row in 0..packed.len() {
+            let want = 0.5 * (above[row] - below[row]);
+            let terms = || along.iter().enumerate().map(|(column, step)| got[(row, column)] * step);
+            let (sum, scale): (f64, f64) = (terms().sum(), terms().map(f64::abs).sum());
+            assert!((sum - want).abs() < 3e-5 * scale, "{neurons}: {row}: {sum:e} {want:e} of {scale:e}");
+            let seen = (1.001 * sum - want).abs() > 3e-5 * scale;
+            assert!(seen || sum.abs() < 0.1 * scale, "the control: a tenth of a percent would be seen");
         }
     }
 }
@@ -278,10 +276,16 @@ fn where_no_rule_fits_there_is_a_best_value_with_its_error() {
         builder.n_neurons(2).build().unwrap()
     };
     let (closed, plain) = (build(Box::new(Erf)), build(Box::new(plain_erf())));
-    let state = OrderParameters::from_rows(1, 2, &[0.3, -0.2], &[1e6, 30.0, 30.0, 1e6]).unwrap();
+    let state = OrderParameters::from_rows(1, 2, &[0.3, -0.2], &[1e4, 30.0, 30.0, 1e4]).unwrap();
     let want: Estimated = Limit::new(&closed).unwrap().coefficients(&state).unwrap();
     let limit = Limit::new(&plain).unwrap().node_budget(1 << 14);
-    let Err(LimitError::ToleranceNotMet { best: Some(best), .. }) = limit.coefficients(&state) else { panic!() };
+    let answer = limit.coefficients(&state);
+    let Err(LimitError::ToleranceNotMet { best: Some(best), .. }) = answer else { panic!("{answer:?}") };
     let wrong = distance(&best.coefficients, &want.coefficients);
     assert!(wrong <= best.error && best.error < 0.1, "{wrong:e} over {:e}", best.error);
+    // Points too few to meet the layer agree with each other, and are not taken at their word.
+    let few = limit.node_budget(128).tolerance(1e-2).unwrap();
+    let Err(LimitError::ToleranceNotMet { best: Some(best), .. }) = few.coefficients(&state) else { panic!() };
+    let wrong = distance(&best.coefficients, &want.coefficients);
+    assert!(wrong > 1e-3 && wrong <= best.error, "{wrong:e} over {:e}", best.error);
 }

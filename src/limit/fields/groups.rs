@@ -89,6 +89,11 @@ impl<T: Scalar> Groups<T> {
         self.starts.push(n);
     }
 
+    /// The number m of neurons.
+    pub(in crate::limit) fn neurons(&self) -> usize {
+        self.neurons
+    }
+
     /// The number of groups.
     pub(in crate::limit) fn count(&self) -> usize {
         self.weights.len()
