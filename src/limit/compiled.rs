@@ -110,6 +110,11 @@ impl<T: Compiled> Limit<'_, T> {
         T::refine(self, state).map(|(rule, _)| rule)
     }
 
+    /// The rule that meets the tolerance at `state`, with the estimated largest error of an entry.
+    pub(crate) fn rule_with_error(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, T), LimitError<T>> {
+        T::refine(self, state).map(|(rule, estimated)| (rule, estimated.error))
+    }
+
     /// E[∂e^v/∂h^v'] of one neuron at `state`, with e¹ = −σ'(h¹)σ(h²) and e² = −σ'(h²)σ(h¹): entry `[v][v']`.
     ///
     /// By Stein's lemma they give the drift without an inverse (theory §3, §6): near Q = 0,

@@ -28,6 +28,17 @@ pub(crate) fn pseudo_inverse<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
     inverse.unwrap_or_else(|| DMatrix::zeros(matrix.ncols(), matrix.nrows()))
 }
 
+/// The inverse of a regular matrix, or of one with more rows than columns the one by which least squares are solved;
+/// none if its smallest singular value is below `least` of the largest.
+pub(crate) fn left_inverse<T: Scalar>(matrix: &DMatrix<T>, least: T) -> Option<DMatrix<T>> {
+    if matrix.nrows() < matrix.ncols() {
+        return None;
+    }
+    let (svd, _) = decomposed(matrix)?;
+    let regular = svd.singular_values.min() > least * svd.singular_values.max();
+    regular.then(|| svd.pseudo_inverse(T::zero()).ok())?
+}
+
 /// The singular values of a finite matrix, and up to what they count as zero.
 fn decomposed<T: Scalar>(matrix: &DMatrix<T>) -> Option<(SVD<T, Dyn, Dyn>, T)> {
     if matrix.is_empty() || !is_finite(matrix.as_slice()) {
@@ -72,6 +83,18 @@ mod tests {
         }
         let bad = DMatrix::from_element(2, 2, f64::NAN);
         assert_eq!(least_squares(&bad, &right), DVector::zeros(2));
+    }
+
+    #[test]
+    fn inverses_are_those_of_least_squares_and_refused_where_there_is_none() {
+        let tall = DMatrix::from_row_slice(3, 2, &[2.0, 1.0, 1.0, 3.0, 1.0, 0.0]);
+        let inverse = left_inverse(&tall, 1e-8).unwrap();
+        assert!((&inverse * &tall - DMatrix::identity(2, 2)).amax() < 1e-14);
+        let right = DVector::from_column_slice(&[1.0, -2.0, 0.5]);
+        assert!((inverse * &right - least_squares(&tall, &right)).amax() < 1e-14);
+        let nearly = DMatrix::from_row_slice(2, 2, &[1.0, 1.0, 1.0, 1.0 + 1e-9]);
+        assert!(left_inverse(&nearly, 1e-8).is_none() && left_inverse(&nearly, 1e-10).is_some());
+        assert!(left_inverse(&tall.transpose(), 1e-8).is_none());
     }
 
     #[test]

@@ -76,13 +76,23 @@ impl<T: Compiled> ReducedOde<'_, T> {
         state: &OrderParameters<T>,
         directions: &[Direction],
     ) -> Result<Sensitivities<T>, LimitError<T>> {
+        let entries = packed_len(limit.n_features(), limit.n_neurons());
+        let (rates, slopes) = self.slopes(limit, rule, state, directions)?;
+        let by_parameter = slopes.columns(entries, directions.len() - entries).into_owned();
+        Ok(Sensitivities { rates, by_state: slopes.columns(0, entries).into_owned(), by_parameter })
+    }
+
+    /// The right-hand side, and its derivative along each of some directions: columns of packed rates.
+    pub(crate) fn slopes(
+        &self,
+        limit: &Limit<'_, T>,
+        rule: &mut Rule<T>,
+        state: &OrderParameters<T>,
+        directions: &[Direction],
+    ) -> Result<(Rates<T>, DMatrix<T>), LimitError<T>> {
         let (p, m) = (limit.n_features(), limit.n_neurons());
-        let entries = packed_len(p, m);
-        let mut out = Sensitivities {
-            rates: Rates { q: DMatrix::zeros(p, m), r: DMatrix::zeros(m, m) },
-            by_state: DMatrix::zeros(entries, entries),
-            by_parameter: DMatrix::zeros(entries, directions.len() - entries),
-        };
+        let mut rates = Rates { q: DMatrix::zeros(p, m), r: DMatrix::zeros(m, m) };
+        let mut slopes = DMatrix::zeros(packed_len(p, m), directions.len());
         let varied: Vec<Option<Parameter>> = directions
             .iter()
             .map(|direction| if let Direction::Parameter(parameter) = direction { Some(*parameter) } else { None })
@@ -101,18 +111,13 @@ impl<T: Compiled> ReducedOde<'_, T> {
             let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
             for (row, rate) in q.iter().copied().chain(triangle.map(|at| r[at])).enumerate() {
                 for (k, &slope) in rate.slopes.0.iter().enumerate().take(directions.len() - first) {
-                    let column = first + k;
-                    if column < entries {
-                        out.by_state[(row, column)] = slope;
-                    } else {
-                        out.by_parameter[(row, column - entries)] = slope;
-                    }
+                    slopes[(row, first + k)] = slope;
                 }
             }
-            (0..p * m).for_each(|at| out.rates.q[(at / m, at % m)] = q[at].value);
-            (0..m * m).for_each(|at| out.rates.r[(at / m, at % m)] = r[at].value);
+            (0..p * m).for_each(|at| rates.q[(at / m, at % m)] = q[at].value);
+            (0..m * m).for_each(|at| rates.r[(at / m, at % m)] = r[at].value);
         })?;
-        Ok(out)
+        Ok((rates, slopes))
     }
 
     /// The same ODE with every term that a change of that parameter may bring in.

@@ -26,8 +26,8 @@ mod tolerances;
 
 pub use crate::numerics::maximum::{End, Maximum, OptimumError, maximum};
 pub use continuation::{
-    Bifurcation, BifurcationKind, Branch, BranchState, BranchStop, Continuation, ContinuationError, ContinuationSystem,
-    CurveError, Emanating, FamilyCurve, FunctionSystem, OdeCurve,
+    Bifurcation, BifurcationKind, BoxedSystem, Branch, BranchState, BranchStop, Continuation, ContinuationError,
+    ContinuationSystem, CurveError, Emanating, FamilyCurve, FunctionSystem, OdeCurve, Uncertainty,
 };
 pub use fixed_point::{
     CollapsedPoint, FailedStart, FixedPoint, FixedPointError, FixedPointFinder, FixedPoints, Kind, NewtonStop,

@@ -1,5 +1,7 @@
 //! Continuation against systems whose bifurcations are known in closed form, and along the parameters of models.
 
+use std::ops::ControlFlow;
+
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{
     Constraint, GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelBuilder, Tanh,
@@ -331,6 +333,43 @@ fn branches_on_the_sphere_and_of_two_neurons_go_through() {
     // Without a penalty each neuron stands where one does alone.
     assert_eq!((branch.stop.clone(), last.parameter), (BranchStop::Bound, 0.0), "{branch}");
     assert!((last.state[2] - 0.545_903_857).abs() < 1e-6, "{branch}");
+}
+
+#[test]
+fn an_observer_sees_the_branch_grow_and_may_end_it() {
+    let mut cubic = FunctionSystem::new(1, |x: &[f64], l, out: &mut [f64]| out[0] = l + x[0] - x[0].powi(3));
+    let plan = Continuation::new(-1.0, 1.0);
+    let whole = plan.run(&mut cubic, &[-1.3], -0.9).unwrap();
+    let mut seen = Vec::new();
+    let watched = plan
+        .run_with(&mut cubic, &[-1.3], -0.9, |branch| {
+            seen.push((branch.points.len(), branch.bifurcations.len()));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(watched, whole);
+    assert_eq!(seen.iter().map(|x| x.0).collect::<Vec<_>>(), (1..=whole.points.len()).collect::<Vec<_>>());
+    assert!(seen.windows(2).all(|pair| pair[0].1 <= pair[1].1) && seen.last().unwrap().1 == 2);
+    // Up to the first fold: what there is by then comes back.
+    let stop = |branch: &Branch<f64, _>| {
+        if branch.bifurcations.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let half = plan.run_with(&mut cubic, &[-1.3], -0.9, stop).unwrap();
+    assert_eq!((&half.stop, half.bifurcations.len()), (&BranchStop::Observer, 1));
+    assert_eq!(half.points[..], whole.points[..half.points.len()]);
+    assert_eq!(half.points.len(), half.bifurcations[0].after + 2);
+    let first = plan.run_with(&mut cubic, &[-1.3], -0.9, |_| ControlFlow::Break(())).unwrap();
+    assert_eq!((first.stop, first.points.len()), (BranchStop::Observer, 1));
+    // On a branch that was switched to.
+    let mut pitchfork =
+        FunctionSystem::new(1, |x: &[f64], l: f64, out: &mut [f64]| out[0] = (l - 0.3) * x[0] - x[0].powi(3));
+    let trunk = plan.run(&mut pitchfork, &[0.0], -0.9).unwrap();
+    let way = &plan.switch(&mut pitchfork, &trunk.bifurcations[0]).unwrap()[0];
+    let third = |branch: &Branch<f64, _>| {
+        if branch.points.len() < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let side = plan.run_from_with(&mut pitchfork, way, third).unwrap();
+    assert_eq!((side.stop, side.points.len()), (BranchStop::Observer, 3));
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 mod continuation;
 mod critical;
+mod degenerate;
 mod display;
 mod executors;
 mod findings;
 mod fixed_points;
 mod known_limits;
+mod located;
 mod regions;
 mod selection;
 mod spectrum;

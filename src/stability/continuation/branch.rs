@@ -17,6 +17,8 @@ pub enum BranchStop<E> {
     Bound,
     /// As many points as were allowed.
     PointLimit,
+    /// An observer asked for it.
+    Observer,
     /// The branch came back to its first point.
     Closed,
     /// No step is small enough to be corrected.
@@ -97,7 +99,10 @@ pub struct Bifurcation<T: Scalar = f64> {
     pub kind: BifurcationKind<T>,
     /// λ.
     pub parameter: T,
-    /// How far λ may be off: the width of the last bracket.
+    /// How far λ may be off: the errors of f and of its derivatives (see
+    /// [`ContinuationSystem::uncertainty`](super::ContinuationSystem::uncertainty)), of Newton's method and of rounding,
+    /// propagated by the equations that define the bifurcation. Where these are degenerate (a cusp, branches that touch),
+    /// the width of the last bracket and the power 2/3 of the errors of f.
     pub parameter_error: T,
     /// x.
     #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
@@ -140,6 +145,7 @@ impl<T: Scalar, E> Branch<T, E> {
         let stop = match stop {
             BranchStop::Bound => BranchStop::Bound,
             BranchStop::PointLimit => BranchStop::PointLimit,
+            BranchStop::Observer => BranchStop::Observer,
             BranchStop::Closed => BranchStop::Closed,
             BranchStop::StepTooSmall => BranchStop::StepTooSmall,
             BranchStop::Inadmissible => BranchStop::Inadmissible,

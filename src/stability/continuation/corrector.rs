@@ -42,14 +42,18 @@ impl<T: Scalar> Corrector<T> {
 }
 
 impl<T: Compiled> Corrector<T> {
-    fn residual<S: ContinuationSystem<T>>(&self, system: &mut S, z: &DVector<T>) -> Result<DVector<T>, S::Error> {
+    pub(crate) fn residual<S: ContinuationSystem<T> + ?Sized>(
+        &self,
+        system: &mut S,
+        z: &DVector<T>,
+    ) -> Result<DVector<T>, S::Error> {
         let n = z.len() - 1;
         let mut f = DVector::zeros(n);
         system.residual(&z.as_slice()[..n], self.parameter(z), f.as_mut_slice())?;
         Ok(f)
     }
 
-    pub(crate) fn slopes<S: ContinuationSystem<T>>(
+    pub(crate) fn slopes<S: ContinuationSystem<T> + ?Sized>(
         &self,
         system: &mut S,
         z: &DVector<T>,

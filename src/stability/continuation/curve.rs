@@ -1,16 +1,18 @@
 //! The reduced ODE as a system to be continued in a parameter of its model.
 //!
-//! Covers exact derivatives, with a quadrature rule that is kept from point to point. Not here: what is no parameter of
-//! a model (see `family_curve`).
+//! Covers exact derivatives, with a quadrature rule that is kept from point to point, and a finer one for bifurcations.
+//! Not here: what is no parameter of a model (see `family_curve`).
 
 use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
-use crate::limit::{Compiled, LimitError, Parameter, Rule};
+use crate::limit::{Compiled, Direction, LimitError, Parameter, Rule};
 use crate::ode::ReducedOde;
 use crate::stability::continuation::entries::Entries;
 use crate::stability::continuation::error::CurveError;
-use crate::stability::continuation::system::ContinuationSystem;
+use crate::stability::continuation::sharpness::{of_rates, sharpest};
+use crate::stability::continuation::system::{BoxedSystem, ContinuationSystem, Uncertainty};
+use crate::stability::fixed_point::{Linearization, from_inside};
 use crate::state::OrderParameters;
 
 /// The fixed points of a reduced ODE along one of its model's parameters.
@@ -46,8 +48,20 @@ pub struct OdeCurve<'a, T: Scalar = f64> {
     ode: ReducedOde<'a, T>,
     parameter: Parameter,
     entries: Entries,
-    /// The rule, with the ODE of the parameter's value for which it was last used.
-    rule: Option<(Rule<T>, ReducedOde<'a, T>, T)>,
+    chosen: Option<Chosen<'a, T>>,
+    /// Where neurons vanish: a rule for states near by that are inside the feasible set.
+    inside: Option<Rule<T>>,
+}
+
+/// The rule in use.
+#[derive(Debug)]
+struct Chosen<'a, T: Scalar> {
+    rule: Rule<T>,
+    /// The largest error of a coefficient where it was chosen.
+    error: T,
+    /// The ODE at the parameter's value for which it was last used, and that value.
+    member: ReducedOde<'a, T>,
+    value: T,
 }
 
 impl<'a, T: Compiled> OdeCurve<'a, T> {
@@ -60,7 +74,7 @@ impl<'a, T: Compiled> OdeCurve<'a, T> {
             return Err(LimitError::Parameter { parameter });
         }
         let ode = ode.for_parameter(parameter);
-        Ok(Self { entries: Entries::new(&ode), ode, parameter, rule: None })
+        Ok(Self { entries: Entries::new(&ode), ode, parameter, chosen: None, inside: None })
     }
 
     /// The unknowns at a state.
@@ -76,25 +90,78 @@ impl<'a, T: Compiled> OdeCurve<'a, T> {
     }
 
     /// Brings rule and ODE to that value of the parameter.
-    fn prepare(
-        &mut self,
-        state: &OrderParameters<T>,
-        value: T,
-    ) -> Result<(&mut Rule<T>, &ReducedOde<'a, T>), LimitError<T>> {
-        let (rule, member) = match self.rule.take() {
-            Some((rule, member, known)) if known == value => (rule, member),
-            Some((mut rule, ..)) => {
+    fn prepare(&mut self, state: &OrderParameters<T>, value: T) -> Result<&mut Chosen<'a, T>, LimitError<T>> {
+        let chosen = match self.chosen.take() {
+            Some(chosen) if chosen.value == value => chosen,
+            Some(Chosen { mut rule, error, .. }) => {
                 let member = self.ode.with_parameter(self.parameter, value)?;
                 rule.follow(member.limit());
-                (rule, member)
+                Chosen { rule, error, member, value }
             }
             None => {
                 let member = self.ode.with_parameter(self.parameter, value)?;
-                (member.limit().rule(state)?, member)
+                let (rule, error) = member.limit().rule_with_error(state)?;
+                Chosen { rule, error, member, value }
             }
         };
-        let (rule, member, _) = self.rule.insert((rule, member, value));
-        Ok((rule, member))
+        Ok(self.chosen.insert(chosen))
+    }
+
+    /// The derivatives by the packed state and by the parameter, with what an extrapolation adds to their error.
+    fn derivatives(
+        &mut self,
+        state: &OrderParameters<T>,
+        value: T,
+    ) -> Result<(DMatrix<T>, DVector<T>, T), LimitError<T>> {
+        let varied = self.parameter;
+        let Chosen { rule, member, .. } = self.prepare(state, value)?;
+        match member.differentiate(member.limit(), rule, state, &member.directions(&[varied])) {
+            Ok(answer) => Ok((answer.by_state, answer.by_parameter.column(0).into_owned(), T::zero())),
+            Err(LimitError::NotDifferentiable) => self.derivatives_at_boundary(state),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same where some neurons have vanished: along directions that leave these at zero they are exact, along
+    /// others they are extrapolated from inside the feasible set.
+    fn derivatives_at_boundary(
+        &mut self,
+        state: &OrderParameters<T>,
+    ) -> Result<(DMatrix<T>, DVector<T>, T), LimitError<T>> {
+        let Some(Chosen { rule, member, .. }) = &mut self.chosen else { return Err(LimitError::NotDifferentiable) };
+        let limit = member.limit();
+        // A step of Newton's method may have gone beyond zero.
+        let vanishes = |i: usize| !(state.r()[(i, i)] > T::zero());
+        let r = state.r().map_with_location(|i, j, x| if vanishes(i) || vanishes(j) { T::zero() } else { x });
+        let state = &OrderParameters::from_parts(state.q().clone(), r);
+        let stays = |i: usize| state.r()[(i, i)] > T::zero();
+        let keeps = |direction: &Direction| match *direction {
+            Direction::Overlap(_, i) => stays(i),
+            Direction::Covariance(i, j) => stays(i) && stays(j),
+            Direction::Parameter(_) => true,
+        };
+        let directions = member.directions(&[self.parameter]);
+        let kept: Vec<usize> = (0..directions.len()).filter(|&k| keeps(&directions[k])).collect();
+        let along: Vec<Direction> = kept.iter().map(|&k| directions[k]).collect();
+        let (_, exact) = member.slopes(limit, rule, state, &along)?;
+        let inner = &mut self.inside;
+        let Linearization { mut by_state, error } = from_inside(state, |inside| {
+            let mut rule = match inner.take() {
+                Some(mut rule) => {
+                    rule.follow(limit);
+                    if rule.resolves(limit, inside.q(), inside.r()) { rule } else { limit.rule(inside)? }
+                }
+                None => limit.rule(inside)?,
+            };
+            let answer = member.differentiate(limit, &mut rule, inside, &member.directions(&[]));
+            *inner = Some(rule);
+            answer.map(|answer| answer.by_state)
+        })?;
+        let by_parameter = exact.column(exact.ncols() - 1).into_owned();
+        for (column, &k) in kept.iter().enumerate().take(kept.len() - 1) {
+            by_state.set_column(k, &exact.column(column));
+        }
+        Ok((by_state, by_parameter, error))
     }
 }
 
@@ -107,7 +174,7 @@ impl<T: Compiled> ContinuationSystem<T> for OdeCurve<'_, T> {
 
     fn residual(&mut self, x: &[T], parameter: T, out: &mut [T]) -> Result<(), CurveError<T>> {
         let state = self.entries.state(x);
-        let (rule, member) = self.prepare(&state, parameter)?;
+        let Chosen { rule, member, .. } = self.prepare(&state, parameter)?;
         let packed = member.packed_rates(rule, &state);
         for (out, &at) in out.iter_mut().zip(&self.entries.free) {
             *out = packed[at];
@@ -116,26 +183,44 @@ impl<T: Compiled> ContinuationSystem<T> for OdeCurve<'_, T> {
     }
 
     fn jacobian(&mut self, x: &[T], parameter: T) -> Result<(DMatrix<T>, DVector<T>), CurveError<T>> {
+        let (by_state, by_parameter, _) = self.derivatives(&self.entries.state(x), parameter)?;
+        let by_parameter = by_parameter.select_rows(&self.entries.free);
+        Ok((self.entries.restrict(&by_state), by_parameter))
+    }
+
+    fn uncertainty(&mut self, x: &[T], parameter: T) -> Result<Uncertainty<T>, CurveError<T>> {
         let state = self.entries.state(x);
-        let varied = self.parameter;
-        let (rule, member) = self.prepare(&state, parameter)?;
-        let directions = member.directions(&[varied]);
-        let answer = member.differentiate(member.limit(), rule, &state, &directions)?;
-        let by_parameter = answer.by_parameter.select_rows(&self.entries.free).column(0).into_owned();
-        Ok((self.entries.restrict(&answer.by_state), by_parameter))
+        let (_, _, extrapolation) = self.derivatives(&state, parameter)?;
+        let Chosen { member, error, .. } = self.prepare(&state, parameter)?;
+        let Uncertainty { residual, by_state, by_parameter } = of_rates(member, *error);
+        Ok(Uncertainty { residual, by_state: by_state + extrapolation, by_parameter })
+    }
+
+    fn sharper(&self, x: &[T], parameter: T) -> Option<BoxedSystem<'_, T, CurveError<T>>> {
+        let state = self.entries.state(x);
+        let ode = sharpest(&self.ode, self.chosen.as_ref().map(|chosen| &chosen.rule), |ode| {
+            let member = ode.with_parameter(self.parameter, parameter).ok()?;
+            member.limit().rule(&state).ok().map(drop)
+        })?;
+        let (parameter, entries) = (self.parameter, self.entries.clone());
+        Some(Box::new(Self { ode, parameter, entries, chosen: None, inside: None }))
     }
 
     fn accepted(&mut self, x: &[T], parameter: T) -> Result<bool, CurveError<T>> {
         let state = self.entries.state(x);
-        let (rule, member) = self.prepare(&state, parameter)?;
+        let Chosen { rule, member, .. } = self.prepare(&state, parameter)?;
         if rule.resolves(member.limit(), state.q(), state.r()) {
             return Ok(false);
         }
-        self.rule = None;
+        self.chosen = None;
         Ok(true)
     }
 
     fn is_admissible(&self, x: &[T], _parameter: T) -> bool {
         self.entries.is_feasible(x)
+    }
+
+    fn nearest_admissible(&self, x: &[T], _parameter: T) -> Option<Vec<T>> {
+        self.entries.nearest_feasible(x)
     }
 }

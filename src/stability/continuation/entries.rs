@@ -7,6 +7,8 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::Compiled;
+use crate::numerics::eigen::symmetric_eigen;
+use crate::numerics::linear::is_finite;
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::ode::ReducedOde;
 use crate::stability::coordinates::free_entries;
@@ -51,6 +53,27 @@ impl Entries {
     pub(crate) fn is_feasible<T: Scalar>(&self, x: &[T]) -> bool {
         let state = self.state(x);
         smallest_eigenvalue(&state.background()) >= -state.feasibility_tolerance()
+    }
+
+    /// With R − QᵀQ in the place of R and negative eigenvalues in that of zeros; on the sphere brought back to it.
+    pub(crate) fn nearest_feasible<T: Scalar>(&self, x: &[T]) -> Option<Vec<T>> {
+        if self.is_feasible(x) {
+            return Some(x.to_vec());
+        }
+        let state = self.state(x);
+        let background = state.background();
+        if !is_finite(background.as_slice()) {
+            return None;
+        }
+        let mut eigen = symmetric_eigen(background)?;
+        eigen.eigenvalues.iter_mut().for_each(|x| *x = x.max(T::zero()));
+        let (mut q, mut r) = (state.q().clone(), eigen.recompose() + state.q().tr_mul(state.q()));
+        if !self.fixed.is_empty() {
+            let norms: Vec<T> = (0..self.neurons).map(|i| r[(i, i)].sqrt()).collect();
+            q = DMatrix::from_fn(self.features, self.neurons, |l, i| q[(l, i)] / norms[i]);
+            r = DMatrix::from_fn(self.neurons, self.neurons, |i, j| r[(i, j)] / (norms[i] * norms[j]));
+        }
+        Some(self.coordinates(&OrderParameters::from_parts(q, r)))
     }
 
     pub(crate) fn restrict<T: Scalar>(&self, matrix: &DMatrix<T>) -> DMatrix<T> {

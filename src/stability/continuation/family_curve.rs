@@ -10,7 +10,9 @@ use crate::numerics::differences::second_order_step;
 use crate::ode::ReducedOde;
 use crate::stability::continuation::entries::Entries;
 use crate::stability::continuation::error::CurveError;
-use crate::stability::continuation::system::ContinuationSystem;
+use crate::stability::continuation::sharpness::{of_rates, sharper_tolerances};
+use crate::stability::continuation::system::{BoxedSystem, ContinuationSystem, Uncertainty};
+use crate::stability::fixed_point::linearize;
 use crate::stability::learnability::{FamilyError, OdeFamily};
 use crate::state::OrderParameters;
 
@@ -20,6 +22,8 @@ use crate::state::OrderParameters;
 pub struct FamilyCurve<F> {
     family: F,
     entries: Entries,
+    /// The tolerance of the coefficients, where it is not that of the family's members.
+    tolerance: Option<f64>,
 }
 
 impl<F> FamilyCurve<F> {
@@ -34,7 +38,7 @@ impl<F> FamilyCurve<F> {
         let mut entries = None;
         family.visit(value, &mut |ode| entries = Some(Entries::new(ode)))?;
         let entries = entries.unwrap_or_else(Entries::none);
-        Ok(Self { family, entries })
+        Ok(Self { family, entries, tolerance: None })
     }
 
     /// The unknowns at a state.
@@ -58,9 +62,21 @@ impl<F> FamilyCurve<F> {
         F: OdeFamily<T>,
     {
         let mut answer = None;
-        self.family.visit(value, &mut |ode| answer = Some(f(ode)))?;
+        self.family.visit(value, &mut |ode| {
+            answer = Some(match self.tolerance {
+                Some(tolerance) => {
+                    ode.clone().coefficient_tolerance(T::lit(tolerance)).and_then(|ode: ReducedOde<'_, T>| f(&ode))
+                }
+                None => f(ode),
+            });
+        })?;
         Ok(answer.unwrap_or(Err(LimitError::NotFinite))?)
     }
+}
+
+/// The step of the differences by the parameter.
+fn step<T: Compiled>(parameter: T) -> T {
+    second_order_step::<T>() * parameter.abs().max(T::one())
 }
 
 impl<T: Compiled, F: OdeFamily<T>> ContinuationSystem<T> for FamilyCurve<F> {
@@ -84,8 +100,8 @@ impl<T: Compiled, F: OdeFamily<T>> ContinuationSystem<T> for FamilyCurve<F> {
 
     fn jacobian(&mut self, x: &[T], parameter: T) -> Result<(DMatrix<T>, DVector<T>), CurveError<T>> {
         let state = self.entries.state(x);
-        let by_state = self.at(parameter, |ode| Ok(ode.sensitivities(&state, &[])?.by_state))?;
-        let step = second_order_step::<T>() * parameter.abs().max(T::one());
+        let by_state = self.at(parameter, |ode| Ok(linearize(ode, &state)?.by_state))?;
+        let step = step(parameter);
         let n = self.entries.free.len();
         let (mut above, mut below) = (DVector::zeros(n), DVector::zeros(n));
         // Near the end of the family's range the difference is one-sided.
@@ -101,7 +117,43 @@ impl<T: Compiled, F: OdeFamily<T>> ContinuationSystem<T> for FamilyCurve<F> {
         Ok((self.entries.restrict(&by_state), (above - below) / (up - down)))
     }
 
+    fn uncertainty(&mut self, x: &[T], parameter: T) -> Result<Uncertainty<T>, CurveError<T>> {
+        let state = self.entries.state(x);
+        let (extrapolation, known) = self.at(parameter, |ode| {
+            let (_, error) = ode.limit().rule_with_error(&state)?;
+            Ok((linearize(ode, &state)?.error, of_rates(ode, error)))
+        })?;
+        let step = step(parameter);
+        // A difference of two answers, good to the square of the step besides.
+        let by_parameter = known.residual / step + step * step + known.by_parameter;
+        Ok(Uncertainty { residual: known.residual, by_state: known.by_state + extrapolation, by_parameter })
+    }
+
+    fn sharper(&self, x: &[T], parameter: T) -> Option<BoxedSystem<'_, T, CurveError<T>>> {
+        if self.tolerance.is_some() {
+            return None;
+        }
+        let state = self.entries.state(x);
+        let mut sharpest = None;
+        let find = |ode: &ReducedOde<'_, T>| {
+            let met = |tolerance: &T| {
+                let sharper = ode.clone().coefficient_tolerance(*tolerance);
+                sharper.is_ok_and(|ode| ode.limit().rule(&state).is_ok_and(|rule| !rule.is_sampled()))
+            };
+            sharpest = sharper_tolerances(ode).find(met);
+        };
+        self.family.visit(parameter, &mut { find }).ok()?;
+        let tolerance = Some(sharpest?.as_f64());
+        // A trait object, lest the sharper system of a sharper one be of yet another type.
+        let family: &dyn OdeFamily<T> = &self.family;
+        Some(Box::new(FamilyCurve { family, entries: self.entries.clone(), tolerance }))
+    }
+
     fn is_admissible(&self, x: &[T], _parameter: T) -> bool {
         self.entries.is_feasible(x)
+    }
+
+    fn nearest_admissible(&self, x: &[T], _parameter: T) -> Option<Vec<T>> {
+        self.entries.nearest_feasible(x)
     }
 }

@@ -3,6 +3,8 @@
 //! Covers pseudo-arclength continuation (H. B. Keller 1977; E. L. Allgower and K. Georg, doi:10.1137/1.9780898719154).
 //! Not here: one point (see `corrector`), bifurcations between two of them (see `locate`).
 
+use std::ops::ControlFlow;
+
 use nalgebra::DVector;
 
 use crate::Scalar;
@@ -43,6 +45,9 @@ const CLOSED_POINTS: usize = 4;
 /// A branch is closed where it passes its first point at less than that part of a step.
 const CLOSED: f64 = 0.5;
 
+/// Shown the branch so far.
+type Observe<'f, T, E> = dyn FnMut(&Branch<T, E>) -> ControlFlow<()> + 'f;
+
 impl<T: Compiled> Continuation<T> {
     /// The branch through the solution near `start` at λ = `parameter`.
     ///
@@ -53,6 +58,34 @@ impl<T: Compiled> Continuation<T> {
         system: &mut S,
         start: &[T],
         parameter: T,
+    ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
+        self.run_with(system, start, parameter, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`run`](Self::run), and shows `observe` the branch so far after every point, the first included. `Break` ends it
+    /// there, with [`BranchStop::Observer`].
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use contrastive_dynamics::stability::{BranchStop, Continuation, FunctionSystem};
+    /// let mut line = FunctionSystem::new(1, |x: &[f64], lambda, out: &mut [f64]| out[0] = lambda - x[0]);
+    /// // Up to where x exceeds 0.3.
+    /// let branch = Continuation::new(0.0, 1.0).run_with(&mut line, &[0.0], 0.0, |branch| {
+    ///     let far = branch.points.last().is_some_and(|point| point.state[0] > 0.3);
+    ///     if far { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// })?;
+    /// assert_eq!(branch.stop, BranchStop::Observer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_with<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        start: &[T],
+        parameter: T,
+        mut observe: impl FnMut(&Branch<T, S::Error>) -> ControlFlow<()>,
     ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
         let n = system.dimension();
         self.check(n, start.len())?;
@@ -67,7 +100,7 @@ impl<T: Compiled> Continuation<T> {
         if !self.upwards {
             along = -along;
         }
-        Ok(self.follow(system, Node::new(corrected, &along)?))
+        Ok(self.follow(system, Node::new(corrected, &along)?, &mut observe))
     }
 
     /// The branch that leaves a branch point that way.
@@ -79,6 +112,20 @@ impl<T: Compiled> Continuation<T> {
         system: &mut S,
         start: &Emanating<T>,
     ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
+        self.run_from_with(system, start, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`run_from`](Self::run_from), and shows `observe` the branch so far after every point; see
+    /// [`run_with`](Self::run_with).
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_from_with<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        start: &Emanating<T>,
+        mut observe: impl FnMut(&Branch<T, S::Error>) -> ControlFlow<()>,
+    ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
         let n = system.dimension();
         self.check(n, start.state.len())?;
         let mut z = DVector::zeros(n + 1);
@@ -86,21 +133,36 @@ impl<T: Compiled> Continuation<T> {
         z[n] = start.parameter / self.scale;
         let corrected = self.corrector().correct(system, &z, &start.direction).map_err(ContinuationError::System)?;
         let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
-        Ok(self.follow(system, Node::new(corrected, &start.direction)?))
+        Ok(self.follow(system, Node::new(corrected, &start.direction)?, &mut observe))
     }
 
-    fn follow<S: ContinuationSystem<T>>(&self, system: &mut S, first: Node<T>) -> Branch<T, S::Error> {
+    fn follow<S: ContinuationSystem<T>>(
+        &self,
+        system: &mut S,
+        first: Node<T>,
+        observe: &mut Observe<'_, T, S::Error>,
+    ) -> Branch<T, S::Error> {
         let mut branch = Branch { points: Vec::new(), bifurcations: Vec::new(), stop: BranchStop::PointLimit };
         self.push(&mut branch, &first, T::zero());
         let mut node = first;
         let mut step = self.first_step.min(self.longest);
         branch.stop = loop {
+            if observe(&branch).is_break() {
+                break BranchStop::Observer;
+            }
             if branch.points.len() >= self.points {
                 break BranchStop::PointLimit;
             }
+            let known = branch.points.len();
             match self.advance(system, &node, &mut step, &mut branch) {
                 Ok(Advance::Next(next)) => node = *next,
-                Ok(Advance::End(stop)) => break stop,
+                Ok(Advance::End(stop)) => {
+                    // The last point is shown too; the branch ends here anyway.
+                    if branch.points.len() > known {
+                        let _ = observe(&branch);
+                    }
+                    break stop;
+                }
                 Err(error) => break BranchStop::Failed(error),
             }
         };
@@ -180,7 +242,7 @@ impl<T: Compiled> Continuation<T> {
                 return Ok(Advance::End(BranchStop::Inadmissible));
             }
             let after = branch.points.len() - 1;
-            for found in between(self, system, node, &next)? {
+            for found in between(self, system, node, &next) {
                 branch.bifurcations.push(Bifurcation { after, ..found });
             }
             let length = (&next.z - &node.z).norm();

@@ -1,14 +1,16 @@
 //! Continuation: how solutions of f(x, λ) = 0 move with a parameter, where they fold, branch or begin to oscillate.
 //!
 //! Covers, from the ground up: `system` (what can be continued), `branch` (what comes out, as data), `corrector` (one
-//! point), `settings`, `node` (a point with its tests), `locate` (bifurcations between two points), `switch`
-//! (other branches through a point), `follow` (pseudo-arclength continuation with step control), `table` (how branches
-//! print); and `entries`, `curve` and `family_curve` (the reduced ODE as such a system). Not here: the search for a
+//! point), `defining` (the equations of bifurcations), `settings`, `node` (a point with its tests), `locate`
+//! (bifurcations between two points), `switch` (other branches through a point), `follow` (pseudo-arclength continuation with step control), `table` (how branches
+//! print); and `entries`,
+//! `sharpness`, `curve` and `family_curve` (the reduced ODE as such a system). Not here: the search for a
 //! first solution.
 
 mod branch;
 mod corrector;
 mod curve;
+mod defining;
 mod entries;
 mod error;
 mod family_curve;
@@ -16,6 +18,7 @@ mod follow;
 mod locate;
 mod node;
 mod settings;
+mod sharpness;
 mod switch;
 mod system;
 mod table;
@@ -26,4 +29,4 @@ pub use error::{ContinuationError, CurveError};
 pub use family_curve::FamilyCurve;
 pub use settings::Continuation;
 pub use switch::Emanating;
-pub use system::{ContinuationSystem, FunctionSystem};
+pub use system::{BoxedSystem, ContinuationSystem, FunctionSystem, Uncertainty};

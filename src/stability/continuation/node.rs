@@ -3,7 +3,7 @@
 //! Covers the solution with its tangent, its eigenvalues and its tests for bifurcations. Not here: how a solution is
 //! found (see `corrector`).
 
-use nalgebra::{Complex, DVector};
+use nalgebra::{Complex, DMatrix, DVector};
 
 use crate::Scalar;
 use crate::stability::continuation::corrector::{Corrected, bordered, tangent};
@@ -22,6 +22,8 @@ pub(crate) struct Node<T: Scalar> {
     /// det [f_x f_μ; tangent]: changes sign at branch points.
     pub(crate) determinant: T,
     pub(crate) residual: T,
+    /// f_x.
+    pub(crate) by_state: DMatrix<T>,
 }
 
 impl<T: Scalar> Node<T> {
@@ -41,6 +43,7 @@ impl<T: Scalar> Node<T> {
             tangent,
             eigenvalues,
             residual: corrected.residual,
+            by_state,
         })
     }
 

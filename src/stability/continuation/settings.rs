@@ -15,8 +15,8 @@ const SHORTEST_STEP: f64 = 1e-9;
 const LONGEST_STEP: f64 = 0.1;
 /// Default limit of points.
 const MOST_POINTS: usize = 1000;
-/// Default tolerance of solutions, and width of brackets of bifurcations: what rounding in an average over some
-/// thousand nodes leaves, with a margin.
+/// Default tolerance of solutions, and width of brackets of degenerate bifurcations: what rounding in an average over
+/// some thousand nodes leaves, with a margin.
 const TOLERANCE: f64 = 1e-10;
 /// None of these is below that many ulp, which counts in single precision.
 const SINGLE_ULPS: f64 = 1e2;
@@ -32,7 +32,7 @@ const CORRECTIONS: usize = 12;
 /// | [`steps`](Self::steps) | shortest and longest step | 1e-9, 0.1 |
 /// | [`point_limit`](Self::point_limit) | most points | 1000 |
 /// | [`tolerance`](Self::tolerance) | largest abs(f) at a solution | 1e-10 (in `f32` 1e-5) |
-/// | [`location`](Self::location) | width to which bifurcations are bracketed in λ | 1e-10 (in `f32` 1e-5) |
+/// | [`location`](Self::location) | width to which degenerate bifurcations are bracketed in λ | 1e-10 (in `f32` 1e-5) |
 /// | [`downwards`](Self::downwards) | begins towards smaller λ | upwards |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Continuation<T: Scalar = f64> {
@@ -43,7 +43,7 @@ pub struct Continuation<T: Scalar = f64> {
     pub(crate) shortest: T,
     pub(crate) longest: T,
     pub(crate) points: usize,
-    tolerance: T,
+    pub(crate) tolerance: T,
     pub(crate) location: T,
     pub(crate) upwards: bool,
 }
@@ -101,7 +101,8 @@ impl<T: Scalar> Continuation<T> {
         self
     }
 
-    /// Brackets bifurcations to that width in λ.
+    /// Brackets degenerate bifurcations to that width in λ, and tells bifurcations apart that are farther from each
+    /// other. All others are solutions of equations of their own, as exact as the system is.
     #[must_use]
     pub fn location(mut self, width: T) -> Self {
         self.location = width;

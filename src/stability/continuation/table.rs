@@ -47,6 +47,7 @@ fn reason<E>(stop: &BranchStop<E>) -> &'static str {
     match stop {
         BranchStop::Bound => "the parameter reached its bound",
         BranchStop::PointLimit => "limit of points",
+        BranchStop::Observer => "stopped by an observer",
         BranchStop::Closed => "back at the first point",
         BranchStop::StepTooSmall => "no step is small enough",
         BranchStop::Inadmissible => "the next solution is not admissible",

@@ -49,6 +49,14 @@ fn extrapolate<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     state: &OrderParameters<T>,
 ) -> Result<Linearization<T>, LimitError<T>> {
+    from_inside(state, |inside| Ok(ode.sensitivities(inside, &[])?.by_state))
+}
+
+/// The linearisation at a state on the boundary, from Jacobians inside; the first that is asked for is farthest inside.
+pub(crate) fn from_inside<T: Scalar, E>(
+    state: &OrderParameters<T>,
+    mut jacobian: impl FnMut(&OrderParameters<T>) -> Result<DMatrix<T>, E>,
+) -> Result<Linearization<T>, E> {
     let m = state.n_neurons();
     let first = T::lit(FIRST_STEP) * state.r().amax().max(T::lit(LEAST_SIZE));
     let step = |k: usize| first / T::lit(f64::powi(SHRINKAGE, i32::try_from(k).unwrap_or(0)));
@@ -57,9 +65,8 @@ fn extrapolate<T: Compiled>(
     for k in 0..POINTS {
         let t = step(k);
         let inside = OrderParameters::from_parts(state.q().clone(), state.r() + DMatrix::identity(m, m) * t);
-        let answer = ode.sensitivities(&inside, &[])?;
         // Neville's scheme at t = 0, one row at a time; the last entry is the highest order.
-        let mut value = answer.by_state;
+        let mut value = jacobian(&inside)?;
         let mut row = vec![value.clone()];
         for (order, older) in tableau.iter().enumerate() {
             value = &value + (&value - older) * (t / (step(k - 1 - order) - t));

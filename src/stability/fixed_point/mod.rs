@@ -36,7 +36,7 @@ pub use starts::{Start, StartKind};
 pub use symmetry::Symmetries;
 
 pub(crate) use face::Face;
-pub(crate) use linearization::linearize;
+pub(crate) use linearization::{Linearization, from_inside, linearize};
 pub(crate) use newton::NewtonLimits;
 pub(crate) use orbit::{Image, PackedMap, orbit};
 pub(crate) use settle::settle_or_coincide;

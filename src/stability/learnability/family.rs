@@ -34,6 +34,12 @@ pub trait OdeFamily<T: Compiled = f64>: Sync {
     fn visit(&self, value: T, f: &mut dyn FnMut(&ReducedOde<'_, T>)) -> Result<(), FamilyError<T>>;
 }
 
+impl<T: Compiled, F: OdeFamily<T> + ?Sized> OdeFamily<T> for &F {
+    fn visit(&self, value: T, f: &mut dyn FnMut(&ReducedOde<'_, T>)) -> Result<(), FamilyError<T>> {
+        (**self).visit(value, f)
+    }
+}
+
 /// The models that differ from one in a [`Parameter`].
 #[derive(Debug)]
 pub struct ParameterFamily<'a, T: Scalar = f64> {
