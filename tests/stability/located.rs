@@ -125,6 +125,9 @@ fn threshold(ode: &ReducedOde<'_>, parameter: Parameter, mode: usize, mut ends: 
     let mut rates = ends.map(rate);
     for _ in 0..8 {
         let next = ends[1] - rates[1] * (ends[1] - ends[0]) / (rates[1] - rates[0]);
+        if !(0.1..10.0).contains(&next) {
+            return f64::NAN; // The rate of another mode.
+        }
         (ends, rates) = ([ends[1], next], [rates[1], rate(next)]);
         if rates[1].abs() < 1e-15 || (ends[1] - ends[0]).abs() < 1e-14 {
             break;

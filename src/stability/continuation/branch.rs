@@ -73,9 +73,9 @@ impl<T: Scalar> BranchState<T> {
 pub enum BifurcationKind<T = f64> {
     /// The branch turns round: two solutions meet and vanish.
     Fold,
-    /// Other branches pass through: real eigenvalues cross zero, that many at once.
+    /// Other branches pass through: real eigenvalues vanish, that many at once.
     BranchPoint {
-        /// How many.
+        /// How many. Along this branch fewer of them may cross zero: none where it is one that leaves a pitchfork.
         crossing: usize,
     },
     /// A pair of complex eigenvalues crosses the imaginary axis: oscillations are born.

@@ -27,8 +27,8 @@ const STEPS: usize = 16;
 /// Equations whose smallest singular value is less than that of the largest are degenerate: a fold about to become a
 /// cusp, a branch point at which branches touch.
 const REGULAR: f64 = 1e-8;
-/// Steps shorter than that may end the iteration by not getting shorter any more: rounding.
-const SHORT: f64 = 1e-6;
+/// Steps shorter than that many roots of the precision may end the iteration by not getting shorter any more.
+const SHORT: f64 = 64.0;
 /// By which part steps get shorter while Newton's method converges.
 const SHORTENS: f64 = 0.5;
 /// Roundings of the unknowns themselves.
@@ -103,9 +103,11 @@ pub(crate) fn solve<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
 ) -> Result<Option<Solution<T>>, S::Error> {
     let n = guess.len() - 1;
     let mut z = guess.clone();
+    // The size of F where the search begins: at a branch point of a single equation F is zero.
+    let unit = corrector.slopes(system, guess)?.amax();
     let mut before = T::lit(f64::INFINITY);
     for _ in 0..STEPS {
-        let Some(equations) = equations(corrector, system, sought, &z)? else { return Ok(None) };
+        let Some(equations) = equations(corrector, system, sought, &z, unit)? else { return Ok(None) };
         let Some(inverse) = left_inverse(&equations.slopes, T::lit(REGULAR)) else { return Ok(None) };
         let step = -(&inverse * &equations.values);
         if !is_finite(step.as_slice()) {
@@ -123,10 +125,8 @@ pub(crate) fn solve<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
         z = admitted(corrector, system, &z).unwrap_or(z);
         let rounding = T::lit(ROUNDINGS) * T::EPSILON * (T::one() + z.amax());
         let stands = size >= T::lit(SHORTENS) * before;
-        // Systems that are known to a few digits come no nearer than these.
-        let short = T::lit(SHORT).max(T::lit(SHORT) * T::lit(f64::EPSILON).recip() * T::EPSILON);
         before = size;
-        if size > rounding && !(stands && size <= short) {
+        if size > rounding && !(stands && size <= T::lit(SHORT) * T::EPSILON.sqrt()) {
             continue;
         }
         let uncertainty = system.uncertainty(&z.as_slice()[..n], corrector.parameter(&z))?;
@@ -149,12 +149,12 @@ fn equations<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
     system: &mut S,
     sought: Sought<T>,
     z: &DVector<T>,
+    unit: T,
 ) -> Result<Option<Equations<T>>, S::Error> {
     let n = z.len() - 1;
     let f = corrector.residual(system, z)?;
     let derivatives = corrector.slopes(system, z)?;
     let by_state = derivatives.columns(0, n).into_owned();
-    let unit = derivatives.amax();
     if !(unit > T::zero() && is_finite(derivatives.as_slice()) && is_finite(f.as_slice())) {
         return Ok(None);
     }
