@@ -62,11 +62,12 @@ impl<T: Scalar> Limit<'_, T> {
         Some((nodes, count))
     }
 
-    /// About how many nodes a pair of fields of that covariance needs at one node of the hidden law.
+    /// About how many nodes a pair of fields of that covariance needs at one node of the hidden law; infinite where its gain is
+    /// not large.
     pub(super) fn pair_cost(&self, covariance: &[T; 4], accuracy: Accuracy) -> f64 {
         let lattice = self.lattice_cost(&Factor::new(covariance, 2, self.noise.is_exchangeable()), accuracy.fixed);
         if lattice <= CHEAP || !self.has_panels() {
-            return lattice;
+            return f64::INFINITY;
         }
         let gain = covariance[0].max(covariance[3]).as_f64().max(0.0).sqrt();
         let reach = FieldPanels::reach(accuracy.fixed, 0.0, gain);
