@@ -248,9 +248,8 @@ impl<T: Scalar> Rule<T> {
         };
         let polynomial = matches!(self.smoothness, Smoothness::Polynomial { .. });
         let panels = match limit.options.quadrature {
-            Quadrature::Automatic => kink,
             Quadrature::Panels if polynomial => Some(T::zero()),
-            Quadrature::Panels => kink,
+            Quadrature::Automatic | Quadrature::Panels => kink,
             _ => None,
         };
         // A kink lies across single fields: the rotated ones would hide it.
