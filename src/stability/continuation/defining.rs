@@ -65,6 +65,8 @@ pub(crate) struct Solution<T: Scalar> {
     pub(crate) parameter_error: T,
     /// f_x there.
     pub(crate) by_state: DMatrix<T>,
+    /// The unit in which the equations were solved.
+    pub(crate) unit: T,
 }
 
 /// The equations at one place, divided by the size of F, with their derivatives by z and by what else is unknown.
@@ -93,18 +95,18 @@ impl<T: Scalar> Equations<T> {
     }
 }
 
-/// The bifurcation near `guess`, no farther than `reach` from it; none if Newton's method does not converge to one.
+/// The bifurcation near `guess`, no farther than `reach` from it; none if Newton's method does not converge to one. The
+/// equations are measured in `unit`, the size of F near by: at a branch point of a single equation F is zero.
 pub(crate) fn solve<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
     corrector: &Corrector<T>,
     system: &mut S,
     mut sought: Sought<T>,
     guess: &DVector<T>,
+    unit: T,
     reach: T,
 ) -> Result<Option<Solution<T>>, S::Error> {
     let n = guess.len() - 1;
     let mut z = guess.clone();
-    // The size of F where the search begins: at a branch point of a single equation F is zero.
-    let unit = corrector.slopes(system, guess)?.amax();
     let mut before = T::lit(f64::INFINITY);
     for _ in 0..STEPS {
         let Some(equations) = equations(corrector, system, sought, &z, unit)? else { return Ok(None) };
@@ -139,7 +141,7 @@ pub(crate) fn solve<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
         let propagated =
             row.iter().zip(errors.iter().zip(&left)).map(|(slope, (error, left))| slope.abs() * (*error + left.abs()));
         let parameter_error = (propagated.sum::<T>() + step[n].abs() + rounding) * corrector.scale;
-        return Ok(Some(Solution { z, sought, parameter_error, by_state: equations.by_state }));
+        return Ok(Some(Solution { z, sought, parameter_error, by_state: equations.by_state, unit }));
     }
     Ok(None)
 }

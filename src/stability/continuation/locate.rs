@@ -197,11 +197,12 @@ fn defined<T: Compiled, S: ContinuationSystem<T>>(
         _ => Vec::new(),
     };
     let mut all = std::iter::once(suspect.sought).chain(more);
-    let first = all.find_map(|sought| solve(&corrector, system, sought, guess, length).ok().flatten())?;
+    let unit = a.by_state.amax().max(b.by_state.amax());
+    let first = all.find_map(|sought| solve(&corrector, system, sought, guess, unit, length).ok().flatten())?;
     let parameter = corrector.parameter(&first.z);
-    let sharp = system
-        .sharper(&first.z.as_slice()[..n], parameter)
-        .and_then(|mut sharper| solve(&corrector, sharper.as_mut(), first.sought, &first.z, length).ok().flatten());
+    let sharp = system.sharper(&first.z.as_slice()[..n], parameter).and_then(|mut sharper| {
+        solve(&corrector, sharper.as_mut(), first.sought, &first.z, first.unit, length).ok().flatten()
+    });
     let point = sharp.unwrap_or(first);
     let share = (&point.z - &a.z).dot(&chord) / (length * length);
     let (low, high) = (-T::lit(BEYOND), T::lit(1.0 + BEYOND));
@@ -290,6 +291,7 @@ fn locate<T: Compiled, S: ContinuationSystem<T>>(
         sought: if let Sought::Hopf { .. } = suspect.sought { Sought::Hopf { frequency } } else { suspect.sought },
         parameter_error: width + residual.powf(T::lit(IMPERFECT)) * settings.scale,
         by_state: best.by_state,
+        unit: T::one(),
         z: best.z,
     };
     describe(settings, a, b, point)
