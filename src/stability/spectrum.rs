@@ -127,9 +127,14 @@ pub fn eigenvalues<T: Scalar>(matrix: &DMatrix<T>) -> Result<Vec<Complex<T>>, Sp
 /// spreads equal ones of a matrix that is diagonalisable.
 const EQUAL: f64 = 256.0;
 
+/// The residual of a vector by substitution may be that many roundings of the norm, for each row. Singular values serve where
+/// it is more.
+const SUBSTITUTED: f64 = 16.0;
+
 /// The eigenvalues and eigenvectors of a real square matrix.
 ///
-/// Eigenvectors span the null spaces of A − λI, from singular value decompositions.
+/// Eigenvectors of simple eigenvalues are by substitution in the Schur form; those of equal ones are orthogonal, and span the null
+/// space of A − λI, from a singular value decomposition.
 ///
 /// # Errors
 /// See [`SpectrumError`]; it ends on every input.
@@ -143,7 +148,9 @@ const EQUAL: f64 = 256.0;
 /// # Ok::<(), contrastive_dynamics::stability::SpectrumError>(())
 /// ```
 pub fn spectrum<T: Scalar>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumError> {
-    let values = eigenvalues(matrix)?;
+    check(matrix)?;
+    let schur = eigen::real_schur(matrix)?;
+    let (values, blocks): (Vec<_>, Vec<_>) = schur.eigenvalues().into_iter().unzip();
     let n = values.len();
     let norm = matrix.amax();
     let mut vectors = DMatrix::zeros(n, n);
@@ -151,17 +158,25 @@ pub fn spectrum<T: Scalar>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumE
         vectors.fill_with_identity();
         return Ok(Spectrum { values, vectors, residual: T::zero() });
     }
-    let scaled = matrix.map(|x| Complex::from(x / norm));
-    let cutoff = T::lit(EQUAL) * T::of_usize(n) * T::EPSILON;
+    let scaled = matrix / norm;
+    let roundings = T::of_usize(n) * T::EPSILON;
+    let cutoff = T::lit(EQUAL) * roundings;
+    let near = |a: Complex<T>, b: Complex<T>| (a - b).modulus() <= cutoff * norm;
     // One decomposition for each set of equal eigenvalues: its null vectors are orthogonal.
     let mut spaces: Vec<(Complex<T>, Vec<DVector<Complex<T>>>, usize)> = Vec::new();
     for (column, &value) in values.iter().enumerate() {
-        let value = value / norm;
-        let known = spaces.iter().position(|(other, ..)| (*other - value).modulus() <= cutoff);
+        if values.iter().filter(|&&other| near(other, value)).count() == 1 {
+            let vector = eigen::normalised(&schur.vector(value, blocks[column]), value.im == T::zero());
+            if residual(&scaled, value / norm, &vector) <= T::lit(SUBSTITUTED) * roundings {
+                vectors.set_column(column, &vector);
+                continue;
+            }
+        }
+        let known = spaces.iter().position(|(other, ..)| near(*other, value));
         let at = if let Some(at) = known {
             at
         } else {
-            spaces.push((value, eigen::null_vectors(&scaled, value, cutoff)?, 0));
+            spaces.push((value, null_space(&scaled, value / norm, cutoff)?, 0));
             spaces.len() - 1
         };
         let (_, space, used) = &mut spaces[at];
@@ -170,11 +185,30 @@ pub fn spectrum<T: Scalar>(matrix: &DMatrix<T>) -> Result<Spectrum<T>, SpectrumE
         vectors.set_column(column, &eigen::normalised(vector, value.im == T::zero()));
     }
     let frobenius = scaled.norm();
-    let residual = values.iter().enumerate().fold(T::zero(), |worst, (k, &value)| {
-        let v = vectors.column(k);
-        worst.max((&scaled * v - v * (value / norm)).norm() / frobenius)
+    let worst = values.iter().enumerate().fold(T::zero(), |worst, (k, &value)| {
+        worst.max(residual(&scaled, value / norm, &vectors.column(k).into_owned()))
     });
-    Ok(Spectrum { values, vectors, residual })
+    Ok(Spectrum { values, vectors, residual: worst / frobenius })
+}
+
+/// ‖A v − λ v‖, or infinity where it is no number.
+fn residual<T: Scalar>(matrix: &DMatrix<T>, value: Complex<T>, vector: &DVector<Complex<T>>) -> T {
+    let (re, im) = (matrix * vector.map(|x| x.re), matrix * vector.map(|x| x.im));
+    let residual = (re.zip_map(&im, Complex::new) - vector * value).norm();
+    if residual.is_finite() { residual } else { T::lit(f64::INFINITY) }
+}
+
+/// Null vectors of A − λI, in real numbers where λ is real.
+fn null_space<T: Scalar>(
+    matrix: &DMatrix<T>,
+    value: Complex<T>,
+    cutoff: T,
+) -> Result<Vec<DVector<Complex<T>>>, eigen::NotConverged> {
+    if value.im != T::zero() {
+        return eigen::null_vectors(&matrix.map(Complex::from), value, cutoff);
+    }
+    let real = eigen::null_vectors(matrix, value.re, cutoff)?;
+    Ok(real.into_iter().map(|vector| vector.map(Complex::from)).collect())
 }
 
 fn check<T: Scalar>(matrix: &DMatrix<T>) -> Result<(), SpectrumError> {

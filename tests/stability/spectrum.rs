@@ -152,6 +152,42 @@ fn repeated_eigenvalues_have_independent_vectors() {
     assert!(found.vectors.svd(false, false).singular_values.min() > 1e-2);
 }
 
+/// Simple eigenvalues, real and complex, beside one that stands thirty times: each vector against the null vector of A − λI, and
+/// those of equal eigenvalues orthogonal.
+#[test]
+fn simple_and_equal_eigenvalues_of_one_matrix_have_the_null_vectors() {
+    let mut rng = StdRng::seed_from_u64(21);
+    let n = 44;
+    let mut block = DMatrix::<f64>::from_diagonal_element(n, n, -0.4);
+    (0..6).for_each(|k| block[(k, k)] = 0.3 + 0.1 * k as f64 * k as f64);
+    for k in 0..4 {
+        let (re, im) = (-1.0 - 0.2 * k as f64, 0.1 + 0.3 * k as f64);
+        block.view_mut((6 + 2 * k, 6 + 2 * k), (2, 2)).copy_from_slice(&[re, -im, im, re]);
+    }
+    let basis = DMatrix::identity(n, n) * 2.0 + random(n, &mut rng) / (n as f64).sqrt();
+    let matrix = &basis * block * basis.clone().try_inverse().unwrap();
+    let found = spectrum(&matrix).unwrap();
+    assert!(found.residual < 1e-13, "{:e}", found.residual);
+    let mut equal = Vec::new();
+    for (k, &value) in found.values.iter().enumerate() {
+        let v = found.vector(k).unwrap();
+        if (value + 0.4).modulus() < 1e-9 {
+            equal.push(v);
+            continue;
+        }
+        let shifted = matrix.map(|x| Complex::new(x, 0.0)) - DMatrix::identity(n, n) * value;
+        let svd = shifted.svd(false, true);
+        let null = svd.v_t.unwrap().row(svd.singular_values.imin()).adjoint();
+        assert!((null.dotc(&v).modulus() - 1.0).abs() < 1e-12, "{value}");
+    }
+    assert_eq!(equal.len(), 30);
+    for i in 0..30 {
+        for j in 0..i {
+            assert!(equal[i].dotc(&equal[j]).modulus() < 1e-12);
+        }
+    }
+}
+
 #[test]
 fn single_precision_serves_too() {
     let cycle = DMatrix::from_fn(4, 4, |i, j| if j == (i + 1) % 4 { 1.0_f32 } else { 0.0 });
