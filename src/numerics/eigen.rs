@@ -10,7 +10,7 @@ use nalgebra::{Complex, ComplexField, DMatrix, DVector, Dyn, Schur, SymmetricEig
 
 use crate::Scalar;
 use crate::numerics::constants::GOLDEN_RATIO;
-use crate::numerics::linear::ascending;
+use crate::numerics::linear::{ascending, is_finite};
 
 /// An iteration that did not end within its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) fn real_schur<T: Scalar>(matrix: &DMatrix<T>) -> Result<RealSchur<T>,
             let Some(schur) = Schur::try_new(attempt, T::lit(roundings) * T::EPSILON, iterations) else { continue };
             let (q, mut t) = schur.unpack();
             (0..n).for_each(|i| t[(i, i)] -= shift);
-            if t.iter().all(|x| x.is_finite()) {
+            if is_finite(t.as_slice()) {
                 return Ok(RealSchur { q: if rotated { &rotation * q } else { q }, t, scale });
             }
         }
@@ -89,7 +89,9 @@ impl<T: Scalar> RealSchur<T> {
     /// The eigenvalues, in the order of falling real part (then of falling imaginary part), each with the first row of its block.
     pub(crate) fn eigenvalues(&self) -> Vec<(Complex<T>, usize)> {
         let mut values = block_eigenvalues(&self.t);
-        values.iter_mut().for_each(|(value, _)| *value *= Complex::from(self.scale));
+        for (value, _) in &mut values {
+            *value *= Complex::from(self.scale);
+        }
         sort(&mut values);
         values
     }
@@ -157,7 +159,7 @@ fn solve_pair<T: Scalar>([a, b]: [[Complex<T>; 2]; 2], [u, v]: [Complex<T>; 2]) 
 /// Singular vectors of A − λI, smallest singular value first: those up to `cutoff`, and at least one.
 pub(crate) fn null_vectors<T: Scalar, N: ComplexField<RealField = T>>(
     matrix: &DMatrix<N>,
-    value: N,
+    value: &N,
     cutoff: T,
 ) -> Result<Vec<DVector<N>>, NotConverged> {
     let n = matrix.nrows();

@@ -205,9 +205,9 @@ fn null_space<T: Scalar>(
     cutoff: T,
 ) -> Result<Vec<DVector<Complex<T>>>, eigen::NotConverged> {
     if value.im != T::zero() {
-        return eigen::null_vectors(&matrix.map(Complex::from), value, cutoff);
+        return eigen::null_vectors(&matrix.map(Complex::from), &value, cutoff);
     }
-    let real = eigen::null_vectors(matrix, value.re, cutoff)?;
+    let real = eigen::null_vectors(matrix, &value.re, cutoff)?;
     Ok(real.into_iter().map(|vector| vector.map(Complex::from)).collect())
 }
 

@@ -7,6 +7,7 @@ mod display;
 mod executors;
 mod findings;
 mod fixed_points;
+mod hard_orbits;
 mod known_limits;
 mod located;
 mod regions;

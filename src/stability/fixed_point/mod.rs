@@ -2,10 +2,11 @@
 //!
 //! Covers, from the ground up: `orbit` and `symmetry` (which states are images of one another), `linearization`
 //! (Jacobians, also where the rates are smooth but their averages are singular), `face` (linear families of states that
-//! the flow keeps), `newton` within one of them and `settle` to a fixed point of the whole flow, `shape` and `starts`,
-//! `point` and `found` (what is known), `collapsed` (closed forms at R = 0), `search`, `finder`, and how all that
+//! the flow keeps), `newton` within one of them and `settle` to a fixed point of the whole flow, `shape`, `arrangements`
+//! and `starts`, `point` and `found` (what is known), `collapsed` (closed forms at R = 0), `search`, `finder`, and how all that
 //! prints. Not here: what can be learned, and how fixed points move with a parameter.
 
+mod arrangements;
 mod collapsed;
 mod display;
 mod error;

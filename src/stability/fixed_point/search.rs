@@ -101,7 +101,9 @@ impl<T: Compiled> Search<'_, '_, T> {
 
     pub(crate) fn follow(&self, faced: FacedStart<T>, deflated: &[DVector<T>], found: &mut FixedPoints<T>) {
         let FacedStart { start, face } = faced;
-        let mut run = settle_or_coincide(self.ode, &face, &start.state, deflated, &self.settings.newton);
+        let known = |state: &OrderParameters<T>| self.position(found, state);
+        let seen = |state: &OrderParameters<T>| known(state).is_some();
+        let mut run = settle_or_coincide(self.ode, &face, &start.state, (deflated, &seen), &self.settings.newton);
         // Convergence to R = 0 is linear: Q is of the order of the root of R there.
         let collapsed = found.points.first().is_some_and(|point| point.start == StartKind::Collapsed);
         if collapsed && run.state.r().amax() <= self.settings.separation {
@@ -112,12 +114,7 @@ impl<T: Compiled> Search<'_, '_, T> {
             found.failed.push(FailedStart { start, end: run.state, residuals: run.residuals, stop: run.stop });
             return;
         }
-        let known = found.points.iter().position(|point| {
-            let reach = self.reach(point);
-            let listed = point.images.iter().any(|image| distance(image, &run.state) <= reach);
-            listed || point.images.len() == 1 && found.symmetries.relate(&point.state, &run.state, reach)
-        });
-        if let Some(of) = known {
+        if let Some(of) = known(&run.state) {
             found.repeats[of] += 1;
             return;
         }
@@ -126,6 +123,15 @@ impl<T: Compiled> Search<'_, '_, T> {
             Ok(point) => found.push(point),
             Err(error) => found.unresolved.push((state, error)),
         }
+    }
+
+    /// The number of the point that a state is an image of.
+    fn position(&self, found: &FixedPoints<T>, state: &OrderParameters<T>) -> Option<usize> {
+        found.points.iter().position(|point| {
+            let reach = self.reach(point);
+            let listed = point.images.iter().any(|image| distance(image, state) <= reach);
+            listed || point.images.len() == 1 && found.symmetries.relate(&point.state, state, reach)
+        })
     }
 
     pub(crate) fn analyse(

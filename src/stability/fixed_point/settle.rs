@@ -20,18 +20,21 @@ const ACCURACIES: f64 = 3.0;
 /// ... and up to that many tolerances of Newton's method, by the change of the rule.
 const TOLERANCES: f64 = 1e3;
 
+/// Whether a state is one of those known to be fixed.
+pub(crate) type Known<'k, T> = dyn Fn(&OrderParameters<T>) -> bool + 'k;
+
 /// Newton's method within `face`, then again with a rule chosen where it ended, until that is fixed to the
-/// coefficients' tolerance.
+/// coefficients' tolerance, or `known`: an evaluation with error control costs as much as several steps.
 pub(crate) fn settle<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     face: &Face<T>,
     start: &OrderParameters<T>,
-    deflated: &[DVector<T>],
+    (deflated, known): (&[DVector<T>], &Known<'_, T>),
     limits: &NewtonLimits<T>,
 ) -> Run<T> {
     let mut run = newton(ode, face, start, deflated, limits);
     for _ in 0..REPETITIONS {
-        if run.stop != NewtonStop::Converged || is_fixed(ode, &run.state, limits) {
+        if run.stop != NewtonStop::Converged || known(&run.state) || is_fixed(ode, &run.state, limits) {
             return run;
         }
         let again = newton(ode, face, &run.state, &[], limits);
@@ -49,14 +52,14 @@ pub(crate) fn settle_or_coincide<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     face: &Face<T>,
     start: &OrderParameters<T>,
-    deflated: &[DVector<T>],
+    (deflated, known): (&[DVector<T>], &Known<'_, T>),
     limits: &NewtonLimits<T>,
 ) -> Run<T> {
-    let mut run = settle(ode, face, start, deflated, limits);
+    let mut run = settle(ode, face, start, (deflated, known), limits);
     if run.stop == NewtonStop::Boundary
         && let Some(face) = Face::of_coinciding(&run.state, ode.constraint())
     {
-        let within = settle(ode, &face, &run.state, &[], limits);
+        let within = settle(ode, &face, &run.state, (&[], known), limits);
         run.residuals.extend(within.residuals);
         if within.stop == NewtonStop::Converged {
             (run.state, run.stop) = (within.state, within.stop);

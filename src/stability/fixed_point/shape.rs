@@ -20,6 +20,8 @@ pub(crate) struct Shape {
     pub(crate) even_features: Vec<bool>,
     /// Whether the sign of every neuron alone is a symmetry.
     pub(crate) even_neurons: bool,
+    /// Whether any two neurons may be exchanged.
+    pub(crate) exchangeable: bool,
 }
 
 impl Shape {
@@ -33,6 +35,19 @@ impl Shape {
         let generators = &symmetries.generators;
         let even_feature = |l: usize| generators.iter().any(|g| !moved(&g.neurons) && flips(&g.features, l));
         let even_neuron = |i: usize| generators.iter().any(|g| !moved(&g.features) && flips(&g.neurons, i));
+        let swaps = |map: &[(usize, bool)], i: usize| {
+            let to = |k: usize| {
+                if k == i {
+                    i - 1
+                } else if k + 1 == i {
+                    i
+                } else {
+                    k
+                }
+            };
+            map.iter().enumerate().all(|(k, &at)| at == (to(k), false))
+        };
+        let exchange = |i: usize| generators.iter().any(|g| !moved(&g.features) && swaps(&g.neurons, i));
         Self {
             features: p,
             neurons: m,
@@ -40,6 +55,7 @@ impl Shape {
             centred: off_centre(limit).is_none(),
             even_features: (0..p).map(even_feature).collect(),
             even_neurons: (0..m).all(even_neuron),
+            exchangeable: (1..m).all(exchange),
         }
     }
 }

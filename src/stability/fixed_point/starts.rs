@@ -8,8 +8,10 @@ use nalgebra::DMatrix;
 use crate::Scalar;
 use crate::model::Constraint;
 use crate::numerics::sobol::uniform;
+use crate::stability::fixed_point::arrangements::{partitions, tuples};
 use crate::stability::fixed_point::face::Face;
 use crate::stability::fixed_point::shape::Shape;
+use crate::stability::fixed_point::symmetry::Symmetries;
 use crate::stability::spectrum::Spectrum;
 use crate::state::{OrderParameters, packed_len, unpack};
 
@@ -68,11 +70,27 @@ pub(crate) struct FacedStart<T: Scalar> {
     pub(crate) face: Face<T>,
 }
 
+impl<T: Scalar> FacedStart<T> {
+    /// Whether `other` is an image of this start under those symmetries: then it leads to an image of what this one leads to.
+    pub(crate) fn has_image(&self, other: &Self, symmetries: &Symmetries) -> bool {
+        let (here, there, reach) = (&self.start.state, &other.start.state, T::EPSILON.sqrt());
+        // Signed permutations keep all norms, which cost less than images do.
+        let alike = |x: T, y: T| (x - y).abs() <= reach * (x + y);
+        self.face.dimension() == other.face.dimension()
+            && alike(here.q().norm(), there.q().norm())
+            && alike(here.r().norm(), there.r().norm())
+            && symmetries.relate(here, there, reach)
+    }
+}
+
 /// The most structured starts of one kind: their number grows exponentially with features and neurons.
 const MOST: usize = 160;
 
 /// The most starts on combinations of features, of which there are more still.
 const MOST_COMBINATIONS: usize = 60;
+
+/// The most of them with backgrounds that repel one another: all choices of up to three features.
+const MOST_REPELLED: usize = 13;
 
 /// How much smaller than the one before a neuron is where they are unequal.
 const GRADED: f64 = 0.6;
@@ -99,12 +117,11 @@ const INFORMED_SIZES: [f64; 2] = [1.0, 2.5];
 /// The cosine similarity of neurons with the mixture of features that they start on: high, yet inside the feasible set.
 const ALIGNMENT: f64 = 0.9;
 
+/// The same where backgrounds repel one another: there is more of them then.
+const LOOSE_ALIGNMENT: f64 = 0.6;
+
 /// Features among which mixtures are tried: 57 subsets of two and more.
 const MIXED_FEATURES: usize = 6;
-
-/// Neurons up to which all assignments to clusters are tried: with signs and vanishing neurons 23 of three, 115 of
-/// four.
-const PARTITIONED: usize = 3;
 
 /// The scramble of the Sobol starts, an arbitrary number.
 const SCRAMBLE: u32 = 0x5EED;
@@ -158,11 +175,8 @@ impl Shape {
         let whole = || Face::whole(self.features, self.neurons, self.constraint);
         let mut starts = Vec::new();
         let each = if self.constraint == Constraint::Sphere { 1 } else { INFORMED_SIZES.len() };
-        let count = choices.len();
-        let combinations = (0..self.neurons).try_fold(1_usize, |n, _| n.checked_mul(count)).unwrap_or(usize::MAX);
-        for code in 1..combinations.min(MOST / each + 1) {
-            let picks: Vec<_> =
-                (0..self.neurons).map(|i| choices[digit(code, count, i)].into_iter().collect()).collect();
+        for at in tuples(self.neurons, choices.len(), self.exchangeable).take(MOST / each) {
+            let picks: Vec<_> = at.iter().map(|&k| choices[k].into_iter().collect()).collect();
             for factor in INFORMED_SIZES.into_iter().take(each) {
                 let state = self.aligned(&picks, scale * factor);
                 starts.push(FacedStart { start: Start { kind: StartKind::Selected, state }, face: whole() });
@@ -207,8 +221,6 @@ impl Shape {
                 choices.push(members.iter().enumerate().map(|(k, &l)| (l, sign(k))).collect());
             }
         }
-        let count = choices.len();
-        let codes = (0..self.neurons).try_fold(1_usize, |n, _| n.checked_mul(count)).unwrap_or(usize::MAX);
         let mut starts = Vec::new();
         // All on one feature, with equal or alternating signs, each weaker than the one before.
         for (l, second) in (0..p).flat_map(|l| [(l, 1.0), (l, -1.0)]) {
@@ -217,11 +229,16 @@ impl Shape {
             let face = Face::whole(self.features, self.neurons, self.constraint);
             starts.push(FacedStart { start: Start { kind: StartKind::Mixture, state }, face });
         }
-        for code in 1..codes {
-            let at: Vec<usize> = (0..self.neurons).map(|i| digit(code, count, i)).collect();
+        // All on one of the choices, with backgrounds that repel one another.
+        for picks in choices.iter().skip(1).take(MOST_REPELLED) {
+            let state = self.repelled(&self.placed(&vec![picks.clone(); self.neurons], scale, LOOSE_ALIGNMENT));
+            let face = Face::whole(self.features, self.neurons, self.constraint);
+            starts.push(FacedStart { start: Start { kind: StartKind::Mixture, state }, face });
+        }
+        for at in tuples(self.neurons, choices.len(), self.exchangeable) {
             let mixed = at.iter().any(|&k| choices[k].len() > 1);
-            // Exchanged neurons are images of each other; all alike are mixtures of their own.
-            if !mixed || at.windows(2).any(|pair| pair[0] > pair[1]) || at.windows(2).all(|pair| pair[0] == pair[1]) {
+            // All alike are mixtures of their own.
+            if !mixed || at.windows(2).all(|pair| pair[0] == pair[1]) {
                 continue;
             }
             let picks: Vec<_> = at.iter().map(|&k| choices[k].clone()).collect();
@@ -246,13 +263,28 @@ impl Shape {
         OrderParameters::from_parts(q, r)
     }
 
+    /// The same neurons with backgrounds of the correlation [`REPELLING`].
+    fn repelled<T: Scalar>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
+        let background = state.background();
+        let correlation = T::lit(REPELLING / (self.neurons as f64 - 1.0).max(1.0));
+        let r = DMatrix::from_fn(self.neurons, self.neurons, |i, j| {
+            let own = if i == j { T::zero() } else { correlation * (background[(i, i)] * background[(j, j)]).sqrt() };
+            state.r()[(i, j)] + own
+        });
+        OrderParameters::from_parts(state.q().clone(), r)
+    }
+
     /// Neurons of cosine similarity [`ALIGNMENT`] with the mixture of their signed features, with independent
     /// backgrounds.
     fn aligned<T: Scalar>(&self, picks: &[Vec<(usize, f64)>], scale: f64) -> OrderParameters<T> {
+        self.placed(picks, scale, ALIGNMENT)
+    }
+
+    fn placed<T: Scalar>(&self, picks: &[Vec<(usize, f64)>], scale: f64, alignment: f64) -> OrderParameters<T> {
         let size = if self.constraint == Constraint::Sphere { 1.0 } else { scale };
         let mut q = DMatrix::zeros(self.features, self.neurons);
         for (i, picks) in picks.iter().enumerate() {
-            let amplitude = ALIGNMENT * (size / picks.len().max(1) as f64).sqrt();
+            let amplitude = alignment * (size / picks.len().max(1) as f64).sqrt();
             for &(l, sign) in picks {
                 q[(l, i)] = T::lit(sign * amplitude);
             }
@@ -268,8 +300,9 @@ impl Shape {
     pub(crate) fn coinciding<T: Scalar>(&self, scale: f64, vanishing: bool) -> Vec<FacedStart<T>> {
         let m = self.neurons;
         let mut starts = Vec::new();
-        for clusters in partitions::<T>(m, vanishing, self.even_neurons) {
-            let k = clusters.iter().flatten().map(|(c, _)| c + 1).max().unwrap_or(0);
+        for clusters in partitions(m, vanishing, self.exchangeable) {
+            let k = clusters.iter().flatten().max().map_or(0, |c| c + 1);
+            let clusters: Vec<_> = clusters.into_iter().map(|c| c.map(|c| (c, T::one()))).collect();
             let fewer = Shape {
                 features: self.features,
                 neurons: k,
@@ -277,6 +310,7 @@ impl Shape {
                 centred: self.centred,
                 even_features: self.even_features.clone(),
                 even_neurons: self.even_neurons,
+                exchangeable: self.exchangeable,
             };
             if k == 0 {
                 continue;
@@ -357,67 +391,5 @@ impl Shape {
         }
         let start = Start { kind: StartKind::Sobol { index }, state: OrderParameters::from_parts(q, r) };
         FacedStart { start, face: Face::whole(p, m, self.constraint) }
-    }
-}
-
-/// The digit of a number at that place; zero beyond the places of every number.
-fn digit(number: usize, base: usize, place: usize) -> usize {
-    let power = u32::try_from(place).ok().and_then(|place| base.checked_pow(place));
-    power.map_or(0, |power| number / power % base)
-}
-
-/// Assignments of neurons to fewer clusters, with signs, one for each up to the order of clusters: all for up to three
-/// neurons ([`PARTITIONED`]); for more, one pair or all together.
-fn partitions<T: Scalar>(m: usize, vanishing: bool, signs: bool) -> Vec<Vec<Option<(usize, T)>>> {
-    let mut found: Vec<Vec<Option<(usize, T)>>> = Vec::new();
-    if m > PARTITIONED {
-        let all = vec![Some((0, T::one())); m];
-        let pair = (0..m).map(|i| Some((i.saturating_sub(1), T::one()))).collect();
-        return vec![all, pair];
-    }
-    // Each neuron: nothing, an earlier cluster with a sign, or a new one.
-    let mut open: Vec<(Vec<Option<(usize, T)>>, usize)> = vec![(Vec::new(), 0)];
-    while let Some((partial, clusters)) = open.pop() {
-        if partial.len() == m {
-            if clusters < m {
-                found.push(partial);
-            }
-            continue;
-        }
-        let mut extend = |entry: Option<(usize, T)>, clusters: usize| {
-            let mut longer = partial.clone();
-            longer.push(entry);
-            open.push((longer, clusters));
-        };
-        if vanishing {
-            extend(None, clusters);
-        }
-        for c in 0..clusters {
-            extend(Some((c, T::one())), clusters);
-            if signs {
-                extend(Some((c, -T::one())), clusters);
-            }
-        }
-        extend(Some((clusters, T::one())), clusters + 1);
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Also where the power of the base wraps around, to 0 for base 2.
-    #[test]
-    fn digits_beyond_every_number_are_zero() {
-        assert_eq!([0, 1, 2, 3].map(|place| digit(46, 3, place)), [1, 0, 2, 1]);
-        assert_eq!([63, 64, 1000].map(|place| digit(usize::MAX, 2, place)), [1, 0, 0]);
-        assert_eq!(digit(5, 3, usize::MAX), 0);
-    }
-
-    #[test]
-    fn all_assignments_of_few_neurons_to_clusters_are_tried() {
-        assert_eq!([2, 3].map(|m| partitions::<f64>(m, true, true).len()), [5, 23]);
-        assert_eq!([2, 3, 4].map(|m| partitions::<f64>(m, false, false).len()), [1, 4, 2]);
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn uninformative_states<T: Compiled>(
     }
     let mut states: Vec<OrderParameters<T>> = Vec::new();
     for FacedStart { start, face } in starts {
-        let run = settle(ode, &face, &start.state, &[], &newton);
+        let run = settle(ode, &face, &start.state, (&[], &|_| false), &newton);
         // A state of one kind of weights: vanishing neurons are the business of fewer neurons.
         let kept = (0..shape.neurons).all(|i| run.state.r()[(i, i)] > separation);
         let near = |image: &OrderParameters<T>| distance(image, &run.state) <= T::lit(SEPARATIONS) * separation;

@@ -41,7 +41,8 @@ pub(crate) fn root<T: Compiled>(
     // Without overlaps there are none later, not even by rounding.
     let blind = guess.q().amax() == T::zero() && off_centre(ode.limit()).is_none();
     let face = if blind { Face::without_overlaps } else { Face::whole };
-    let run = settle_or_coincide(ode, &face(p, m, ode.constraint()), guess, &[], &NewtonLimits::default());
+    let run =
+        settle_or_coincide(ode, &face(p, m, ode.constraint()), guess, (&[], &|_| false), &NewtonLimits::default());
     let collapses = || keeps_collapsed_state(ode) && run.state.r().amax() <= T::lit(COLLAPSING) * guess.r().amax();
     let state = match run.stop {
         NewtonStop::Converged => run.state,
