@@ -1,7 +1,8 @@
 //! Stability: the search for all fixed points, and branches of them.
 //!
-//! Ids are `stability/fixed_points/p/m` (with tanh and two-point features, collapsed and uninformative states included)
-//! and `stability/branch/200`: two hundred points with eigenvalues of the informed state of one of two features along
+//! Ids are `stability/fixed_points/p/m` (with tanh and two-point features, collapsed and uninformative states included),
+//! `stability/neurons/m` (the same for one feature, with the quadratic penalty and coefficients to 1e-4: ratios of these stand in
+//! docs/performance.md), `stability/spectrum/n` (a matrix of simple eigenvalues) and `stability/branch/200`: two hundred points with eigenvalues of the informed state of one of two features along
 //! the learning rate.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to report")]
 
@@ -9,8 +10,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::limit::Parameter;
+use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::stability::{Continuation, FixedPointFinder, OdeCurve, attracting_learnability};
+use contrastive_dynamics::stability::{Continuation, FixedPointFinder, OdeCurve, attracting_learnability, spectrum};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 #[path = "../tests/support/models.rs"]
@@ -30,6 +32,19 @@ fn stability(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("fixed_points", format!("{p}/1")), |b| {
             b.iter(|| FixedPointFinder::new(black_box(&ode)).find().unwrap());
         });
+    }
+    for m in [1, 2, 3] {
+        let model = models::equal_features(1).n_neurons(m).batch_size(4).penalty_strength(0.7).build().unwrap();
+        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-4).unwrap();
+        group.bench_function(BenchmarkId::new("neurons", m), |b| {
+            b.iter(|| FixedPointFinder::new(black_box(&ode)).find().unwrap());
+        });
+    }
+    for n in [10, 100] {
+        // Far from symmetric.
+        let entry = |i: usize, j: usize| if i == j { (i + 1) as f64 } else { 0.3 * (1.7 * i as f64 + j as f64).sin() };
+        let matrix = DMatrix::from_fn(n, n, entry);
+        group.bench_function(BenchmarkId::new("spectrum", n), |b| b.iter(|| spectrum(black_box(&matrix)).unwrap()));
     }
     let model = model(2);
     let ode = ReducedOde::new(&model).unwrap();

@@ -11,6 +11,8 @@ pub(crate) use chunks::{each_chunk, each_numbered};
 use std::ops::{ControlFlow, Range};
 #[cfg(feature = "parallel")]
 use std::sync::{Mutex, PoisonError};
+#[cfg(feature = "parallel")]
+use std::time::{Duration, Instant};
 
 /// Runs many independent pieces of work, each known by a number, and gives their results back in the order of the
 /// numbers.
@@ -108,10 +110,14 @@ impl Executor for Threads {
 #[cfg(feature = "parallel")]
 fn over_threads(range: Range<u64>, run: &(dyn Fn(u64) + Sync), done: &mut dyn FnMut(u64) -> ControlFlow<()>) {
     use rayon::iter::{IntoParallelIterator, ParallelIterator};
-    let mut first = range.start;
+    let least = LEAST_EACH * rayon::current_num_threads();
+    let (mut first, mut block) = (range.start, least.min(IN_FLIGHT));
     while first < range.end {
-        let last = range.end.min(first.saturating_add(IN_FLIGHT as u64));
+        let last = range.end.min(first.saturating_add(block as u64));
+        let begin = Instant::now();
         (first..last).into_par_iter().for_each(run);
+        // The time decides how soon results are handed on, and nothing else.
+        block = if begin.elapsed() < BLOCK { block * 2 } else { block / 2 }.clamp(least.min(IN_FLIGHT), IN_FLIGHT);
         for index in first..last {
             if done(index).is_break() {
                 return;
@@ -124,6 +130,14 @@ fn over_threads(range: Range<u64>, run: &(dyn Fn(u64) + Sync), done: &mut dyn Fn
 /// Pieces of work in flight at once: enough for any number of threads, few enough that their results fit into memory.
 #[cfg(feature = "parallel")]
 const IN_FLIGHT: usize = 1024;
+
+/// Results are handed on after about that time, so that whoever watches need not wait for all of them.
+#[cfg(feature = "parallel")]
+const BLOCK: Duration = Duration::from_millis(100);
+
+/// Yet each thread has that many pieces of work before all wait for the last of them.
+#[cfg(feature = "parallel")]
+const LEAST_EACH: usize = 8;
 
 /// The executor of this machine: over threads with the feature `parallel`, else on the calling thread.
 #[cfg(feature = "parallel")]

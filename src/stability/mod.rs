@@ -16,6 +16,7 @@ mod coordinates;
 mod display;
 mod fixed_point;
 mod learnability;
+mod progress;
 mod regions;
 mod selection;
 mod spectrum;

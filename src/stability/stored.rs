@@ -17,7 +17,10 @@ use crate::stability::selection::{FiniteSizeSelection, Selection};
 pub(super) enum StoredError {
     #[error("{0}")]
     Grid(String),
-    #[error("a map of {columns} x {rows} cells has an outcome for each, got {outcomes} and {refined} of them refined")]
+    #[error(
+        "a map of {columns} x {rows} cells has an outcome for each, all followed if it is complete, got {outcomes} and \
+         {refined} of them refined"
+    )]
     Cells { columns: usize, rows: usize, outcomes: usize, refined: usize },
     #[error("selection probabilities need fractions of the same points and images in at least two scrambles of starts")]
     Scrambles,
@@ -29,7 +32,7 @@ pub(super) enum StoredError {
     Spectrum,
     #[error("features and neurons must be permuted, each of them once")]
     Permutation,
-    #[error("a phase diagram has a cell for each pair of values")]
+    #[error("a phase diagram has at most a cell for each pair of values")]
     Diagram,
     #[error("the runs are too many to be counted")]
     Runs,
@@ -43,19 +46,21 @@ pub(super) struct StoredMap<T: Scalar> {
     grid: Grid<T>,
     outcomes: Vec<Outcome<T>>,
     refined: usize,
+    complete: bool,
 }
 
 impl<T: Scalar> TryFrom<StoredMap<T>> for RegionMap<T> {
     type Error = StoredError;
 
     fn try_from(stored: StoredMap<T>) -> Result<Self, StoredError> {
-        let StoredMap { grid, outcomes, refined } = stored;
+        let StoredMap { grid, outcomes, refined, complete } = stored;
         grid.check().map_err(|error| StoredError::Grid(error.to_string()))?;
         let Grid { columns, rows, .. } = grid;
-        if columns * rows != outcomes.len() || refined > outcomes.len() {
+        let left_out = outcomes.iter().any(|outcome| !outcome.is_followed());
+        if columns * rows != outcomes.len() || refined > outcomes.len() || complete && left_out {
             return Err(StoredError::Cells { columns, rows, outcomes: outcomes.len(), refined });
         }
-        Ok(Self { grid, outcomes, refined })
+        Ok(Self { grid, outcomes, refined, complete })
     }
 }
 
@@ -67,6 +72,7 @@ pub(super) struct StoredSelection {
     points: usize,
     undecided: f64,
     doubtful: usize,
+    complete: bool,
 }
 
 /// Sums of so many fractions as a map has points are 1 to that.
@@ -76,7 +82,7 @@ impl TryFrom<StoredSelection> for Selection {
     type Error = StoredError;
 
     fn try_from(stored: StoredSelection) -> Result<Self, StoredError> {
-        let StoredSelection { fractions, points, undecided, doubtful } = stored;
+        let StoredSelection { fractions, points, undecided, doubtful, complete } = stored;
         let shape = |scramble: &Vec<Vec<f64>>| scramble.iter().map(Vec::len).collect::<Vec<_>>();
         if points == 0
             || fractions.len() < 2
@@ -91,7 +97,7 @@ impl TryFrom<StoredSelection> for Selection {
         if !fits || doubtful > points.saturating_mul(fractions.len()) {
             return Err(StoredError::Fractions);
         }
-        Ok(Self { fractions, points, undecided, doubtful })
+        Ok(Self { fractions, points, undecided, doubtful, complete })
     }
 }
 
@@ -178,7 +184,7 @@ impl<T: Scalar> TryFrom<StoredDiagram<T>> for PhaseDiagram<T> {
 
     fn try_from(stored: StoredDiagram<T>) -> Result<Self, StoredError> {
         let StoredDiagram { first, second, cells } = stored;
-        if first.len().checked_mul(second.len()) != Some(cells.len()) {
+        if first.len().checked_mul(second.len()).is_none_or(|count| cells.len() > count) {
             return Err(StoredError::Diagram);
         }
         Ok(Self { first, second, cells })

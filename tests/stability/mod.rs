@@ -10,6 +10,7 @@ mod fixed_points;
 mod hard_orbits;
 mod known_limits;
 mod located;
+mod progress;
 mod regions;
 mod selection;
 mod spectrum;

@@ -122,11 +122,15 @@ fn selection_comes_back_as_it_was() {
     let selection = regions.selection(starts, |u| state(0.6 * u[0], 0.6 * u[1])).unwrap();
     let text = stored(&selection);
     let bad = |text: &str| refused::<Selection>(text);
-    assert!(bad(r#"{"fractions":[],"points":8,"undecided":0,"doubtful":0}"#).contains("two scrambles"));
+    assert!(bad(r#"{"fractions":[],"points":8,"undecided":0,"doubtful":0,"complete":true}"#).contains("two scrambles"));
     assert!(
-        bad(r#"{"fractions":[[[1.0]],[[0.5],[0.5]]],"points":8,"undecided":0,"doubtful":0}"#).contains("same points")
+        bad(r#"{"fractions":[[[1.0]],[[0.5],[0.5]]],"points":8,"undecided":0,"doubtful":0,"complete":true}"#)
+            .contains("same points")
     );
-    assert!(bad(r#"{"fractions":[[[0.5]],[[0.5]]],"points":8,"undecided":0,"doubtful":0}"#).contains("sum to 1"));
+    assert!(
+        bad(r#"{"fractions":[[[0.5]],[[0.5]]],"points":8,"undecided":0,"doubtful":0,"complete":true}"#)
+            .contains("sum to 1")
+    );
     assert!(bad(&text.replace(r#""points":8"#, r#""points":0"#)).contains("two scrambles"));
     let counts: FiniteSizeSelection = serde_json::from_str(r#"{"counts":[[3,4],[5]],"undecided":1}"#).unwrap();
     assert_eq!((counts.runs(), counts.count(0)), (13, 7));

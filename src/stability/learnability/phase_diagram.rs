@@ -3,6 +3,7 @@
 //! Covers the grid, its cells and how it prints. Not here: learnability at one pair of values (see `modes`).
 
 use std::fmt::{self, Write};
+use std::ops::ControlFlow;
 
 use crate::Scalar;
 use crate::limit::{Compiled, Parameter};
@@ -31,7 +32,7 @@ pub struct PhaseDiagram<T: Scalar = f64> {
     /// The values of the second.
     pub second: Vec<T>,
     /// The cells, row by row: cell (i, j) at index i · second.len() + j has values first\[i\] and second\[j\]. A cell
-    /// without an uninformative state that attracts says so in its error.
+    /// without an uninformative state that attracts says so in its error. A diagram that was stopped has the first ones only.
     pub cells: Vec<Result<Learnability<T>, StabilityError<T>>>,
 }
 
@@ -69,7 +70,19 @@ impl<T: Compiled> PhaseDiagram<T> {
         first: (Parameter, &[T]),
         second: (Parameter, &[T]),
     ) -> Self {
-        Self::of(executor, first.1, second.1, |x, y| {
+        Self::new_with(executor, ode, first, second, |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`new_on`](Self::new_on), and tells `observe` after every cell, in their order, how many are done, and of how many. `Break`
+    /// ends it with the cells computed by then.
+    pub fn new_with(
+        executor: &impl Executor,
+        ode: &ReducedOde<'_, T>,
+        first: (Parameter, &[T]),
+        second: (Parameter, &[T]),
+        mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Self {
+        Self::of(executor, (first.1, second.1), &mut observe, |x, y| {
             let member = ode.with_parameter(first.0, x)?.with_parameter(second.0, y)?;
             attracting_learnability(&member)
         })
@@ -91,7 +104,19 @@ impl<T: Compiled> PhaseDiagram<T> {
         second: &[T],
         model: impl Fn(T, T) -> Result<M, ModelError> + Sync,
     ) -> Self {
-        Self::of(executor, first, second, |x, y| {
+        Self::of_models_with(executor, first, second, model, |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`of_models_on`](Self::of_models_on), and tells `observe` after every cell, in their order, how many are done, and of how many.
+    /// `Break` ends it with the cells computed by then.
+    pub fn of_models_with<M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>>(
+        executor: &impl Executor,
+        first: &[T],
+        second: &[T],
+        model: impl Fn(T, T) -> Result<M, ModelError> + Sync,
+        mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Self {
+        Self::of(executor, (first, second), &mut observe, |x, y| {
             let model = model(x, y).map_err(FamilyError::from)?;
             attracting_learnability(&ReducedOde::new(&model)?)
         })
@@ -99,8 +124,8 @@ impl<T: Compiled> PhaseDiagram<T> {
 
     fn of(
         executor: &impl Executor,
-        first: &[T],
-        second: &[T],
+        (first, second): (&[T], &[T]),
+        observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
         cell: impl Fn(T, T) -> Result<Learnability<T>, StabilityError<T>> + Sync,
     ) -> Self {
         let columns = second.len();
@@ -108,11 +133,22 @@ impl<T: Compiled> PhaseDiagram<T> {
             let index = usize::try_from(index).unwrap_or(usize::MAX);
             cell(first[index / columns], second[index % columns])
         };
-        let cells = executor.map(0..(first.len() * columns) as u64, &at);
+        let count = first.len() * columns;
+        let mut cells = Vec::with_capacity(count);
+        executor.for_each(0..count as u64, &at, &mut |_, cell| {
+            cells.push(cell);
+            observe(cells.len(), count)
+        });
         Self { first: first.to_vec(), second: second.to_vec(), cells }
     }
 
-    /// The cell at (first\[i\], second\[j\]); `None` off the grid.
+    /// Whether every cell was computed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.first.len().checked_mul(self.second.len()) == Some(self.cells.len())
+    }
+
+    /// The cell at (first\[i\], second\[j\]); `None` off the grid and where a diagram was stopped before.
     #[must_use]
     pub fn cell(&self, i: usize, j: usize) -> Option<&Result<Learnability<T>, StabilityError<T>>> {
         if i >= self.first.len() || j >= self.second.len() {
@@ -174,7 +210,8 @@ impl<T: Compiled> fmt::Display for PhaseDiagram<T> {
         for (i, &first) in self.first.iter().enumerate() {
             let cell = |j: usize| match self.cell(i, j) {
                 Some(Ok(cell)) => number(largest(cell), digits),
-                _ => "-".into(),
+                Some(Err(_)) => "-".into(),
+                None => String::new(),
             };
             table.push(std::iter::once(number(first, digits)).chain((0..self.second.len()).map(cell)));
         }

@@ -4,6 +4,7 @@
 //! (see [`crate::numerics::bracket`]).
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use crate::Scalar;
 use crate::limit::Compiled;
@@ -82,6 +83,24 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     where
         F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
+        self.borders_with(map, start, tolerance, |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`borders`](Self::borders), and tells `observe` time and again how many pairs of neighbours are done, of how many. `Break`
+    /// ends it with the borders found by then.
+    ///
+    /// # Errors
+    /// As [`borders`](Self::borders).
+    pub fn borders_with<F>(
+        &self,
+        map: &RegionMap<T>,
+        start: F,
+        tolerance: T,
+        mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Vec<((T, T), Border<T>)>, RegionsError<T>>
+    where
+        F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
+    {
         if !(tolerance > T::zero()) {
             return Err(RegionsError::Line { low: 0.0, high: 1.0, tolerance: tolerance.as_f64() });
         }
@@ -90,7 +109,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         let differ = |&(i, j): &(usize, usize)| outcomes[i].label() != outcomes[j].label();
         let pairs: Vec<_> = map.pairs().filter(differ).filter(|&(i, j)| is_state(i) && is_state(j)).collect();
         let columns = grid.columns;
-        let find = |n: u64| {
+        let find = |n: u64| -> Result<((T, T), Border<T>), RegionsError<T>> {
             let (i, j) = pairs[usize::try_from(n).unwrap_or(usize::MAX)];
             let (from, to) = (grid.parameters(i % columns, i / columns), grid.parameters(j % columns, j / columns));
             let at = |s: T| (from.0 + (to.0 - from.0) * s, from.1 + (to.1 - from.1) * s);
@@ -102,7 +121,19 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             let border = self.border_between(&line, first, second, tolerance)?;
             Ok((at(border.at), border))
         };
-        self.executor.map(0..pairs.len() as u64, &find).into_iter().collect()
+        let mut borders = Ok(Vec::with_capacity(pairs.len()));
+        self.executor.for_each(0..pairs.len() as u64, &find, &mut |_, border| match (&mut borders, border) {
+            (Ok(borders), Ok(border)) => {
+                borders.push(border);
+                observe(borders.len(), pairs.len())
+            }
+            (_, Err(error)) => {
+                borders = Err(error);
+                ControlFlow::Break(())
+            }
+            (Err(_), Ok(_)) => ControlFlow::Break(()),
+        });
+        borders
     }
 
     /// As [`border`](Self::border), between ends whose outcomes are known.

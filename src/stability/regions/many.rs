@@ -6,6 +6,7 @@
 use crate::limit::Compiled;
 use crate::ode::OdeSystem;
 use crate::parallel::Executor;
+use crate::stability::progress::Progress;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
 use crate::stability::regions::outcome::{NotReached, Outcome};
@@ -18,13 +19,15 @@ const CHUNK: usize = 64;
 const TYPICAL: usize = 8;
 
 impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
-    /// The outcomes of many starts by one frozen rule, which serves at the states of `typical`.
+    /// The outcomes of many starts by one frozen rule, which serves at the states of `typical`. Where progress is
+    /// stopped, all that come after are left out.
     pub(crate) fn follow_each<F>(
         &self,
         typical: &[OrderParameters<T>],
         accuracy: &Accuracy<'_, T>,
         count: usize,
         start: F,
+        progress: &mut Progress<'_>,
     ) -> Result<Vec<Outcome<T>>, RegionsError<T>>
     where
         F: Fn(usize) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
@@ -47,8 +50,13 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 .collect();
             outcomes
         };
-        let chunks = self.executor.map(0..count.div_ceil(CHUNK) as u64, &chunk);
-        Ok(chunks.into_iter().flatten().collect())
+        let mut outcomes = Vec::with_capacity(count);
+        self.executor.for_each(0..count.div_ceil(CHUNK) as u64, &chunk, &mut |_, chunk| {
+            let more = chunk.len();
+            outcomes.extend(chunk);
+            progress.advance(more)
+        });
+        Ok(outcomes)
     }
 
     /// The outcomes of starts 0 to `count` at a tolerance, by one rule frozen for the first of them.
@@ -57,12 +65,13 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         tolerance: T,
         count: usize,
         start: F,
+        progress: &mut Progress<'_>,
     ) -> Result<Vec<Outcome<T>>, RegionsError<T>>
     where
         F: Fn(usize) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
         let typical: Vec<_> = (0..count.min(TYPICAL)).filter_map(|k| start(k).ok()).collect();
-        self.follow_each(&typical, &self.accuracy(tolerance)?, count, start)
+        self.follow_each(&typical, &self.accuracy(tolerance)?, count, start, progress)
     }
 
     /// A system whose rule resolves the most of the states given, of the stable points, and of both without overlaps.

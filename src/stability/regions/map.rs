@@ -6,12 +6,15 @@
 //! Far from borders a loose integration is enough; near them it is not. So every start is followed loosely first, and
 //! those beside a different outcome again at a tighter tolerance, until no outcome changes any more.
 
+use std::ops::ControlFlow;
+
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::parallel::Executor;
+use crate::stability::progress::Progress;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
-use crate::stability::regions::outcome::Outcome;
+use crate::stability::regions::outcome::{NotReached, Outcome};
 use crate::state::{OrderParameters, OrderParametersError};
 
 /// The most cells of a map, 16 384 x 16 384: their outcomes take tens of gigabytes.
@@ -70,6 +73,8 @@ pub struct RegionMap<T: Scalar = f64> {
     pub(in crate::stability) grid: Grid<T>,
     pub(in crate::stability) outcomes: Vec<Outcome<T>>,
     pub(in crate::stability) refined: usize,
+    /// Whether no start near a border was left as it was on the first pass.
+    pub(in crate::stability) complete: bool,
 }
 
 /// The part of the area of the starts that end at one point.
@@ -111,7 +116,15 @@ impl<T: Scalar> RegionMap<T> {
         self.refined
     }
 
-    /// The part of the area that ends at `point`, its images together.
+    /// Whether the map was finished. One that was stopped has starts that were not followed
+    /// ([`NotReached::NotFollowed`](crate::stability::NotReached::NotFollowed)), or outcomes near borders that are only as good as the
+    /// survey tolerance.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The part of the area that ends at `point`, its images together, among the starts followed.
     #[must_use]
     pub fn fraction(&self, point: usize) -> AreaFraction<T> {
         self.fraction_where(point, |outcome| outcome.point() == Some(point))
@@ -174,13 +187,35 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     where
         F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
+        self.map_with(grid, start, |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`map`](Self::map), and tells `observe` time and again how many starts have been followed, and how many there are: more with
+    /// every pass, as far as is known. `Break` ends it with what is known by then, a map that is not complete.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub fn map_with<F>(
+        &self,
+        grid: Grid<T>,
+        start: F,
+        mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<RegionMap<T>, RegionsError<T>>
+    where
+        F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
+    {
         grid.check()?;
         let loose = self.accuracy(self.survey_tolerance)?;
         let tighter = self.survey_tolerance * T::lit(TIGHTER);
         let tight = self.accuracy(tighter.max(self.tolerance).min(self.survey_tolerance))?;
         let all: Vec<usize> = (0..grid.columns * grid.rows).collect();
-        let mut map = RegionMap { grid, outcomes: Vec::new(), refined: 0 };
-        map.outcomes = self.follow_all(&grid, &start, &loose, &all)?;
+        let mut map = RegionMap { grid, outcomes: Vec::new(), refined: 0, complete: false };
+        let mut progress = Progress::new(all.len(), &mut observe);
+        map.outcomes = self.follow_all(&grid, &start, &loose, &all, &mut progress)?;
+        if progress.is_stopped() {
+            map.outcomes.resize(all.len(), Outcome::NotReached(NotReached::NotFollowed));
+            return Ok(map);
+        }
         let mut followed = vec![false; all.len()];
         let mut suspects: Vec<usize> = all;
         loop {
@@ -196,10 +231,12 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 doubtful && !followed[k]
             });
             if suspects.is_empty() {
+                map.complete = true;
                 return Ok(map);
             }
-            let outcomes = self.follow_all(&grid, &start, &tight, &suspects)?;
-            map.refined += suspects.len();
+            progress.extend(suspects.len());
+            let outcomes = self.follow_all(&grid, &start, &tight, &suspects, &mut progress)?;
+            map.refined += outcomes.len();
             let mut next = Vec::new();
             for (&k, outcome) in suspects.iter().zip(outcomes) {
                 followed[k] = true;
@@ -207,6 +244,9 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                     next.extend(map.around(k));
                 }
                 map.outcomes[k] = outcome;
+            }
+            if progress.is_stopped() {
+                return Ok(map);
             }
             next.sort_unstable();
             next.dedup();
@@ -221,6 +261,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         start: &F,
         accuracy: &Accuracy<'_, T>,
         starts: &[usize],
+        progress: &mut Progress<'_>,
     ) -> Result<Vec<Outcome<T>>, RegionsError<T>>
     where
         F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
@@ -231,6 +272,6 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         };
         let corners = [0, grid.columns - 1, grid.columns * (grid.rows - 1), grid.columns * grid.rows - 1];
         let corners: Vec<_> = corners.into_iter().filter_map(|k| state(k).ok()).collect();
-        self.follow_each(&corners, accuracy, starts.len(), |n| state(starts[n]))
+        self.follow_each(&corners, accuracy, starts.len(), |n| state(starts[n]), progress)
     }
 }

@@ -63,6 +63,8 @@ pub enum NotReached<T: Scalar = f64> {
     },
     /// The start is no state of the model.
     NoState(OrderParametersError),
+    /// It was not followed: the work was stopped before (see [`AttractionRegions::map_with`](super::AttractionRegions::map_with)).
+    NotFollowed,
     /// The integration failed.
     Failed {
         /// Why; `None` if no step was small enough for the tolerance.
@@ -88,9 +90,14 @@ impl<T: Scalar> Outcome<T> {
         }
     }
 
-    /// Whether the start is a state of the model.
+    /// Whether the start was followed, or found to be no state.
+    pub(crate) fn is_followed(&self) -> bool {
+        !matches!(self, Self::NotReached(NotReached::NotFollowed))
+    }
+
+    /// Whether the start is a state of the model, as far as is known.
     pub(crate) fn is_of_a_state(&self) -> bool {
-        !matches!(self, Self::NotReached(NotReached::NoState(_)))
+        !matches!(self, Self::NotReached(NotReached::NoState(_) | NotReached::NotFollowed))
     }
 }
 
@@ -110,6 +117,7 @@ impl<T: Scalar> fmt::Display for NotReached<T> {
             Self::Unlisted { .. } => "a stable point that is not listed",
             Self::TimeLimit { .. } => "still on its way",
             Self::NoState(_) => "no state",
+            Self::NotFollowed => "not followed",
             Self::Failed { .. } => "failed",
         })
     }

@@ -21,11 +21,14 @@ const FURTHER: char = '*';
 const NONE: char = '?';
 /// The sign of a start that is no state of the model.
 const NO_STATE: char = '.';
+/// The sign of a start that was not followed.
+const NOT_FOLLOWED: char = ' ';
 
 fn sign<T: Scalar>(outcome: &Outcome<T>) -> char {
     match outcome {
         Outcome::Reached { point, .. } => POINTS.get(*point).map_or(FURTHER, |&sign| char::from(sign)),
         Outcome::NotReached(NotReached::NoState(_)) => NO_STATE,
+        Outcome::NotReached(NotReached::NotFollowed) => NOT_FOLLOWED,
         Outcome::NotReached(_) => NONE,
     }
 }
@@ -56,10 +59,12 @@ impl<T: Scalar> fmt::Display for RegionMap<T> {
         if none > 0 {
             writeln!(f, "{NONE}  no point: {}", count(none, "start"))?;
         }
-        let no_state = self.outcomes().iter().filter(|outcome| !outcome.is_of_a_state()).count();
+        let not_followed = self.outcomes().iter().filter(|outcome| !outcome.is_followed()).count();
+        let no_state = self.outcomes().iter().filter(|outcome| !outcome.is_of_a_state()).count() - not_followed;
         if no_state > 0 {
             writeln!(f, "{NO_STATE}  no state: {}", count(no_state, "start"))?;
         }
-        write!(f, "{} followed twice", count(self.refined(), "start"))
+        write!(f, "{} followed twice", count(self.refined(), "start"))?;
+        if self.is_complete() { Ok(()) } else { write!(f, "; stopped, {} not followed", count(not_followed, "start")) }
     }
 }

@@ -3,7 +3,7 @@
 //! Covers [`SelectionError`]. Not here: why one start reaches no point (see [`crate::stability::NotReached`]).
 
 use crate::Scalar;
-use crate::stability::regions::RegionsError;
+use crate::stability::regions::{Outcome, RegionsError};
 use crate::stability::selection::counts::FiniteSizeSelection;
 
 /// Why selection probabilities could not be computed.
@@ -43,6 +43,12 @@ pub enum SelectionError<E, T: Scalar = f64> {
         time: f64,
         /// Steps from one look at the state to the next.
         stride: u64,
+    },
+    /// It was stopped before two scrambles of starts were followed.
+    #[error("stopped after {} starts, fewer than two scrambles", .outcomes.len())]
+    Stopped {
+        /// Where the starts followed by then end, at the survey tolerance, in the order of scrambles and of their points.
+        outcomes: Vec<Outcome<T>>,
     },
     /// The regions could not be computed.
     #[error(transparent)]

@@ -46,6 +46,26 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         E: Send,
         F: Fn(Replicate) -> Result<S, E> + Sync,
     {
+        self.selection_at_finite_size_with(ensemble, (time_limit, stride), simulate, |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`selection_at_finite_size`](Self::selection_at_finite_size), and shows `observe` after every replicate, in their order, what
+    /// has been counted, and how many replicates there are in all. `Break` ends it with the counts by then.
+    ///
+    /// # Errors
+    /// As [`selection_at_finite_size`](Self::selection_at_finite_size).
+    pub fn selection_at_finite_size_with<E, S, F>(
+        &self,
+        ensemble: &Ensemble<impl Executor>,
+        (time_limit, stride): (T, u64),
+        simulate: F,
+        mut observe: impl FnMut(&FiniteSizeSelection, u64) -> ControlFlow<()>,
+    ) -> Result<FiniteSizeSelection, SelectionError<E, T>>
+    where
+        S: Simulator<Scalar = T>,
+        E: Send,
+        F: Fn(Replicate) -> Result<S, E> + Sync,
+    {
         if !(time_limit > T::zero() && time_limit.is_finite() && stride > 0) {
             return Err(SelectionError::Run { time: time_limit.as_f64(), stride });
         }
@@ -77,7 +97,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                     return ControlFlow::Break(());
                 }
             }
-            ControlFlow::Continue(())
+            observe(&selection, ensemble.replicates())
         });
         let Some((Replicate { index, seed }, broken)) = failure else { return Ok(selection) };
         let before = Box::new(selection);

@@ -3,11 +3,13 @@
 //! Covers [`Selection`] and the starts it is made of. Not here: finite N (see `finite_size`).
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use crate::limit::Compiled;
 use crate::numerics::sobol::uniform;
 use crate::parallel::Executor;
 use crate::stability::display::{count, digits, number};
+use crate::stability::progress::Progress;
 use crate::stability::regions::{AttractionRegions, Outcome};
 use crate::stability::selection::error::SelectionError;
 use crate::stability::selection::table::{by_point, for_each_image};
@@ -50,6 +52,7 @@ pub struct Selection {
     pub(in crate::stability) points: usize,
     pub(in crate::stability) undecided: f64,
     pub(in crate::stability) doubtful: usize,
+    pub(in crate::stability) complete: bool,
 }
 
 impl Selection {
@@ -82,6 +85,13 @@ impl Selection {
         self.doubtful
     }
 
+    /// Whether all starts were followed as carefully as they need. What was stopped before holds the scrambles that had been followed
+    /// at the survey tolerance by then.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     fn statistics(&self, value: impl Fn(&Vec<Vec<f64>>) -> f64) -> (f64, f64) {
         let values: Vec<f64> = self.fractions.iter().map(value).collect();
         let count = values.len() as f64;
@@ -107,7 +117,8 @@ impl fmt::Display for Selection {
         let table = by_point(head, first.len(), |point| first[point].len(), whole, image);
         let (scrambles, points) = (count(self.fractions.len(), "scramble"), count(self.points, "start"));
         let (undecided, doubtful) = (number(self.undecided, digits), count(self.doubtful, "start"));
-        write!(f, "{table}{scrambles} of {points}; undecided {undecided}, {doubtful} in doubt")
+        write!(f, "{table}{scrambles} of {points}; undecided {undecided}, {doubtful} in doubt")?;
+        if self.complete { Ok(()) } else { write!(f, "; stopped") }
     }
 }
 
@@ -130,6 +141,25 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     where
         F: Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
+        self.selection_with(starts, start, |_, _| ControlFlow::Continue(()))
+    }
+
+    /// As [`selection`](Self::selection), and tells `observe` time and again how many times a start has been followed, and how many
+    /// times one will be: twice each, then those in doubt, as far as is known. `Break` ends it with the scrambles followed by then at
+    /// the survey tolerance at least.
+    ///
+    /// # Errors
+    /// As [`selection`](Self::selection); [`SelectionError::Stopped`] with the outcomes known, if it ends before two scrambles are
+    /// followed.
+    pub fn selection_with<F>(
+        &self,
+        starts: SobolStarts,
+        start: F,
+        mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Selection, SelectionError<std::convert::Infallible, T>>
+    where
+        F: Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
+    {
         let SobolStarts { dimensions, points, scrambles, seed } = starts;
         if dimensions == 0 || points == 0 || scrambles < 2 {
             return Err(SelectionError::Starts { dimensions, points, scrambles });
@@ -146,13 +176,29 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             start(&u)
         };
         let (survey, tolerance) = (self.survey_tolerance, self.tolerance);
-        let mut outcomes = self.outcomes_of(survey, count, state)?;
-        let second = self.outcomes_of((survey * T::lit(TIGHTER)).max(tolerance).min(survey), count, state)?;
-        let disagree = |n: &usize| outcomes[*n].label().is_none() || outcomes[*n].label() != second[*n].label();
-        let doubtful: Vec<usize> = (0..count).filter(disagree).collect();
-        let third = self.outcomes_of(tolerance, doubtful.len(), |k| state(doubtful[k]))?;
-        for (&n, outcome) in doubtful.iter().zip(third) {
-            outcomes[n] = outcome;
+        let mut progress = Progress::new(2 * count, &mut observe);
+        let mut outcomes = self.outcomes_of(survey, count, state, &mut progress)?;
+        if outcomes.len() / points < 2 {
+            return Err(SelectionError::Stopped { outcomes });
+        }
+        // What follows is about whole scrambles.
+        outcomes.truncate(outcomes.len() / points * points);
+        let mut complete = !progress.is_stopped();
+        let mut doubtful = Vec::new();
+        if complete {
+            let tighter = (survey * T::lit(TIGHTER)).max(tolerance).min(survey);
+            let second = self.outcomes_of(tighter, count, state, &mut progress)?;
+            let disagree = |n: &usize| outcomes[*n].label().is_none() || outcomes[*n].label() != second[*n].label();
+            doubtful = (0..second.len()).filter(disagree).collect();
+            complete = !progress.is_stopped();
+        }
+        if complete {
+            progress.extend(doubtful.len());
+            let third = self.outcomes_of(tolerance, doubtful.len(), |k| state(doubtful[k]), &mut progress)?;
+            complete = third.len() == doubtful.len();
+            for (&n, outcome) in doubtful.iter().zip(third) {
+                outcomes[n] = outcome;
+            }
         }
         let share = 1.0 / points as f64;
         let mut undecided = 0;
@@ -167,6 +213,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             fractions
         });
         let fractions = fractions.collect();
-        Ok(Selection { fractions, points, undecided: f64::from(undecided) / count as f64, doubtful: doubtful.len() })
+        let undecided = f64::from(undecided) / outcomes.len() as f64;
+        Ok(Selection { fractions, points, undecided, doubtful: doubtful.len(), complete })
     }
 }
