@@ -1,8 +1,8 @@
 //! Stability: the search for all fixed points, and branches of them.
 //!
 //! Ids are `stability/fixed_points/p/m` (with tanh and two-point features, collapsed and uninformative states included),
-//! `stability/neurons/m` (the same for one feature, with the quadratic penalty and coefficients to 1e-4: ratios of these stand in
-//! docs/performance.md), `stability/spectrum/n` (a matrix of simple eigenvalues) and `stability/branch/200`: two hundred points with eigenvalues of the informed state of one of two features along
+//! `stability/neurons/m` (the same for one feature, with the quadratic penalty and coefficients to 1e-4, for
+//! ratios to one neuron), `stability/spectrum/n` (a matrix of simple eigenvalues) and `stability/branch/200`: two hundred points with eigenvalues of the informed state of one of two features along
 //! the learning rate.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to report")]
 
