@@ -328,7 +328,7 @@ fn admitted<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
 
 /// ‖v‖₁.
 fn sum<T: Scalar>(v: &DVector<T>) -> T {
-    v.iter().map(|x| x.abs()).sum()
+    v.lp_norm(1)
 }
 
 /// Bases of the left singular vectors of an n x (n + 1) matrix to its `count` smallest singular values, n x count, and

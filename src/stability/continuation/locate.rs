@@ -146,7 +146,7 @@ fn search<T: Compiled, S: ContinuationSystem<T>>(
             return;
         }
         if let Some(point) = defined(settings, system, (a, b), *first, &secant(a, b, first.test)) {
-            found.extend(describe(settings, a, b, point));
+            found.extend(describe(settings, a, b, &point));
             return;
         }
     }
@@ -213,7 +213,7 @@ fn describe<T: Scalar>(
     settings: &Continuation<T>,
     a: &Node<T>,
     b: &Node<T>,
-    point: Solution<T>,
+    point: &Solution<T>,
 ) -> Option<Bifurcation<T>> {
     let n = point.z.len() - 1;
     // At a branch point the equations have several tangents: this branch's is between those of its neighbours.
@@ -265,7 +265,7 @@ fn locate<T: Compiled, S: ContinuationSystem<T>>(
         if TRIALS.contains(&k)
             && let Some(point) = defined(settings, system, (a, b), suspect, &guess)
         {
-            return describe(settings, a, b, point);
+            return describe(settings, a, b, &point);
         }
         // Right at a branch point the corrector may fail: the bracket so far stands.
         let Ok(Some(corrected)) = corrector.correct(system, &guess, &direction) else { break };
@@ -294,7 +294,7 @@ fn locate<T: Compiled, S: ContinuationSystem<T>>(
         unit: T::one(),
         z: best.z,
     };
-    describe(settings, a, b, point)
+    describe(settings, a, b, &point)
 }
 
 /// The point of the chord at a share of the way.
