@@ -38,7 +38,7 @@ fn one(q: f64, r: f64) -> OrderParameters {
 fn integrate<const N: usize>(f: &dyn Fn(f64) -> [f64; N], a: f64, b: f64, error: f64) -> [f64; N] {
     const RULE: [(f64, f64); 4] = [
         (0.0, 0.417_959_183_673_469_4),
-        (0.405_845_151_377_397_2, 0.381_830_050_505_118_94),
+        (0.405_845_151_377_397_2, 0.381_830_050_505_118_9),
         (0.741_531_185_599_394_4, 0.279_705_391_489_276_67),
         (0.949_107_912_342_758_5, 0.129_484_966_168_869_7),
     ];
@@ -272,7 +272,7 @@ fn where_no_rule_fits_there_is_a_best_value_with_its_error() {
     let noise = GaussianNoise::correlated(1e-4, 0.0).unwrap();
     let hidden = || Independent::new([Law::gaussian(2.25).unwrap()]).unwrap();
     let build = |sigma: Box<dyn Nonlinearity>| {
-        let builder = Model::builder().nonlinearity(sigma).hidden(hidden()).noise(noise.clone()).learning_rate(RATE);
+        let builder = Model::builder().nonlinearity(sigma).hidden(hidden()).noise(noise).learning_rate(RATE);
         builder.n_neurons(2).build().unwrap()
     };
     let (closed, plain) = (build(Box::new(Erf)), build(Box::new(plain_erf())));

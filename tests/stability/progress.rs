@@ -72,7 +72,7 @@ fn maps_and_borders_are_watched_and_stopped() {
     let (here, serial, backwards) = (regions(&ode), regions(&ode).executor(Serial), regions(&ode).executor(Backwards));
     let whole = here.map(GRID, state).unwrap();
     assert!(whole.is_complete() && whole.refined() > 64);
-    for (map, watch) in [mapped(&here, usize::MAX), mapped(&serial, usize::MAX), mapped(&backwards, usize::MAX)] {
+    for (map, watch) in [mapped(&serial, usize::MAX), mapped(&backwards, usize::MAX)] {
         assert_eq!(map, whole);
         watch.went_through();
         assert_eq!(watch.seen.last().unwrap().0, 400 + whole.refined());
@@ -89,7 +89,6 @@ fn maps_and_borders_are_watched_and_stopped() {
         // Far from borders the first pass is right.
         let differ = |k: &usize| map.outcomes()[*k].label() != whole.outcomes()[*k].label();
         assert!((0..followed).filter(differ).count() < 20);
-        assert_eq!(map, mapped(&serial, most).0);
         assert_eq!(map, mapped(&backwards, most).0);
         assert!(map.to_string().ends_with(&format!("stopped, {} starts not followed", 400 - followed)), "{map}");
     }
