@@ -2,7 +2,8 @@
 //!
 //! Ids are `stability/fixed_points/p/m` (with tanh and two-point features, collapsed and uninformative states included),
 //! `stability/neurons/m` (the same for one feature, with the quadratic penalty and coefficients to 1e-4, for
-//! ratios to one neuron), `stability/spectrum/n` (a matrix of simple eigenvalues) and `stability/branch/200`: two hundred points with eigenvalues of the informed state of one of two features along
+//! ratios to one neuron), `stability/spectrum/n` (a matrix of simple eigenvalues) and `stability/branch/200`: two hundred points
+//! with eigenvalues of the informed state of one of two features along
 //! the learning rate.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to report")]
 
