@@ -56,6 +56,7 @@ impl<T: Scalar> Discrete<T> {
     }
 
     /// Makes the table for drawing.
+    #[cfg(feature = "serde")]
     pub(in crate::model) fn tabulate(&mut self) {
         self.cumulative = cumulative(&self.probabilities);
     }
