@@ -109,9 +109,15 @@ impl<T: Scalar> Rule<T> {
         if exact || limit.options.quadrature == Quadrature::GaussHermite {
             return false;
         }
+        self.lattice_work(functions, covariance).0 > MOST_LATTICE * limit.options.node_budget as f64
+    }
+
+    /// The operations on a lattice in canonical coordinates for that many functions of fields of that covariance, and its nodes
+    /// along the longer coordinate.
+    fn lattice_work(&self, functions: usize, covariance: &[T]) -> (f64, f64) {
         let canonical = Canonical::new(covariance);
         let [n1, n2] = [0, 1].map(|k| lattice_points(&self.smoothness, canonical.gain(k), self.accuracy.fixed));
-        functions as f64 * n1 * n2 * (n1 + n2) > MOST_LATTICE * limit.options.node_budget as f64
+        (functions as f64 * n1 * n2 * (n1 + n2), n1.max(n2))
     }
 
     /// Nodes of the fields for products of signals, where lattices in canonical coordinates cost more. The covariance of the
@@ -125,17 +131,14 @@ impl<T: Scalar> Rule<T> {
         if !limit.has_panels() {
             return None;
         }
-        let covariance = &self.work.covariance[..16];
-        let canonical = Canonical::new(covariance);
-        let [n1, n2] = [0, 1].map(|k| lattice_points(&self.smoothness, canonical.gain(k), self.accuracy.fixed));
-        let lattice = form.functions() as f64 * n1 * n2 * (n1 + n2);
+        let (lattice, longest) = self.lattice_work(form.functions(), &self.work.covariance[..16]);
         if lattice < CHEAP_FORM {
             return None;
         }
         self.groups.update(&self.work.state, &self.hidden);
         let values = (self.groups.count() as f64 / FEW_VALUES).max(1.0);
         let most = limit.options.node_budget as f64;
-        let fits = n1.max(n2) < most.sqrt();
+        let fits = longest < most.sqrt();
         let most = MOST_QUADRUPLES * most / values;
         let most = if fits { lattice.min(most) } else { most };
         // The first of each number: products of equal functions have one.
@@ -160,18 +163,19 @@ impl<T: Scalar> Rule<T> {
 
     /// The largest magnitude of the mean of each field over the hidden law.
     pub(super) fn largest_means(&self, fields: [(usize, usize); 4]) -> [f64; 4] {
-        fields.map(|(_, neuron)| {
-            let means = (0..self.groups.count()).map(|group| self.groups.mean(group)[neuron].as_f64());
-            means.fold(0.0, |most, mean| mean.abs().max(most))
-        })
+        fields.map(|(_, neuron)| self.largest_mean(neuron))
+    }
+
+    fn largest_mean(&self, neuron: usize) -> f64 {
+        let means = (0..self.groups.count()).map(|group| self.groups.mean(group)[neuron].as_f64());
+        means.fold(0.0, |most, mean| mean.abs().max(most))
     }
 
     /// How far the fields of a pair reach at the nodes of the hidden law.
     fn pair_reach(&self, (i, j): (usize, usize)) -> f64 {
         let reach = |view: usize, neuron: usize| {
             let gain = self.work.moments.field_covariance((view, neuron), (view, neuron)).as_f64().max(0.0).sqrt();
-            let means = (0..self.groups.count()).map(|group| self.groups.mean(group)[neuron].as_f64());
-            FieldPanels::reach(self.accuracy.fixed, means.fold(0.0, |most, mean| mean.abs().max(most)), gain)
+            FieldPanels::reach(self.accuracy.fixed, self.largest_mean(neuron), gain)
         };
         reach(0, i).max(reach(1, j))
     }

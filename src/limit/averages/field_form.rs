@@ -12,7 +12,8 @@ use nalgebra::Matrix4;
 
 use crate::Scalar;
 use crate::limit::averages::two_views_gradient::FormGradient;
-use crate::limit::signals::{Kind, Product, Signal};
+use crate::limit::averages::view::elementary;
+use crate::limit::signals::{Product, Signal};
 use crate::model::{Nonlinearity, Smoothness};
 use crate::numerics::kernels::dot;
 use crate::numerics::lanes::{LANES, dispatch};
@@ -23,12 +24,8 @@ type Function = (usize, usize);
 
 /// What a product of two signals is of the field of that view and neuron.
 fn function((x, y): Product, (view, neuron): (usize, usize)) -> Function {
-    let of = |signal: Signal| match (signal.kind, signal.view == view) {
-        _ if signal.neuron(view) != neuron => (0, 0),
-        (Kind::Error, true) => (0, 1),
-        (Kind::Own, true) => (1, 1),
-        (Kind::Own, false) => (2, 0),
-        (Kind::Error, false) | (Kind::Output, _) => (1, 0),
+    let of = |signal: Signal| {
+        if signal.neuron(view) == neuron { elementary(signal, view).powers() } else { (0, 0) }
     };
     let (x, y) = (of(x), of(y));
     (x.0 + y.0, x.1 + y.1)

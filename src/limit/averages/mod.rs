@@ -7,6 +7,7 @@ pub(in crate::limit) mod forms;
 pub(in crate::limit) mod four_fields;
 pub(in crate::limit) mod kernel;
 pub(in crate::limit) mod kinked;
+mod nested;
 pub(in crate::limit) mod pair_form;
 pub(in crate::limit) mod panels;
 pub(in crate::limit) mod sum_form;

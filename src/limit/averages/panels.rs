@@ -7,7 +7,7 @@
 //! and those of k smoothed over c. Covers also polynomial growth. Not here: kinks (see `kinked`), and four fields.
 
 use crate::Scalar;
-use crate::limit::averages::kinked::panels;
+use crate::limit::averages::nested::{Line, Nested};
 use crate::limit::averages::table::NodeTable;
 use crate::model::Nonlinearity;
 use crate::numerics::gauss::legendre;
@@ -33,7 +33,7 @@ pub(in crate::limit) struct FieldPanels {
     /// Increasing; the first and the last are the ends of what is covered.
     breaks: Vec<f64>,
     /// Gauss-Legendre nodes and weights on [−1, 1].
-    line: (Vec<f64>, Vec<f64>),
+    line: Line,
     radius: f64,
 }
 
@@ -76,7 +76,7 @@ impl FieldPanels {
 /// The division of the line under way.
 struct Division<'a, T: Scalar> {
     sigma: &'a dyn Nonlinearity<T>,
-    line: (Vec<f64>, Vec<f64>),
+    line: Line,
     /// The last three Legendre polynomials that the nodes resolve, at the nodes, times weight and norm.
     last: [Vec<f64>; 3],
     /// Tails of σ and σ' are negligible below that, in units of the magnitude of σ'.
@@ -88,7 +88,7 @@ struct Division<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> Division<'a, T> {
-    fn new(sigma: &'a dyn Nonlinearity<T>, line: (Vec<f64>, Vec<f64>), accuracy: f64) -> Self {
+    fn new(sigma: &'a dyn Nonlinearity<T>, line: Line, accuracy: f64) -> Self {
         let n = line.0.len();
         let mut last = [vec![0.0; n], vec![0.0; n], vec![0.0; n]];
         for (at, (&x, &w)) in line.0.iter().zip(&line.1).enumerate() {
@@ -141,32 +141,18 @@ impl<'a, T: Scalar> Division<'a, T> {
     }
 }
 
-/// Nodes for a pair of fields, remade at every mean without allocating.
+/// Nodes for a pair of fields, remade at every mean.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct PanelNodes<T> {
     panels: FieldPanels,
-    breaks: Vec<f64>,
     bend: Vec<f64>,
-    outer: Vec<(f64, f64)>,
-    inner: Vec<(f64, f64)>,
-    rows: Vec<f64>,
-    weights: Vec<f64>,
-    table: NodeTable<T>,
+    nested: Nested<T>,
 }
 
 impl<T: Scalar> PanelNodes<T> {
     /// With panels for both fields.
     pub(in crate::limit) fn new(panels: FieldPanels) -> Self {
-        Self {
-            panels,
-            breaks: Vec::new(),
-            bend: Vec::new(),
-            outer: Vec::new(),
-            inner: Vec::new(),
-            rows: Vec::new(),
-            weights: Vec::new(),
-            table: NodeTable::empty(2),
-        }
+        Self { panels, bend: Vec::new(), nested: Nested::new() }
     }
 
     /// The nodes for fields of those means and factor rows; one of the rows has no second entry.
@@ -176,17 +162,13 @@ impl<T: Scalar> PanelNodes<T> {
         let (mean_h, mean_k) = (mean[first].as_f64(), mean[second].as_f64());
         let a = rows[first][0].as_f64();
         let (b, c) = (rows[second][0].as_f64(), rows[second][1].as_f64());
-        let Self { panels: FieldPanels { breaks: all, line, radius }, breaks, bend, outer, inner, .. } = self;
+        let Self { panels: FieldPanels { breaks: all, line, radius }, bend, nested } = self;
         let radius = *radius;
         // Nodes of less weight count for nothing, also where the other coordinate is at its centre.
         let place = |breaks: &mut Vec<f64>, ends: &[f64], mean: f64, gain: f64| {
             breaks.extend(ends.iter().map(|x| (x - mean) / gain).filter(|z| z.abs() < radius));
         };
-        outer.clear();
-        if a == 0.0 && b == 0.0 {
-            outer.push((0.0, 1.0));
-        } else {
-            breaks.clear();
+        let outer = |breaks: &mut Vec<f64>| {
             if a != 0.0 {
                 place(breaks, all, mean_h, a);
             }
@@ -195,32 +177,21 @@ impl<T: Scalar> PanelNodes<T> {
                 place(breaks, bend, mean_k, b);
             }
             merge(breaks);
-            panels(breaks, radius, line, outer);
-        }
-        self.rows.clear();
-        self.weights.clear();
-        for &(z1, w1) in &*outer {
-            inner.clear();
-            let left = (radius * radius - z1 * z1).max(0.0).sqrt();
+            (a != 0.0 || b != 0.0).then_some(radius)
+        };
+        let inner = |z1: f64, breaks: &mut Vec<f64>| {
             if c == 0.0 {
-                inner.push((0.0, 1.0));
-            } else {
-                breaks.clear();
-                place(breaks, all, mean_k + b * z1, c);
-                panels(breaks, left, line, inner);
+                return None;
             }
-            for &(z2, w2) in &*inner {
-                self.rows.extend([z1, z2]);
-                self.weights.push(w1 * w2);
-            }
-        }
-        self.table.refill(&self.rows, &self.weights);
-        &self.table
+            place(breaks, all, mean_k + b * z1, c);
+            Some((radius * radius - z1 * z1).max(0.0).sqrt())
+        };
+        nested.remake(line, outer, inner, |_, _| true)
     }
 
     /// The nodes last made.
     pub(in crate::limit) fn table(&self) -> &NodeTable<T> {
-        &self.table
+        self.nested.table()
     }
 
     /// Where σ is divided.

@@ -24,6 +24,18 @@ pub(super) enum Elementary {
     SlopeValue,
 }
 
+impl Elementary {
+    /// Its powers of σ and of σ'.
+    pub(super) fn powers(self) -> (usize, usize) {
+        match self {
+            Self::Value => (1, 0),
+            Self::Slope => (0, 1),
+            Self::Square => (2, 0),
+            Self::SlopeValue => (1, 1),
+        }
+    }
+}
+
 /// The number of elementary functions.
 pub(super) const ELEMENTARY: usize = 4;
 

@@ -8,7 +8,7 @@ use nalgebra::{DMatrix, DVector};
 use crate::limit::Compiled;
 use crate::numerics::differences::fourth_order_step;
 
-/// A system of which only its errors are known.
+/// Any system whose evaluations fail with E, for as long as `'s`: what [`ContinuationSystem::sharper`] gives.
 pub type BoxedSystem<'s, T, E> = Box<dyn ContinuationSystem<T, Error = E> + 's>;
 
 /// How far the answers of a system may be off: bounds on the errors of all entries.
