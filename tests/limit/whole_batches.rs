@@ -45,12 +45,12 @@ fn a_quadratic_penalty_gives_the_same_by_whole_batches_and_by_single_samples() {
     }
 }
 
-/// Mean over 12 runs at N = 1000 against the ODE at t = 1.5, every entry within 5 standard errors plus 3/N (false
+/// Mean over 12 runs at N = 500 against the ODE at t = 1.5, every entry within 5 standard errors plus 3/N (false
 /// alarms below 1e-5); the ODE of the quadratic penalty is off by more.
 #[test]
 fn direct_sgd_with_a_quartic_penalty_follows_the_ode() {
     let quartic = model(Quartic, 8.0, 4);
-    let (n, runs) = (1000, 12);
+    let (n, runs) = (500, 12);
     let finite: Vec<DVector<f64>> = (0..runs)
         .map(|seed| {
             let mut sgd = DirectSgd::builder(&quartic, n).start(state()).build_seeded(seed).unwrap();
@@ -58,7 +58,8 @@ fn direct_sgd_with_a_quartic_penalty_follows_the_ode() {
         })
         .collect();
     let mean = finite.iter().sum::<DVector<f64>>() / runs as f64;
-    let theory = ReducedOde::new(&quartic).unwrap().solver().solve(&state(), 1.5).unwrap();
+    let theory =
+        ReducedOde::new(&quartic).unwrap().coefficient_tolerance(1e-2).unwrap().solver().solve(&state(), 1.5).unwrap();
     let theory = theory.last().unwrap().1.to_packed();
     let none = model(Quadratic, 0.0, 4);
     let none = ReducedOde::new(&none).unwrap().solver().solve(&state(), 1.5).unwrap().last().unwrap().1.to_packed();

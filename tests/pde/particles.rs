@@ -224,8 +224,8 @@ fn the_exponential_scheme_is_exact_for_a_decay_at_which_the_others_blow_up() {
     let wanted = steady.r()[(0, 0)];
     assert!(wanted > 1e-6 && (got / wanted - 1.0).abs() < 1e-7, "{got} {wanted}");
     let mut heun = builder().scheme(Heun::new(0.5).unwrap()).build_seeded(1).unwrap();
-    let blown = heun.run(5.0, &Output::Stop).is_err() || heun.order_parameters().r()[(0, 0)] > 1e3;
-    assert!(blown);
+    heun.run(1.0, &Output::Stop).unwrap();
+    assert!(heun.order_parameters().r()[(0, 0)] > 1e3);
 }
 
 /// Checks error and counters of a run to t = 4, and counts its steps.

@@ -95,7 +95,12 @@ fn after(mut simulator: impl Simulator<Scalar = f64>, steps: usize) -> OrderPara
 // Seeds of different simulators do not overlap.
 
 pub(super) fn direct<M: Spec<Scalar = f64>>(model: &M, start: &OrderParameters) -> Sample {
-    sample(|seed| after(DirectSgd::builder(model, N).start(start).build_seeded(seed).unwrap(), STEPS))
+    sample(|seed| run_directly(model, start, seed))
+}
+
+/// One run of [`direct`].
+pub(super) fn run_directly<M: Spec<Scalar = f64>>(model: &M, start: &OrderParameters, seed: u64) -> OrderParameters {
+    after(DirectSgd::builder(model, N).start(start).build_seeded(seed).unwrap(), STEPS)
 }
 
 fn compressed<M: Spec<Scalar = f64>>(model: &M, start: &OrderParameters) -> Sample {
@@ -189,15 +194,17 @@ pub(super) fn assert_different(name: &str, x: &Sample, y: &Sample) {
     assert!(worst.iter().any(|&w| w > 2.0), "the control {name} is not caught clearly: {worst:?}");
 }
 
+/// Gives the sample of direct SGD, with which the others are compared.
 pub(super) fn assert_all_agree<M: Spec<Scalar = f64, Regularizer: LinearRegularizer>>(
     name: &str,
     model: &M,
     start: &OrderParameters,
-) {
+) -> Sample {
     let reference = direct(model, start);
     assert_equal(&format!("{name}, compressed"), &compressed(model, start), &reference);
     assert_equal(&format!("{name}, projected"), &projected(model, start), &reference);
     assert_equal(&format!("{name}, lanes"), &lanes(model, start), &reference);
+    reference
 }
 
 /// Direct SGD draws W, the chain (Q, R): the same law.

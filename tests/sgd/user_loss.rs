@@ -7,7 +7,9 @@
 use contrastive_dynamics::limit::{LimitError, Parameter};
 use contrastive_dynamics::prelude::*;
 
-use super::equality_in_law::{assert_all_agree, assert_different, builder, direct, isotropic, two_neurons};
+use super::equality_in_law::{
+    assert_all_agree, assert_different, builder, direct, isotropic, run_directly, two_neurons,
+};
 
 /// The loss above.
 struct HeldPower {
@@ -71,11 +73,14 @@ fn its_gradient_is_that_of_its_value() {
 #[test]
 fn every_simulator_has_the_law_of_direct_sgd() {
     let model = builder(isotropic()).n_neurons(2).loss(HeldPower { wanted: 0.4 }).build().unwrap();
-    assert_all_agree("a loss of the user's", &model, &two_neurons());
+    let reference = assert_all_agree("a loss of the user's", &model, &two_neurons());
     let closure = builder(isotropic()).n_neurons(2).loss(closures(0.4)).build().unwrap();
     let other = builder(isotropic()).n_neurons(2).loss(closures(0.42)).build().unwrap();
-    let reference = direct(&model, &two_neurons());
-    assert_eq!(direct(&closure, &two_neurons()), reference, "closures and a type are the same");
+    for seed in 0..100 {
+        let [typed, closed] =
+            [run_directly(&model, &two_neurons(), seed), run_directly(&closure, &two_neurons(), seed)];
+        assert_eq!(typed, closed, "closures and a type are the same");
+    }
     assert_different("another power", &direct(&other, &two_neurons()), &reference);
 }
 

@@ -10,7 +10,7 @@ use nalgebra::{DMatrix, DVector};
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::linear::solve_square;
-use crate::stability::continuation::system::ContinuationSystem;
+use crate::stability::continuation::system::AnySystem;
 
 /// A correction that leaves more than that of |f| no longer helps.
 const HELPS: f64 = 0.5;
@@ -42,22 +42,14 @@ impl<T: Scalar> Corrector<T> {
 }
 
 impl<T: Compiled> Corrector<T> {
-    pub(crate) fn residual<S: ContinuationSystem<T> + ?Sized>(
-        &self,
-        system: &mut S,
-        z: &DVector<T>,
-    ) -> Result<DVector<T>, S::Error> {
+    pub(crate) fn residual<E>(&self, system: &mut AnySystem<'_, T, E>, z: &DVector<T>) -> Result<DVector<T>, E> {
         let n = z.len() - 1;
         let mut f = DVector::zeros(n);
         system.residual(&z.as_slice()[..n], self.parameter(z), f.as_mut_slice())?;
         Ok(f)
     }
 
-    pub(crate) fn slopes<S: ContinuationSystem<T> + ?Sized>(
-        &self,
-        system: &mut S,
-        z: &DVector<T>,
-    ) -> Result<DMatrix<T>, S::Error> {
+    pub(crate) fn slopes<E>(&self, system: &mut AnySystem<'_, T, E>, z: &DVector<T>) -> Result<DMatrix<T>, E> {
         let n = z.len() - 1;
         let (by_state, by_parameter) = system.jacobian(&z.as_slice()[..n], self.parameter(z))?;
         let mut slopes = DMatrix::zeros(n, n + 1);
@@ -67,12 +59,12 @@ impl<T: Compiled> Corrector<T> {
     }
 
     /// The solution near `guess` with normal · (z − guess) = 0, or none.
-    pub(crate) fn correct<S: ContinuationSystem<T>>(
+    pub(crate) fn correct<E>(
         &self,
-        system: &mut S,
+        system: &mut AnySystem<'_, T, E>,
         guess: &DVector<T>,
         normal: &DVector<T>,
-    ) -> Result<Option<Corrected<T>>, S::Error> {
+    ) -> Result<Option<Corrected<T>>, E> {
         let n = guess.len() - 1;
         let size = |f: &DVector<T>| f.iter().fold(T::zero(), |most, x| if x.abs() <= most { most } else { x.abs() });
         let mut z = guess.clone();

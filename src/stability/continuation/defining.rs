@@ -20,7 +20,7 @@ use crate::limit::Compiled;
 use crate::numerics::eigen::symmetric_eigen;
 use crate::numerics::linear::{SVD_ITERATIONS, ascending, is_finite, left_inverse};
 use crate::stability::continuation::corrector::Corrector;
-use crate::stability::continuation::system::{ContinuationSystem, Uncertainty};
+use crate::stability::continuation::system::{AnySystem, Uncertainty};
 
 /// Newton steps. From a guess on the branch four or five are enough.
 const STEPS: usize = 16;
@@ -97,14 +97,14 @@ impl<T: Scalar> Equations<T> {
 
 /// The bifurcation near `guess`, no farther than `reach` from it; none if Newton's method does not converge to one. The
 /// equations are measured in `unit`, the size of F near by: at a branch point of a single equation F is zero.
-pub(crate) fn solve<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
+pub(crate) fn solve<T: Compiled, E>(
     corrector: &Corrector<T>,
-    system: &mut S,
+    system: &mut AnySystem<'_, T, E>,
     mut sought: Sought<T>,
     guess: &DVector<T>,
     unit: T,
     reach: T,
-) -> Result<Option<Solution<T>>, S::Error> {
+) -> Result<Option<Solution<T>>, E> {
     let n = guess.len() - 1;
     let mut z = guess.clone();
     let mut before = T::lit(f64::INFINITY);
@@ -146,13 +146,13 @@ pub(crate) fn solve<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
     Ok(None)
 }
 
-fn equations<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
+fn equations<T: Compiled, E>(
     corrector: &Corrector<T>,
-    system: &mut S,
+    system: &mut AnySystem<'_, T, E>,
     sought: Sought<T>,
     z: &DVector<T>,
     unit: T,
-) -> Result<Option<Equations<T>>, S::Error> {
+) -> Result<Option<Equations<T>>, E> {
     let n = z.len() - 1;
     let f = corrector.residual(system, z)?;
     let derivatives = corrector.slopes(system, z)?;
@@ -197,11 +197,7 @@ struct Place<'p, T: Scalar> {
 }
 
 impl<T: Compiled> Place<'_, T> {
-    fn fold<S: ContinuationSystem<T> + ?Sized>(
-        &self,
-        system: &mut S,
-        by_state: &DMatrix<T>,
-    ) -> Result<Option<Added<T>>, S::Error> {
+    fn fold<E>(&self, system: &mut AnySystem<'_, T, E>, by_state: &DMatrix<T>) -> Result<Option<Added<T>>, E> {
         let n = by_state.nrows();
         let Some(svd) = SVD::try_new(by_state.clone(), true, true, T::EPSILON, SVD_ITERATIONS) else { return Ok(None) };
         let (Some(left), Some(right)) = (&svd.u, &svd.v_t) else { return Ok(None) };
@@ -216,11 +212,7 @@ impl<T: Compiled> Place<'_, T> {
         }))
     }
 
-    fn branch_point<S: ContinuationSystem<T> + ?Sized>(
-        &self,
-        system: &mut S,
-        crossing: usize,
-    ) -> Result<Option<Added<T>>, S::Error> {
+    fn branch_point<E>(&self, system: &mut AnySystem<'_, T, E>, crossing: usize) -> Result<Option<Added<T>>, E> {
         let n = self.derivatives.nrows();
         let Some((left, right)) = null_spaces(self.derivatives, crossing) else { return Ok(None) };
         let rank = left.ncols();
@@ -247,12 +239,12 @@ impl<T: Compiled> Place<'_, T> {
         Ok(Some(added))
     }
 
-    fn hopf<S: ContinuationSystem<T> + ?Sized>(
+    fn hopf<E>(
         &self,
-        system: &mut S,
+        system: &mut AnySystem<'_, T, E>,
         by_state: &DMatrix<T>,
         frequency: T,
-    ) -> Result<Option<Added<T>>, S::Error> {
+    ) -> Result<Option<Added<T>>, E> {
         let n = by_state.nrows();
         let mut shifted = by_state.map(Complex::from);
         for k in 0..n {
@@ -283,7 +275,7 @@ impl<T: Compiled> Place<'_, T> {
     /// The derivative of F along v, n x (n + 1): entry (i, k) is that of f_i by v and z_k. By central differences between
     /// admissible places, or on one side where the other is not admissible. (Where admissible places bound v on a curve,
     /// they lie equally far off it on both sides, which does not enter the difference.)
-    fn bend<S: ContinuationSystem<T> + ?Sized>(&self, system: &mut S, v: &DVector<T>) -> Result<DMatrix<T>, S::Error> {
+    fn bend<E>(&self, system: &mut AnySystem<'_, T, E>, v: &DVector<T>) -> Result<DMatrix<T>, E> {
         let norm = v.norm();
         let n = self.derivatives.nrows();
         if norm == T::zero() {
@@ -316,9 +308,9 @@ impl<T: Compiled> Place<'_, T> {
 }
 
 /// The admissible place nearest to z.
-fn admitted<T: Compiled, S: ContinuationSystem<T> + ?Sized>(
+fn admitted<T: Compiled, E>(
     corrector: &Corrector<T>,
-    system: &S,
+    system: &AnySystem<'_, T, E>,
     z: &DVector<T>,
 ) -> Option<DVector<T>> {
     let n = z.len() - 1;

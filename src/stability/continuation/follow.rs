@@ -15,7 +15,7 @@ use crate::stability::continuation::locate::between;
 use crate::stability::continuation::node::Node;
 use crate::stability::continuation::settings::Continuation;
 use crate::stability::continuation::switch::Emanating;
-use crate::stability::continuation::system::ContinuationSystem;
+use crate::stability::continuation::system::{AnySystem, ContinuationSystem};
 
 /// Corrections up to which the next step is longer, ...
 const FEW: usize = 3;
@@ -87,20 +87,7 @@ impl<T: Compiled> Continuation<T> {
         parameter: T,
         mut observe: impl FnMut(&Branch<T, S::Error>) -> ControlFlow<()>,
     ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
-        let n = system.dimension();
-        self.check(n, start.len())?;
-        let mut z = DVector::zeros(n + 1);
-        z.as_mut_slice()[..n].copy_from_slice(start);
-        z[n] = parameter / self.scale;
-        // At fixed λ.
-        let mut along = DVector::zeros(n + 1);
-        along[n] = T::one();
-        let corrected = self.corrector().correct(system, &z, &along).map_err(ContinuationError::System)?;
-        let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
-        if !self.upwards {
-            along = -along;
-        }
-        Ok(self.follow(system, Node::new(corrected, &along)?, &mut observe))
+        self.begin(system, start, parameter, &mut observe)
     }
 
     /// The branch that leaves a branch point that way.
@@ -126,6 +113,38 @@ impl<T: Compiled> Continuation<T> {
         start: &Emanating<T>,
         mut observe: impl FnMut(&Branch<T, S::Error>) -> ControlFlow<()>,
     ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
+        self.leave(system, start, &mut observe)
+    }
+
+    fn begin<E>(
+        &self,
+        system: &mut AnySystem<'_, T, E>,
+        start: &[T],
+        parameter: T,
+        observe: &mut Observe<'_, T, E>,
+    ) -> Result<Branch<T, E>, ContinuationError<E>> {
+        let n = system.dimension();
+        self.check(n, start.len())?;
+        let mut z = DVector::zeros(n + 1);
+        z.as_mut_slice()[..n].copy_from_slice(start);
+        z[n] = parameter / self.scale;
+        // At fixed λ.
+        let mut along = DVector::zeros(n + 1);
+        along[n] = T::one();
+        let corrected = self.corrector().correct(system, &z, &along).map_err(ContinuationError::System)?;
+        let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
+        if !self.upwards {
+            along = -along;
+        }
+        Ok(self.follow(system, Node::new(corrected, &along)?, observe))
+    }
+
+    fn leave<E>(
+        &self,
+        system: &mut AnySystem<'_, T, E>,
+        start: &Emanating<T>,
+        observe: &mut Observe<'_, T, E>,
+    ) -> Result<Branch<T, E>, ContinuationError<E>> {
         let n = system.dimension();
         self.check(n, start.state.len())?;
         let mut z = DVector::zeros(n + 1);
@@ -133,15 +152,15 @@ impl<T: Compiled> Continuation<T> {
         z[n] = start.parameter / self.scale;
         let corrected = self.corrector().correct(system, &z, &start.direction).map_err(ContinuationError::System)?;
         let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
-        Ok(self.follow(system, Node::new(corrected, &start.direction)?, &mut observe))
+        Ok(self.follow(system, Node::new(corrected, &start.direction)?, observe))
     }
 
-    fn follow<S: ContinuationSystem<T>>(
+    fn follow<E>(
         &self,
-        system: &mut S,
+        system: &mut AnySystem<'_, T, E>,
         first: Node<T>,
-        observe: &mut Observe<'_, T, S::Error>,
-    ) -> Branch<T, S::Error> {
+        observe: &mut Observe<'_, T, E>,
+    ) -> Branch<T, E> {
         let mut branch = Branch { points: Vec::new(), bifurcations: Vec::new(), stop: BranchStop::PointLimit };
         self.push(&mut branch, &first, T::zero());
         let mut node = first;
@@ -183,13 +202,13 @@ impl<T: Compiled> Continuation<T> {
     }
 
     /// The next point, and what lies between.
-    fn advance<S: ContinuationSystem<T>>(
+    fn advance<E>(
         &self,
-        system: &mut S,
+        system: &mut AnySystem<'_, T, E>,
         node: &Node<T>,
         step: &mut T,
-        branch: &mut Branch<T, S::Error>,
-    ) -> Result<Advance<T, S::Error>, S::Error> {
+        branch: &mut Branch<T, E>,
+    ) -> Result<Advance<T, E>, E> {
         let corrector = self.corrector();
         let n = node.z.len() - 1;
         loop {

@@ -19,7 +19,7 @@ use crate::stability::continuation::branch::{Bifurcation, BifurcationKind};
 use crate::stability::continuation::defining::{Solution, Sought, solve};
 use crate::stability::continuation::node::Node;
 use crate::stability::continuation::settings::Continuation;
-use crate::stability::continuation::system::ContinuationSystem;
+use crate::stability::continuation::system::AnySystem;
 use crate::stability::spectrum::eigenvalues;
 
 /// Steps to the width asked for, of which every fifth is a bisection.
@@ -110,9 +110,9 @@ fn suspects<T: Scalar>(a: &Node<T>, b: &Node<T>) -> Vec<Suspect<T>> {
 }
 
 /// The bifurcations between two points. A system that fails on the way to one leaves it as narrow as it is by then.
-pub(crate) fn between<T: Compiled, S: ContinuationSystem<T>>(
+pub(crate) fn between<T: Compiled, E>(
     settings: &Continuation<T>,
-    system: &mut S,
+    system: &mut AnySystem<'_, T, E>,
     a: &Node<T>,
     b: &Node<T>,
 ) -> Vec<Bifurcation<T>> {
@@ -128,9 +128,9 @@ pub(crate) fn between<T: Compiled, S: ContinuationSystem<T>>(
 }
 
 /// Locates what lies between two points, in halves where it is more than one bifurcation.
-fn search<T: Compiled, S: ContinuationSystem<T>>(
+fn search<T: Compiled, E>(
     settings: &Continuation<T>,
-    system: &mut S,
+    system: &mut AnySystem<'_, T, E>,
     a: &Node<T>,
     b: &Node<T>,
     halvings: usize,
@@ -165,9 +165,9 @@ fn secant<T: Scalar>(a: &Node<T>, b: &Node<T>, test: Test) -> DVector<T> {
     interpolate(a, b, at_a / (at_a - at_b))
 }
 
-fn halfway<T: Compiled, S: ContinuationSystem<T>>(
+fn halfway<T: Compiled, E>(
     settings: &Continuation<T>,
-    system: &mut S,
+    system: &mut AnySystem<'_, T, E>,
     a: &Node<T>,
     b: &Node<T>,
 ) -> Option<Node<T>> {
@@ -178,9 +178,9 @@ fn halfway<T: Compiled, S: ContinuationSystem<T>>(
 
 /// The solution of the suspect's equations near `guess`, if it lies between the two points: first by the system as it
 /// is, then by what it has that is sharper.
-fn defined<T: Compiled, S: ContinuationSystem<T>>(
+fn defined<T: Compiled, E>(
     settings: &Continuation<T>,
-    system: &mut S,
+    system: &mut AnySystem<'_, T, E>,
     (a, b): (&Node<T>, &Node<T>),
     suspect: Suspect<T>,
     guess: &DVector<T>,
@@ -237,9 +237,9 @@ fn describe<T: Scalar>(
 
 /// The zero of a test between two points, by the equations of what is suspected, or where they are degenerate by false
 /// position along the chord, every point corrected onto the branch.
-fn locate<T: Compiled, S: ContinuationSystem<T>>(
+fn locate<T: Compiled, E>(
     settings: &Continuation<T>,
-    system: &mut S,
+    system: &mut AnySystem<'_, T, E>,
     a: &Node<T>,
     b: &Node<T>,
     suspect: Suspect<T>,

@@ -12,7 +12,7 @@ use crate::stability::continuation::branch::{Bifurcation, BifurcationKind};
 use crate::stability::continuation::corrector::bordered;
 use crate::stability::continuation::error::ContinuationError;
 use crate::stability::continuation::settings::Continuation;
-use crate::stability::continuation::system::ContinuationSystem;
+use crate::stability::continuation::system::{AnySystem, ContinuationSystem};
 
 /// Distances tried in each direction, each [`NEARER`] times the one before.
 const DISTANCES: usize = 6;
@@ -59,6 +59,14 @@ impl<T: Compiled> Continuation<T> {
         system: &mut S,
         point: &Bifurcation<T>,
     ) -> Result<Vec<Emanating<T>>, ContinuationError<S::Error>> {
+        self.ways_out(system, point)
+    }
+
+    fn ways_out<E>(
+        &self,
+        system: &mut AnySystem<'_, T, E>,
+        point: &Bifurcation<T>,
+    ) -> Result<Vec<Emanating<T>>, ContinuationError<E>> {
         let BifurcationKind::BranchPoint { crossing } = point.kind else { return Err(ContinuationError::NoSolution) };
         let corrector = self.corrector();
         let n = point.state.len();

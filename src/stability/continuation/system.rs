@@ -8,6 +8,9 @@ use nalgebra::{DMatrix, DVector};
 use crate::limit::Compiled;
 use crate::numerics::differences::fourth_order_step;
 
+/// Any system whose evaluations fail with E. The method is compiled for these, once for all systems.
+pub(crate) type AnySystem<'s, T, E> = dyn ContinuationSystem<T, Error = E> + 's;
+
 /// Any system whose evaluations fail with E, for as long as `'s`: what [`ContinuationSystem::sharper`] gives.
 pub type BoxedSystem<'s, T, E> = Box<dyn ContinuationSystem<T, Error = E> + 's>;
 

@@ -13,6 +13,7 @@ use crate::parallel::Executor;
 use crate::stability::display::small;
 use crate::stability::regions::attraction::AttractionRegions;
 use crate::stability::regions::error::RegionsError;
+use crate::stability::regions::many::StartOf;
 use crate::stability::regions::map::RegionMap;
 use crate::stability::regions::outcome::Outcome;
 use crate::state::{OrderParameters, OrderParametersError};
@@ -101,6 +102,16 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     where
         F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
+        self.borders_of(map, &|(a, b)| start(a, b), tolerance, &mut observe)
+    }
+
+    fn borders_of(
+        &self,
+        map: &RegionMap<T>,
+        start: &StartOf<'_, (T, T), T>,
+        tolerance: T,
+        observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Vec<((T, T), Border<T>)>, RegionsError<T>> {
         if !(tolerance > T::zero()) {
             return Err(RegionsError::Line { low: 0.0, high: 1.0, tolerance: tolerance.as_f64() });
         }
@@ -113,10 +124,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             let (i, j) = pairs[usize::try_from(n).unwrap_or(usize::MAX)];
             let (from, to) = (grid.parameters(i % columns, i / columns), grid.parameters(j % columns, j / columns));
             let at = |s: T| (from.0 + (to.0 - from.0) * s, from.1 + (to.1 - from.1) * s);
-            let line = |s: T| {
-                let (a, b) = at(s);
-                start(a, b)
-            };
+            let line = |s: T| start(at(s));
             let (first, second) = ((T::zero(), outcomes[i].clone()), (T::one(), outcomes[j].clone()));
             let border = self.border_between(&line, first, second, tolerance)?;
             Ok((at(border.at), border))

@@ -18,20 +18,20 @@ const CHUNK: usize = 64;
 /// The first starts, at which the rule must serve.
 const TYPICAL: usize = 8;
 
+/// A family of starts. What follows them is compiled for these, once for all families.
+pub(crate) type StartOf<'s, A, T> = dyn Fn(A) -> Result<OrderParameters<T>, OrderParametersError> + Sync + 's;
+
 impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     /// The outcomes of many starts by one frozen rule, which serves at the states of `typical`. Where progress is
     /// stopped, all that come after are left out.
-    pub(crate) fn follow_each<F>(
+    pub(crate) fn follow_each(
         &self,
         typical: &[OrderParameters<T>],
         accuracy: &Accuracy<'_, T>,
         count: usize,
-        start: F,
+        start: &StartOf<'_, usize, T>,
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Outcome<T>>, RegionsError<T>>
-    where
-        F: Fn(usize) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
-    {
+    ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
         let master = self.common_system(typical, accuracy)?;
         let chunk = |n: u64| {
             let first = usize::try_from(n).unwrap_or(usize::MAX) * CHUNK;
@@ -60,16 +60,13 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     }
 
     /// The outcomes of starts 0 to `count` at a tolerance, by one rule frozen for the first of them.
-    pub(crate) fn outcomes_of<F>(
+    pub(crate) fn outcomes_of(
         &self,
         tolerance: T,
         count: usize,
-        start: F,
+        start: &StartOf<'_, usize, T>,
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Outcome<T>>, RegionsError<T>>
-    where
-        F: Fn(usize) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
-    {
+    ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
         let typical: Vec<_> = (0..count.min(TYPICAL)).filter_map(|k| start(k).ok()).collect();
         self.follow_each(&typical, &self.accuracy(tolerance)?, count, start, progress)
     }

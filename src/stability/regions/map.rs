@@ -14,6 +14,7 @@ use crate::parallel::Executor;
 use crate::stability::progress::Progress;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
+use crate::stability::regions::many::StartOf;
 use crate::stability::regions::outcome::{NotReached, Outcome};
 use crate::state::{OrderParameters, OrderParametersError};
 
@@ -204,14 +205,23 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     where
         F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
+        self.map_of(grid, &|(a, b)| start(a, b), &mut observe)
+    }
+
+    fn map_of(
+        &self,
+        grid: Grid<T>,
+        start: &StartOf<'_, (T, T), T>,
+        observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<RegionMap<T>, RegionsError<T>> {
         grid.check()?;
         let loose = self.accuracy(self.survey_tolerance)?;
         let tighter = self.survey_tolerance * T::lit(TIGHTER);
         let tight = self.accuracy(tighter.max(self.tolerance).min(self.survey_tolerance))?;
         let all: Vec<usize> = (0..grid.columns * grid.rows).collect();
         let mut map = RegionMap { grid, outcomes: Vec::new(), refined: 0, complete: false };
-        let mut progress = Progress::new(all.len(), &mut observe);
-        map.outcomes = self.follow_all(&grid, &start, &loose, &all, &mut progress)?;
+        let mut progress = Progress::new(all.len(), observe);
+        map.outcomes = self.follow_all(&grid, start, &loose, &all, &mut progress)?;
         if progress.is_stopped() {
             map.outcomes.resize(all.len(), Outcome::NotReached(NotReached::NotFollowed));
             return Ok(map);
@@ -235,7 +245,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 return Ok(map);
             }
             progress.extend(suspects.len());
-            let outcomes = self.follow_all(&grid, &start, &tight, &suspects, &mut progress)?;
+            let outcomes = self.follow_all(&grid, start, &tight, &suspects, &mut progress)?;
             map.refined += outcomes.len();
             let mut next = Vec::new();
             for (&k, outcome) in suspects.iter().zip(outcomes) {
@@ -255,23 +265,17 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     }
 
     /// The outcomes of those starts, in order.
-    fn follow_all<F>(
+    fn follow_all(
         &self,
         grid: &Grid<T>,
-        start: &F,
+        start: &StartOf<'_, (T, T), T>,
         accuracy: &Accuracy<'_, T>,
         starts: &[usize],
         progress: &mut Progress<'_>,
-    ) -> Result<Vec<Outcome<T>>, RegionsError<T>>
-    where
-        F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
-    {
-        let state = |k: usize| {
-            let (a, b) = grid.parameters(k % grid.columns, k / grid.columns);
-            start(a, b)
-        };
+    ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
+        let state = |k: usize| start(grid.parameters(k % grid.columns, k / grid.columns));
         let corners = [0, grid.columns - 1, grid.columns * (grid.rows - 1), grid.columns * grid.rows - 1];
         let corners: Vec<_> = corners.into_iter().filter_map(|k| state(k).ok()).collect();
-        self.follow_each(&corners, accuracy, starts.len(), |n| state(starts[n]), progress)
+        self.follow_each(&corners, accuracy, starts.len(), &|n| state(starts[n]), progress)
     }
 }

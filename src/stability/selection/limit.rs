@@ -160,6 +160,15 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     where
         F: Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
+        self.selection_of(starts, &|u: &[T]| start(u), &mut observe)
+    }
+
+    fn selection_of(
+        &self,
+        starts: SobolStarts,
+        start: &(dyn Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync),
+        observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Selection, SelectionError<std::convert::Infallible, T>> {
         let SobolStarts { dimensions, points, scrambles, seed } = starts;
         if dimensions == 0 || points == 0 || scrambles < 2 {
             return Err(SelectionError::Starts { dimensions, points, scrambles });
@@ -176,8 +185,8 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             start(&u)
         };
         let (survey, tolerance) = (self.survey_tolerance, self.tolerance);
-        let mut progress = Progress::new(2 * count, &mut observe);
-        let mut outcomes = self.outcomes_of(survey, count, state, &mut progress)?;
+        let mut progress = Progress::new(2 * count, observe);
+        let mut outcomes = self.outcomes_of(survey, count, &state, &mut progress)?;
         if outcomes.len() / points < 2 {
             return Err(SelectionError::Stopped { outcomes });
         }
@@ -187,14 +196,14 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         let mut doubtful = Vec::new();
         if complete {
             let tighter = (survey * T::lit(TIGHTER)).max(tolerance).min(survey);
-            let second = self.outcomes_of(tighter, count, state, &mut progress)?;
+            let second = self.outcomes_of(tighter, count, &state, &mut progress)?;
             let disagree = |n: &usize| outcomes[*n].label().is_none() || outcomes[*n].label() != second[*n].label();
             doubtful = (0..second.len()).filter(disagree).collect();
             complete = !progress.is_stopped();
         }
         if complete {
             progress.extend(doubtful.len());
-            let third = self.outcomes_of(tolerance, doubtful.len(), |k| state(doubtful[k]), &mut progress)?;
+            let third = self.outcomes_of(tolerance, doubtful.len(), &|k| state(doubtful[k]), &mut progress)?;
             complete = third.len() == doubtful.len();
             for (&n, outcome) in doubtful.iter().zip(third) {
                 outcomes[n] = outcome;
