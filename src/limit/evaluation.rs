@@ -19,9 +19,19 @@ use crate::model::Smoothness;
 use crate::state::OrderParameters;
 
 impl<T: Scalar> Rule<T> {
+    /// The nodes of the means at the state in the work space.
+    pub(super) fn regroup(&mut self, limit: &Limit<'_, T>) {
+        if let Some(nodes) = &mut self.sum_nodes {
+            nodes.update(&limit.hidden, &self.work.state.q);
+            self.groups.set(nodes.weights());
+        } else {
+            self.groups.update(&self.work.state, &self.hidden);
+        }
+    }
+
     /// Refits moments and factors to the state in the work space.
     pub(super) fn update_work(&mut self, limit: &Limit<'_, T>) {
-        self.groups.update(&self.work.state, &self.hidden);
+        self.regroup(limit);
         let Self { field_pairs, four_fields, hidden, work, .. } = self;
         work.update(limit, field_pairs, four_fields.quadruples(), hidden);
         for field_pair in field_pairs {
@@ -44,6 +54,11 @@ impl<T: Scalar> Rule<T> {
         if let [FieldPair { nodes: PairNodes::Sum(form), .. }] = &mut self.field_pairs[..] {
             return form.resolves();
         }
+        if let Some(nodes) = &self.sum_nodes
+            && !nodes.resolves(&self.work.moments.view_covariances())
+        {
+            return false;
+        }
         // The nodes of a continuous hidden law were chosen for overlaps of that size: a fifth more asks for new ones.
         if self.reach.is_some_and(|reach| self.work.moments.largest_overlap() > T::lit(1.44) * reach) {
             return false;
@@ -58,9 +73,9 @@ impl<T: Scalar> Rule<T> {
             self.field_pairs.iter().zip(&self.work.pair_factors).all(|(field_pair, factor)| match &field_pair.nodes {
                 PairNodes::Table(table) => fits(factor, table, 2),
                 PairNodes::Form(form) => {
-                    let variance = |v: usize, i: usize| self.work.moments.field_covariance((v, i), (v, i));
-                    let (first, second) = (variance(0, field_pair.i), variance(1, field_pair.j));
-                    let gain = PairForm::gain(&[first, T::zero(), T::zero(), second]);
+                    let mut covariance = [T::zero(); 4];
+                    self.work.moments.covariance(&[(0, field_pair.i), (1, field_pair.j)], &mut covariance);
+                    let gain = PairForm::gain(&covariance);
                     form.kernel().resolves(&self.smoothness, gain, self.accuracy.fixed + PAIR_MARGIN)
                 }
                 PairNodes::Panels(nodes) => self.covers(nodes.panels(), field_pair),

@@ -6,17 +6,17 @@
 
 use super::averages::forms::Form;
 use super::averages::four_fields::QuadGradient;
-use super::averages::sum_gradient::SumGradient;
+use super::averages::pair_motion::{PairMotion, SIGNALS};
+use super::averages::sum_gradient;
 use super::averages::table::NodeTable;
-use super::averages::two_fields::SUMS;
-use super::averages::two_fields_gradient::{Motion, PlaneGradient};
+use super::averages::two_fields_gradient::PlaneGradient;
 use super::error::LimitError;
 use super::fields::factor::Factor;
 use super::parameter::Direction;
 use super::problem::Limit;
 use super::rule::{FourFields, Rule};
 use super::signals::Couplings;
-use super::work::{FieldPair, Frozen, Moving, PairAverages, PairNodes, Work};
+use super::work::{Frozen, Moving, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::Smoothness;
 use crate::numerics::dual::{DIRECTIONS, Dual, Number};
@@ -25,12 +25,8 @@ use crate::state::OrderParameters;
 
 /// How the averages of a rule move.
 struct Gradients<T> {
-    /// For each field_pair and each group of hidden nodes; none for closed forms.
-    field_pairs: Vec<Vec<PlaneGradient<T>>>,
-    /// Where the hidden law enters by its characteristic function.
-    sum: Option<SumGradient<T>>,
-    /// E[c_l c_l'] over each group: p x p.
-    hidden: Vec<Vec<T>>,
+    /// For each field_pair; none for closed forms.
+    field_pairs: Vec<Option<PairMotion<T>>>,
     /// Over forms: for each of them, how its averages move.
     forms: Vec<Vec<FormMotion<T>>>,
     /// Over nodes: for each entry of Λ that moves, the entry, and its gradient for each quadruple.
@@ -106,7 +102,7 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Kinked(nodes) => nodes.at(mean, rows),
             PairNodes::Panels(nodes) => nodes.at(mean, rows),
             PairNodes::Form(form) => return form.gradient(mean, rows, limit.sigma),
-            PairNodes::Sum(form) => return SumGradient::new(form, rows, limit.sigma, false).plane,
+            PairNodes::Sum(form) => return sum_gradient::motion(form, rows, limit.sigma, false).plane,
             PairNodes::Closed(_) => {
                 empty = NodeTable::empty(2);
                 &empty
@@ -124,35 +120,59 @@ impl<T: Scalar> Rule<T> {
     }
 
     fn gradients(&mut self, limit: &Limit<'_, T>) -> Gradients<T> {
-        let groups = self.groups.count();
-        let field_pairs = (0..self.field_pairs.len())
-            .map(|field_pair| match self.field_pairs[field_pair].nodes {
-                PairNodes::Sum(_) | PairNodes::Closed(_) => Vec::new(),
-                _ => (0..groups).map(|group| self.pair_gradient(limit, field_pair, group)).collect(),
-            })
-            .collect();
-        let p = limit.settings.n_features;
-        let hidden = (0..groups).map(|group| {
-            let mut moments = vec![T::zero(); p * p];
-            for &node in self.groups.members(group) {
-                let (c, weight) = (self.hidden.nodes.column(node), self.hidden.weights[node]);
-                for l in 0..p {
-                    for k in 0..p {
-                        moments[l * p + k] += weight * c[l] * c[k];
-                    }
+        let hidden: Vec<Vec<T>> = if self.sum_nodes.is_some() {
+            Vec::new()
+        } else {
+            (0..self.groups.count()).map(|group| self.second_moments(group)).collect()
+        };
+        let field_pairs = (0..self.field_pairs.len()).map(|index| self.pair_motion(limit, index, &hidden)).collect();
+        Gradients { field_pairs, forms: self.form_motions(limit), entries: self.entry_gradients(limit) }
+    }
+
+    /// Σ weight · c cᵀ over a group: p x p.
+    fn second_moments(&self, group: usize) -> Vec<T> {
+        let p = self.hidden.nodes.nrows();
+        let mut moments = vec![T::zero(); p * p];
+        for &node in self.groups.members(group) {
+            let (c, weight) = (self.hidden.nodes.column(node), self.hidden.weights[node]);
+            for l in 0..p {
+                for k in 0..p {
+                    moments[l * p + k] += weight * c[l] * c[k];
                 }
             }
-            moments
-        });
-        let hidden = hidden.collect();
-        let rows = (!self.field_pairs.is_empty()).then(|| self.work.rows(0));
-        let sum = match (&mut self.field_pairs[..], rows) {
-            ([FieldPair { nodes: PairNodes::Sum(form), .. }], Some(rows)) => {
-                Some(SumGradient::new(form, rows, limit.sigma, true))
+        }
+        moments
+    }
+
+    /// How the averages of a pair move; `hidden` are the second moments of each group, where they are not nodes of the sum.
+    fn pair_motion(&mut self, limit: &Limit<'_, T>, index: usize, hidden: &[Vec<T>]) -> Option<PairMotion<T>> {
+        let rows = self.work.rows(index);
+        let pair = &mut self.field_pairs[index];
+        match &mut pair.nodes {
+            PairNodes::Closed(_) => return None,
+            PairNodes::Sum(form) => return Some(sum_gradient::motion(form, rows, limit.sigma, true)),
+            _ => {}
+        }
+        let signals = if pair.i == pair.j { SIGNALS / 2 } else { SIGNALS };
+        let mut motion = PairMotion::zero(limit.settings.n_features, signals);
+        // ∂_v of each signal at every node of the sum.
+        let mut slopes = vec![vec![T::zero(); self.groups.count()]; if hidden.is_empty() { 2 * signals } else { 0 }];
+        for group in 0..self.groups.count() {
+            let gradient = self.pair_gradient(limit, index, group);
+            motion.add(&gradient, self.groups.weight(group), self.groups.weighted(group));
+            if let Some(moments) = hidden.get(group) {
+                motion.add_pairs(&gradient, moments);
             }
-            _ => None,
-        };
-        Gradients { field_pairs, sum, hidden, forms: self.form_motions(limit), entries: self.entry_gradients(limit) }
+            for (k, slopes) in slopes.iter_mut().enumerate() {
+                slopes[group] = gradient.mean(k / 2)[k % 2];
+            }
+        }
+        if let Some(nodes) = &mut self.sum_nodes {
+            for (k, pairs) in nodes.with_pairs(&slopes).into_iter().enumerate() {
+                motion.pairs[k / 2][k % 2] = pairs;
+            }
+        }
+        Some(motion)
     }
 
     fn form_motions(&mut self, limit: &Limit<'_, T>) -> Vec<Vec<FormMotion<T>>> {
@@ -298,7 +318,7 @@ impl<T: Scalar> Rule<T> {
     }
 
     fn lift_planes(&self, limit: &Limit<'_, T>, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
-        let (p, m) = (limit.settings.n_features, limit.settings.n_neurons);
+        let m = limit.settings.n_neurons;
         for (index, field_pair) in self.field_pairs.iter().enumerate() {
             if let PairNodes::Closed(form) = field_pair.nodes {
                 work.fill_closed(field_pair, index, form);
@@ -309,33 +329,10 @@ impl<T: Scalar> Rule<T> {
                 sums: known.sums.map(Dual::constant),
                 with_hidden: known.with_hidden.iter().map(|&x| Dual::constant(x)).collect(),
             };
-            let rows = work.rows(index);
-            if let Some(sum) = &gradients.sum {
-                sum.lift(&work.moments.scaled, rows, &mut averages.sums, &mut averages.with_hidden);
-            }
-            for (group, gradient) in gradients.field_pairs[index].iter().enumerate() {
-                let (weight, weighted) = (self.groups.weight(group), self.groups.weighted(group));
-                let mean = work.mean_motion(weighted);
-                let still = Motion { mean: [Dual::zero(); 2], rows };
-                let along_rows = gradient.slopes(&still);
-                // The mean moves with the average c of the group, and its weight is in there already.
-                let moving = Motion { mean: [mean[field_pair.i], mean[field_pair.j]], rows: [[Dual::zero(); 2]; 2] };
-                let along_means = gradient.slopes(&moving);
-                for k in 0..SUMS {
-                    averages.sums[k].slopes += Lanes::splat(weight) * along_rows[k] + along_means[k];
-                }
-                for l in 0..p {
-                    // Σ weight c_l dμ_v over the group.
-                    let moments = &gradients.hidden[group][l * p..][..p];
-                    let mean = work.mean_motion(moments);
-                    for f in 0..4 {
-                        let slopes = gradient.mean(f);
-                        let sum = Lanes::splat(weighted[l]) * along_rows[3 * f]
-                            + Lanes::splat(slopes[0]) * mean[field_pair.i].slopes
-                            + Lanes::splat(slopes[1]) * mean[field_pair.j].slopes;
-                        averages.with_hidden[f * p + l].slopes += sum;
-                    }
-                }
+            if let Some(motion) = &gradients.field_pairs[index] {
+                let (rows, neurons) = (work.rows(index), [field_pair.i, field_pair.j]);
+                let PairAverages { sums, with_hidden } = &mut averages;
+                motion.lift((&work.moments.scaled, m), neurons, rows, sums, with_hidden);
             }
             work.field_pairs[index] = averages;
         }

@@ -97,7 +97,7 @@ impl<T: Scalar> Rule<T> {
         if !(limit.has_panels() && (asked || lattice > cheap)) {
             return None;
         }
-        self.groups.update(&self.work.state, &self.hidden);
+        self.regroup(limit);
         let (nodes, count) = limit.panels(&covariance, self.pair_reach(pair), accuracy)?;
         (asked || count < lattice).then_some(nodes)
     }
@@ -135,7 +135,7 @@ impl<T: Scalar> Rule<T> {
         if lattice < CHEAP_FORM {
             return None;
         }
-        self.groups.update(&self.work.state, &self.hidden);
+        self.regroup(limit);
         let values = (self.groups.count() as f64 / FEW_VALUES).max(1.0);
         let most = limit.options.node_budget as f64;
         let fits = longest < most.sqrt();

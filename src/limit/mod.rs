@@ -17,6 +17,7 @@ mod error;
 mod evaluation;
 mod fields;
 mod hidden;
+mod hidden_way;
 mod jacobian;
 mod large_gain;
 mod loss_terms;

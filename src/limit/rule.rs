@@ -1,7 +1,5 @@
 //! A frozen choice of nodes for every average that the coefficients need (theory §3, §9).
 
-use nalgebra::DMatrix;
-
 use super::accuracy::Accuracy;
 use super::averages::forms::Form;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
@@ -9,6 +7,7 @@ use super::averages::kernel::Kernel;
 use super::averages::kinked::KinkedNodes;
 use super::averages::pair_form::PairForm;
 use super::averages::sum_form::SumForm;
+use super::averages::sum_nodes::SumNodes;
 use super::averages::table::{Coordinate, NodeTable, trapezoid_step};
 use super::averages::two_fields::PairBuffers;
 use super::averages::two_views::{Position, forms};
@@ -16,7 +15,8 @@ use super::averages::whole_batches::BatchTable;
 use super::error::LimitError;
 use super::fields::factor::Factor;
 use super::fields::groups::Groups;
-use super::hidden::{HiddenNodes, MOST_HIDDEN_NODES, hidden_nodes, merge_nodes, scale_nodes};
+use super::hidden::{merge_nodes, scale_nodes};
+use super::hidden_way::HiddenWay;
 use super::numbers::Numbers;
 use super::problem::{Limit, Quadrature};
 use super::signals::{Needs, NoiseTerms};
@@ -42,6 +42,8 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) smoothness: Smoothness<T>,
     pub(super) hidden: HiddenQuadrature<T>,
     pub(super) groups: Groups<T>,
+    /// Nodes of the sum of hidden variables, in the place of those of the hidden law.
+    pub(super) sum_nodes: Option<Box<SumNodes<T>>>,
     pub(super) field_pairs: Vec<FieldPair<T>>,
     /// How Λ is made of averages over four fields, and by what they are averaged.
     pub(super) terms: Option<NoiseTerms>,
@@ -75,9 +77,6 @@ impl<T: Scalar> FourFields<T> {
 /// How much more accurate pairs of fields are than quadruples, in units of ln(1/error).
 pub(super) const PAIR_MARGIN: f64 = 4.0;
 
-/// Fewer nodes of the hidden law are enumerated.
-const LEAST_SUMMED: f64 = 8.0;
-
 /// By how much the density at the end of a lattice is below the error aimed at, in units of ln(1/error).
 pub(super) const FORM_MARGIN: f64 = 2.0;
 
@@ -95,11 +94,7 @@ impl<T: Scalar> Rule<T> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let base = (accuracy.sampled * 1024.0) as u32;
         let scrambles: Vec<u32> = replicates.map(|r| base.wrapping_add(r.wrapping_mul(0x9E37_79B1))).collect();
-        let sum = limit.sum_form(state, accuracy);
-        let nodes = match sum {
-            Some(_) => HiddenNodes::none(p),
-            None => hidden_nodes(&limit.hidden, accuracy, &scrambles)?,
-        };
+        let HiddenWay { nodes, sum, sum_nodes } = limit.hidden_way(state, accuracy, &scrambles)?;
         // A batch has many hidden nodes at once: none is the mirror image of another.
         let whole = limit.loss.whole_batches().then(|| nodes.quadrature.clone());
         let hidden = merge_nodes(nodes.quadrature, limit.hidden.mirror);
@@ -115,6 +110,7 @@ impl<T: Scalar> Rule<T> {
             smoothness,
             groups: Groups::new(p, m, hidden.weights.len(), limit.hidden.mirror),
             hidden,
+            sum_nodes: sum_nodes.map(Box::new),
             field_pairs: Vec::new(),
             terms: None,
             four_fields: FourFields::Closed,
@@ -127,8 +123,13 @@ impl<T: Scalar> Rule<T> {
         rule.work.state.copy_from(state.q(), state.r());
         let Work { moments, numbers, state: numbers_of_state, .. } = &mut rule.work;
         moments.update(numbers, numbers_of_state, &rule.hidden.gaussian);
-        let inexact = nodes.sampled || sum.is_some() || !limit.hidden.is_exact;
-        rule.reach = inexact.then(|| rule.work.moments.largest_overlap());
+        let summed = sum.is_some() || rule.sum_nodes.is_some();
+        let inexact = nodes.sampled || summed || !limit.hidden.is_exact;
+        rule.reach = (inexact && !summed).then(|| rule.work.moments.largest_overlap());
+        if let Some(nodes) = &rule.sum_nodes {
+            rule.work.moments.move_noise(nodes.moved());
+        }
+        rule.regroup(limit);
         let Some(closed) = rule.choose(limit, sum, whole.as_ref(), &scrambles) else { return Ok(None) };
         let polynomial =
             limit.options.quadrature == Quadrature::Automatic && matches!(smoothness, Smoothness::Polynomial { .. });
@@ -440,40 +441,6 @@ impl<T: Scalar> Rule<T> {
 }
 
 impl<T: Scalar> Limit<'_, T> {
-    /// The hidden law by its characteristic function, where it has one, and has so many nodes that this costs less.
-    fn sum_form(&self, state: &OrderParameters<T>, accuracy: Accuracy) -> Option<SumForm<T>> {
-        if !self.can_sum() {
-            return None;
-        }
-        let p = self.settings.n_features;
-        #[allow(clippy::cast_precision_loss)] // a comparison of costs
-        let nodes = self.hidden.nodes(accuracy) as f64;
-        // Rules for polynomials are exact over nodes. Over sums their growth multiplies the roundings of a density.
-        let polynomial = matches!(self.sigma.smoothness(), Smoothness::Polynomial { .. });
-        if nodes < if polynomial { MOST_HIDDEN_NODES as f64 } else { LEAST_SUMMED } {
-            return None;
-        }
-        let mut work: Work<T, T> = Work::new(self);
-        work.state.copy_from(state.q(), state.r());
-        // The Gaussian part is in the characteristic function.
-        work.moments.update(&work.numbers, &work.state, &DMatrix::zeros(0, 0));
-        let mut covariance = [T::zero(); 4];
-        work.moments.covariance(&[(0, 0), (1, 0)], &mut covariance);
-        let how = (&self.sigma.smoothness(), accuracy.fixed, self.options.node_budget);
-        let enumerated = nodes <= MOST_HIDDEN_NODES as f64;
-        let most = if enumerated { nodes * self.pair_cost(&covariance, accuracy) } else { f64::INFINITY };
-        let form = SumForm::new(&self.hidden, &work.state.q, &covariance, how, self.noise.is_exchangeable(), most)?;
-        let (sum, each) = form.cost(p);
-        (sum < nodes * each || nodes > MOST_HIDDEN_NODES as f64).then_some(form)
-    }
-
-    /// Whether averages over the hidden law can be taken by its characteristic function, if it has one.
-    pub(super) fn can_sum(&self) -> bool {
-        let automatic = matches!(self.options.quadrature, Quadrature::Automatic | Quadrature::Trapezoidal);
-        let kinked = matches!(self.sigma.smoothness(), Smoothness::Kinked { .. });
-        automatic && !kinked && self.settings.n_neurons == 1 && !self.loss.whole_batches()
-    }
-
     /// Whether averages over four fields are over nodes in four dimensions: a kink lies across canonical coordinates.
     pub(super) fn has_nodes_in_four_dimensions(&self) -> bool {
         let smoothness = self.sigma.smoothness();

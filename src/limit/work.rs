@@ -175,6 +175,7 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
             batch: batch.map(|((factor, _), table)| (factor.with_numbers(), table.work())),
             field_pairs: vec![PairAverages::new(limit.settings.n_features); self.field_pairs.len()],
             products: vec![M::zero(); self.products.len()],
+            moments: self.moments.with_numbers(),
             ..Work::new(limit)
         }
     }

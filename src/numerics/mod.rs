@@ -10,6 +10,7 @@ pub(crate) mod differences;
 pub(crate) mod dual;
 pub(crate) mod eigen;
 pub(crate) mod elementary;
+pub(crate) mod fourier;
 pub(crate) mod gauss;
 pub(crate) mod kernels;
 pub(crate) mod lanes;

@@ -11,5 +11,6 @@ mod many_neurons;
 mod reference;
 mod rules;
 mod single_precision;
+mod sum_nodes;
 mod sums;
 mod whole_batches;

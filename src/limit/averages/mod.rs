@@ -1,5 +1,6 @@
 //! Averages over the fields: two of them, four, or all of a whole batch.
 
+mod block_products;
 pub(in crate::limit) mod closed;
 pub(in crate::limit) mod curvature;
 pub(in crate::limit) mod field_form;
@@ -9,11 +10,13 @@ pub(in crate::limit) mod kernel;
 pub(in crate::limit) mod kinked;
 mod nested;
 pub(in crate::limit) mod pair_form;
+pub(in crate::limit) mod pair_motion;
 pub(in crate::limit) mod panels;
 pub(in crate::limit) mod sum_form;
 pub(in crate::limit) mod sum_gradient;
 mod sum_grid;
 pub(in crate::limit) mod sum_law;
+pub(in crate::limit) mod sum_nodes;
 pub(in crate::limit) mod table;
 pub(in crate::limit) mod two_fields;
 pub(in crate::limit) mod two_fields_gradient;

@@ -96,7 +96,7 @@ impl<T: Scalar> SumForm<T> {
         let deviation = law.variance().as_f64().max(0.0).sqrt();
         let mut reach = radius * deviation;
         for _ in 0..MOST_EXTENSIONS {
-            let Grid { step, highest, flat, fall, tail } = Grid::new(smoothness, spread.as_f64(), reach, accuracy);
+            let Grid { step, highest, window, tail } = Grid::new(smoothness, spread.as_f64(), reach, accuracy);
             let half = (reach + tail) / step;
             if !(half.max(1.0) * count.max(1.0) < budget as f64) {
                 return None;
@@ -108,9 +108,9 @@ impl<T: Scalar> SumForm<T> {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and the budget
             let (half, count) = ((half.ceil() as usize).max(1), count.ceil() as usize);
             let nodes = 2 * half + 1;
-            let window = |k: f64| if fall > 0.0 { 0.5 * libm::erfc((k - flat) / fall) } else { 1.0 };
-            let law = SumLaw::new(hidden.law, TAU / (step * nodes as f64), highest, &window, budget)?;
-            let windowed = if fall > 0.0 { step } else { 0.0 };
+            let at = |k: f64| window.map_or(1.0, |window| window.at(k));
+            let law = SumLaw::new(hidden.law, TAU / (step * nodes as f64), highest, &at, budget)?;
+            let windowed = if window.is_some() { step } else { 0.0 };
             let lattice = Lattice { accuracy, step, half, windowed };
             let mut form = Self::with_law(law, lattice, (across, count), (reflected, hidden.mirror), *smoothness);
             if !form.update(hidden, q, covariance) {

@@ -3,89 +3,22 @@
 //! Not here: the functions of u that are averaged (see `sum_form`).
 
 use crate::Scalar;
+use crate::limit::averages::pair_motion::PairMotion;
 use crate::limit::averages::sum_form::{SLOPES, SumForm, split};
-use crate::limit::averages::two_fields::{SQUARES, SUMS};
-use crate::limit::averages::two_fields_gradient::{Motion, PlaneGradient};
+use crate::limit::averages::two_fields::SQUARES;
+use crate::limit::averages::two_fields_gradient::PlaneGradient;
 use crate::model::Nonlinearity;
-use crate::numerics::dual::{Dual, Number};
-use crate::numerics::lanes::Lanes;
 
-/// How the averages move.
-#[derive(Debug, Clone)]
-pub(in crate::limit) struct SumGradient<T> {
-    /// With the mean and the factor of the fields.
-    pub(in crate::limit) plane: PlaneGradient<T>,
-    /// E[c_l (∂₁ + ∂₂) f (1, z)] for f = a₁, a₂ and the three squares (1 alone), of length p each.
-    pub(in crate::limit) means: [[Vec<T>; 3]; 2],
-    pub(in crate::limit) squares: [Vec<T>; 3],
-    /// E[c_l ∂_v f z_k] for f = a₁, a₂, view v, coordinate k.
-    pub(in crate::limit) rows: [[[Vec<T>; 2]; 2]; 2],
-    /// E[c_l c_l' (∂₁ + ∂₂) f] for f = a₁, a₂: p x p.
-    pub(in crate::limit) pairs: Vec<Vec<T>>,
-}
-
-impl<T: Scalar> SumGradient<T> {
-    /// With the fields as in the last update of the form, by z where h − μ = F z, F = `rows`; without `with_hidden` only `plane`.
-    pub(in crate::limit) fn new(
-        form: &mut SumForm<T>,
-        rows: [[T; 2]; 2],
-        sigma: &dyn Nonlinearity<T>,
-        with_hidden: bool,
-    ) -> Self {
-        form.differentiate(sigma);
-        Motions::new(form, rows).gradient(with_hidden)
-    }
-
-    fn empty() -> Self {
-        let none = || Vec::new();
-        Self {
-            plane: PlaneGradient {
-                signals: [[[T::zero(); 6]; 2]; 4],
-                covariance: [[T::zero(); 3]; 2],
-                squares: [[[T::zero(); 3]; 2]; 3],
-            },
-            means: [[none(), none(), none()], [none(), none(), none()]],
-            squares: [none(), none(), none()],
-            rows: [[[none(), none()], [none(), none()]], [[none(), none()], [none(), none()]]],
-            pairs: Vec::new(),
-        }
-    }
-
-    /// Adds to the averages how they move with the coefficients `q` of the sum, and with the factor of the fields.
-    pub(in crate::limit) fn lift(
-        &self,
-        q: &[Dual<T>],
-        rows: [[Dual<T>; 2]; 2],
-        sums: &mut [Dual<T>; SUMS],
-        with_hidden: &mut [Dual<T>],
-    ) {
-        let p = q.len();
-        // Most coefficients move along no direction.
-        let moving: Vec<usize> = (0..p).filter(|&l| q[l].slopes != Lanes::zero()).collect();
-        let along = |c: &[T]| moving.iter().fold(Lanes::zero(), |sum, &l| sum + Lanes::splat(c[l]) * q[l].slopes);
-        let still = Motion { mean: [Dual::zero(); 2], rows };
-        let along_rows = self.plane.slopes(&still);
-        for (k, sum) in sums.iter_mut().enumerate() {
-            sum.slopes += along_rows[k];
-        }
-        for f in 0..2 {
-            for k in 0..3 {
-                sums[3 * f + k].slopes += along(&self.means[f][k]);
-            }
-            for l in 0..p {
-                let mut slopes = along(&self.pairs[f][l * p..(l + 1) * p]);
-                for v in 0..2 {
-                    for k in 0..2 {
-                        slopes += Lanes::splat(self.rows[f][v][k][l]) * rows[v][k].slopes;
-                    }
-                }
-                with_hidden[f * p + l].slopes += slopes;
-            }
-        }
-        for k in 0..3 {
-            sums[SQUARES + k].slopes += along(&self.squares[k]);
-        }
-    }
+/// With the fields as in the last update of the form, by z where h − μ = F z, F = `rows`; without `with_hidden` only along the
+/// factor.
+pub(in crate::limit) fn motion<T: Scalar>(
+    form: &mut SumForm<T>,
+    rows: [[T; 2]; 2],
+    sigma: &dyn Nonlinearity<T>,
+    with_hidden: bool,
+) -> PairMotion<T> {
+    form.differentiate(sigma);
+    Motions::new(form, rows).motion(with_hidden)
 }
 
 /// From transforms of functions of u to how the averages move.
@@ -141,7 +74,7 @@ impl<'a, T: Scalar> Motions<'a, T> {
         [one, z1, z2, product(0, 0), product(0, 1), product(1, 1)]
     }
 
-    fn gradient(self, with_hidden: bool) -> SumGradient<T> {
+    fn motion(self, with_hidden: bool) -> PairMotion<T> {
         let slopes = [self.second(0), self.second(3), self.second(6)];
         let square = |f: usize, v: usize| self.first(9 + 4 * f + 2 * v);
         let none = [T::zero(); 6];
@@ -152,8 +85,9 @@ impl<'a, T: Scalar> Motions<'a, T> {
         };
         let Self { form, turn, noisy, .. } = self;
         let SumForm { law, transforms, .. } = form;
+        let mut motion = PairMotion::of_plane(plane);
         if !with_hidden {
-            return SumGradient { plane, ..SumGradient::empty() };
+            return motion;
         }
         let p = law.features();
         // Of each of ∂₁a₁, ∂₂a₁, ∂₂a₂: times 1, z₁ and z₂; then the squares along both views.
@@ -172,17 +106,26 @@ impl<'a, T: Scalar> Motions<'a, T> {
             let along = with_hidden[3 * e + 1].iter().zip(with_hidden[3 * e + 2]);
             along.map(|(&u, &v)| o[0] * u + o[1] * v).collect()
         };
-        // Number of ∂_v of signal f.
-        let rows = [0, 1].map(|f| [0, 1].map(|v| [0, 1].map(|k| combine(f + v, turn[k]))));
-        let means = [0, 1].map(|f| {
-            let along = |k: usize| sum(&rows[f][0][k], &rows[f][1][k]);
-            [sum(with_hidden[3 * f], with_hidden[3 * (f + 1)]), along(0), along(1)]
-        });
-        let squares = [0, 1, 2].map(|f| sum(with_hidden[9 + 2 * f], with_hidden[10 + 2 * f]));
+        // One neuron: the means of both fields move alike, so that what both do stands with the first.
+        for f in 0..2 {
+            // Number of ∂_v of signal f.
+            let along = [0, 1].map(|v| [0, 1].map(|k| combine(f + v, turn[k])));
+            motion.means[3 * f][0] = sum(with_hidden[3 * f], with_hidden[3 * (f + 1)]);
+            for k in 0..2 {
+                motion.means[3 * f + 1 + k][0] = sum(&along[0][k], &along[1][k]);
+            }
+            motion.rows[f] = along;
+        }
+        for f in 0..3 {
+            motion.means[SQUARES + f][0] = sum(with_hidden[9 + 2 * f], with_hidden[10 + 2 * f]);
+        }
         let both: Vec<[Vec<T>; 2]> =
             (0..2).map(|f| [0, 1].map(|part| sum(&transforms[3 * f][part], &transforms[3 * (f + 1)][part]))).collect();
         let mut pairs = vec![vec![T::zero(); p * p]; 2];
         law.with_pairs(&[split(&both[0]), split(&both[1])], &mut pairs);
-        SumGradient { plane, means, squares, rows, pairs }
+        for (f, pairs) in pairs.into_iter().enumerate() {
+            motion.pairs[f][0] = pairs;
+        }
+        motion
     }
 }

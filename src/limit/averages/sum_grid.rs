@@ -47,11 +47,50 @@ pub(super) fn resolved_step<T: Scalar>(smoothness: &Smoothness<T>, gain: f64, ac
 pub(super) struct Grid {
     pub(super) step: f64,
     pub(super) highest: f64,
-    /// The window falls around `flat`, over a few times `fall`; none if it is 0.
-    pub(super) flat: f64,
-    pub(super) fall: f64,
+    /// None where the normal does without.
+    pub(super) window: Option<Window>,
     /// By how much a density is widened by the window.
     pub(super) tail: f64,
+}
+
+/// The highest wave number of a product of four factors of one field.
+pub(super) fn highest_wave<T: Scalar>(smoothness: &Smoothness<T>, accuracy: f64) -> f64 {
+    match *smoothness {
+        Smoothness::Analytic { pole_distance } => (accuracy + POLE_MARGIN) / pole_distance.as_f64(),
+        Smoothness::Entire | Smoothness::Polynomial { .. } => 4.0 * accuracy.sqrt(),
+        // Kinks are not averaged over sums without noise.
+        Smoothness::Smooth | Smoothness::Kinked { .. } => accuracy,
+    }
+}
+
+/// 1 up to a wave number, and falling beyond, in a way that leaves a density narrow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) flat: f64,
+    pub(super) fall: f64,
+}
+
+impl Window {
+    /// For functions of no higher wave numbers than that, over a sum that reaches that far.
+    pub(super) fn new(highest: f64, reach: f64, accuracy: f64) -> Self {
+        let root = accuracy.sqrt();
+        let fall = (5.0 * root / reach.max(1e-300)).min(0.2 * highest);
+        Self { flat: highest + fall * root, fall }
+    }
+
+    pub(super) fn at(&self, k: f64) -> f64 {
+        0.5 * libm::erfc((k - self.flat) / self.fall)
+    }
+
+    /// Where it ends.
+    pub(super) fn highest(&self, accuracy: f64) -> f64 {
+        self.flat + self.fall * accuracy.sqrt()
+    }
+
+    /// By how much a density is widened.
+    pub(super) fn tail(&self, accuracy: f64) -> f64 {
+        2.0 * accuracy.sqrt() / self.fall
+    }
 }
 
 impl Grid {
@@ -60,23 +99,14 @@ impl Grid {
     /// Where the normal is narrow, its transform goes further than that of what is averaged. It is cut off then, in a way that leaves all
     /// averages what they are: by a window that is 1 up to the highest wave number of σ.
     pub(super) fn new<T: Scalar>(smoothness: &Smoothness<T>, spread: f64, reach: f64, accuracy: f64) -> Self {
-        let root = accuracy.sqrt();
-        // Of four factors of one field.
-        let highest = match *smoothness {
-            Smoothness::Analytic { pole_distance } => (accuracy + POLE_MARGIN) / pole_distance.as_f64(),
-            Smoothness::Entire | Smoothness::Polynomial { .. } => 4.0 * root,
-            // Kinks are not averaged over sums.
-            Smoothness::Smooth | Smoothness::Kinked { .. } => accuracy,
-        };
-        // The window widens a density by 2 root/fall.
-        let fall = (5.0 * root / reach.max(1e-300)).min(0.2 * highest);
-        let flat = highest + fall * root;
-        let windowed = TAU / (flat + fall * root + highest);
+        let wave = highest_wave(smoothness, accuracy);
+        let window = Window::new(wave, reach, accuracy);
+        let windowed = TAU / (window.highest(accuracy) + wave);
         let natural = if spread > 0.0 { spread * resolved_step(smoothness, spread, accuracy) } else { 0.0 };
         if natural >= windowed {
             let highest = 1.1 * (2.0 * (accuracy + WAVE_MARGIN)).sqrt() / spread;
-            return Self { step: natural, highest, flat: 0.0, fall: 0.0, tail: 0.0 };
+            return Self { step: natural, highest, window: None, tail: 0.0 };
         }
-        Self { step: windowed, highest: flat + fall * root, flat, fall, tail: 2.0 * root / fall }
+        Self { step: windowed, highest: window.highest(accuracy), window: Some(window), tail: window.tail(accuracy) }
     }
 }

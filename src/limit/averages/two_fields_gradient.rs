@@ -35,6 +35,43 @@ pub(in crate::limit) struct Motion<N> {
 }
 
 impl<T: Scalar> PlaneGradient<T> {
+    pub(in crate::limit) fn zero() -> Self {
+        Self {
+            signals: [[[T::zero(); MONOMIALS]; 2]; 4],
+            covariance: [[T::zero(); 3]; 2],
+            squares: [[[T::zero(); 3]; 2]; 3],
+        }
+    }
+
+    /// Adds another, times a weight.
+    pub(in crate::limit) fn add(&mut self, weight: T, other: &Self) {
+        let ours = self.signals.as_flattened_mut().as_flattened_mut().iter_mut();
+        ours.zip(other.signals.as_flattened().as_flattened()).for_each(|(x, &y)| *x += weight * y);
+        let ours = self.covariance.as_flattened_mut().iter_mut();
+        ours.zip(other.covariance.as_flattened()).for_each(|(x, &y)| *x += weight * y);
+        let ours = self.squares.as_flattened_mut().as_flattened_mut().iter_mut();
+        ours.zip(other.squares.as_flattened().as_flattened()).for_each(|(x, &y)| *x += weight * y);
+    }
+
+    /// How average number `index` of `pair_sums` moves with the mean of field v.
+    pub(in crate::limit) fn by_mean(&self, index: usize, v: usize) -> T {
+        self.moment(index, v, 0)
+    }
+
+    /// The same with entry (v, j) of the factor.
+    pub(in crate::limit) fn by_row(&self, index: usize, v: usize, j: usize) -> T {
+        self.moment(index, v, j + 1)
+    }
+
+    /// E[∂_v f z̃_j z̃_k] for the average E[f z̃_k] of that number.
+    fn moment(&self, index: usize, v: usize, j: usize) -> T {
+        match index {
+            COVARIANCE => self.covariance[v][j],
+            SQUARES.. => self.squares[index - SQUARES][v][j],
+            _ => self.signals[index / 3][v][PRODUCT[j][index % 3]],
+        }
+    }
+
     /// From σ'', over the nodes of the table.
     pub(in crate::limit) fn new(
         table: &NodeTable<T>,
@@ -107,11 +144,7 @@ impl<T: Scalar> PlaneGradient<T> {
             [0, 1].map(|v| inverse[v][0] * along[0] + inverse[v][1] * along[1])
         };
         let powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)];
-        let mut this = Self {
-            signals: [[[T::zero(); MONOMIALS]; 2]; 4],
-            covariance: [[T::zero(); 3]; 2],
-            squares: [[[T::zero(); 3]; 2]; 3],
-        };
+        let mut this = Self::zero();
         for (k, &power) in powers.iter().enumerate() {
             for v in 0..2 {
                 for f in 0..4 {
@@ -156,27 +189,16 @@ impl<T: Scalar> PlaneGradient<T> {
 
     /// The derivatives of the averages, in the order of `pair_sums`, along a motion of the fields.
     pub(in crate::limit) fn slopes(&self, motion: &Motion<Dual<T>>) -> [Lanes<T>; SUMS] {
-        let along = |gradient: &dyn Fn(usize, usize) -> T| {
+        std::array::from_fn(|index| {
             let mut sum = Lanes::zero();
             for v in 0..2 {
-                sum += Lanes::splat(gradient(v, 0)) * motion.mean[v].slopes;
+                sum += Lanes::splat(self.by_mean(index, v)) * motion.mean[v].slopes;
                 for j in 0..2 {
-                    sum += Lanes::splat(gradient(v, j + 1)) * motion.rows[v][j].slopes;
+                    sum += Lanes::splat(self.by_row(index, v, j)) * motion.rows[v][j].slopes;
                 }
             }
             sum
-        };
-        let mut out = [Lanes::zero(); SUMS];
-        for f in 0..4 {
-            for k in 0..3 {
-                out[3 * f + k] = along(&|v, j| self.signals[f][v][PRODUCT[j][k]]);
-            }
-        }
-        out[COVARIANCE] = along(&|v, j| self.covariance[v][j]);
-        for f in 0..3 {
-            out[SQUARES + f] = along(&|v, j| self.squares[f][v][j]);
-        }
-        out
+        })
     }
 
     /// E[∂_v f] for f = a₁, a₂, b₁, b₂.

@@ -89,6 +89,14 @@ impl<T: Scalar> Groups<T> {
         self.starts.push(n);
     }
 
+    /// Takes nodes of Qᵀc itself, each a group: for each the mean of the fields (m), its weight, and its weight with c (p).
+    pub(in crate::limit) fn set(&mut self, (means, weights, weighted): (&[T], &[T], &[T])) {
+        for (to, from) in [(&mut self.means, means), (&mut self.weights, weights), (&mut self.weighted, weighted)] {
+            to.clear();
+            to.extend_from_slice(from);
+        }
+    }
+
     /// The number m of neurons.
     pub(in crate::limit) fn neurons(&self) -> usize {
         self.neurons
@@ -114,7 +122,7 @@ impl<T: Scalar> Groups<T> {
         &self.weighted[group * self.features..(group + 1) * self.features]
     }
 
-    /// The nodes of a group.
+    /// The nodes of a group, of those of a hidden law.
     pub(in crate::limit) fn members(&self, group: usize) -> &[usize] {
         &self.members[self.starts[group]..self.starts[group + 1]]
     }

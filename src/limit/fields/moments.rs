@@ -41,6 +41,8 @@ pub(in crate::limit) struct StateMoments<N> {
     shared_overlap: Vec<N>,
     /// Q with rows scaled as the hidden variables are; p x m.
     pub(in crate::limit) scaled: Vec<N>,
+    /// The part of the noise that is in the law of the means and no longer in the fields around them; m x m.
+    moved: Vec<N>,
 }
 
 impl<N> StateMoments<N> {
@@ -60,7 +62,17 @@ impl<N> StateMoments<N> {
             shared: square(),
             shared_overlap: tall(),
             scaled: tall(),
+            moved: square(),
         }
+    }
+
+    /// A work space of the same layout for other numbers, to be updated.
+    pub(in crate::limit) fn with_numbers<T: Scalar, M: Number<T>>(&self) -> StateMoments<M>
+    where
+        N: Number<T>,
+    {
+        let moved = self.moved.iter().map(|x| M::constant(x.value())).collect();
+        StateMoments { moved, ..StateMoments::new(self.features, self.neurons) }
     }
 
     pub(in crate::limit) fn update<T: Scalar>(&mut self, numbers: &Numbers<N>, state: &State<N>, gaussian: &DMatrix<T>)
@@ -117,6 +129,16 @@ impl<N> StateMoments<N> {
         self.feature_noise[v][w] * self.overlap[at] + self.views[v][w] * self.background[at] + self.shared[at]
     }
 
+    /// Covariances within view 1, between the views and within view 2; m x m each.
+    pub(in crate::limit) fn view_covariances<T: Scalar>(&self) -> [DMatrix<f64>; 3]
+    where
+        N: Number<T>,
+    {
+        [(0, 0), (0, 1), (1, 1)].map(|(v, w)| {
+            DMatrix::from_fn(self.neurons, self.neurons, |i, j| self.field_covariance((v, i), (w, j)).value().as_f64())
+        })
+    }
+
     /// Cov(x̃_l^v − c_l at the node, h_j^w).
     pub(in crate::limit) fn feature_covariance<T: Scalar>(
         &self,
@@ -131,14 +153,22 @@ impl<N> StateMoments<N> {
         self.feature_noise[v][w] * state.q[at] + self.shared_overlap[at]
     }
 
-    /// The covariance of those fields (view, neuron), row by row.
+    /// Moves noise that the views have in common to the law of the means: that of this covariance, m x m row by row.
+    pub(in crate::limit) fn move_noise<T: Scalar>(&mut self, moved: &[T])
+    where
+        N: Number<T>,
+    {
+        self.moved.iter_mut().zip(moved).for_each(|(x, &moved)| *x = N::constant(moved));
+    }
+
+    /// The covariance of those fields (view, neuron) around their means, row by row: without the noise that has been moved.
     pub(in crate::limit) fn covariance<T: Scalar>(&self, fields: &[(usize, usize)], out: &mut [N])
     where
         N: Number<T>,
     {
         for (row, &first) in out.chunks_exact_mut(fields.len()).zip(fields) {
             for (out, &second) in row.iter_mut().zip(fields) {
-                *out = self.field_covariance(first, second);
+                *out = self.field_covariance(first, second) - self.moved[first.1 * self.neurons + second.1];
             }
         }
     }

@@ -1,0 +1,559 @@
+//! Values of the sum μ = Qᵀc of hidden variables, in as many dimensions as there are neurons, with weights from its characteristic
+//! function: nodes of a hidden law that has too many of its own.
+//!
+//! Given μ, averages over the fields are smooth functions Φ(μ) (theory §9). Of the noise that the views have in common a part is
+//! moved to the sum: u = μ + normal. What is left of it makes Φ(u) smoother, what is moved makes the law of u narrow in wave
+//! vectors, so that a coarse lattice of u serves: its weights are a Fourier sum over wave vectors, and E[c_l Φ] has weights of
+//! its own. Not here: averages at a node (those of any hidden law), and products of characteristic functions (see
+//! `block_products`).
+
+use std::f64::consts::TAU;
+
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+use crate::Scalar;
+use crate::limit::averages::block_products::BlockProducts;
+use crate::limit::averages::sum_grid::{Window, highest_wave};
+use crate::limit::hidden::Hidden;
+use crate::model::{JointCharacteristic, Smoothness};
+use crate::numerics::fourier::Fourier;
+
+/// Which part of the common noise is moved to the sum: the fewest nodes.
+const MOVED: f64 = 0.45;
+/// How far the common noise may shrink, as a variance, before nodes are chosen anew.
+const SHRINKS: f64 = 0.8;
+/// By how much the density at the end of the lattice, and a transform at its highest wave vector, are below the error aimed at.
+const END_MARGIN: f64 = 2.0;
+const WAVE_MARGIN: f64 = 2.0;
+/// How far beyond the ellipsoid of that density nodes are kept, as a factor of its square.
+const KEPT: f64 = 1.1;
+/// The most times that the lattice is made longer by a quarter.
+const MOST_EXTENSIONS: usize = 12;
+/// The most cosines of wave numbers and nodes.
+const MOST_PHASES: f64 = 4e6;
+/// The most numbers of all products at all wave vectors.
+const MOST_WAVES: f64 = 1.6e7;
+/// Entries of products that are transformed at once.
+const AT_ONCE: usize = 1 << 18;
+/// Smaller standard deviations than that part of the largest are none.
+const NONE: f64 = 1e-7;
+
+/// The nodes, and their weights at the state of the last update.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct SumNodes<T> {
+    neurons: usize,
+    accuracy: f64,
+    /// Principal axes of the common noise, as columns, and its standard deviations along them when the nodes were chosen.
+    frame: DMatrix<f64>,
+    spreads: Vec<f64>,
+    /// The covariance of what is moved, m x m, and the length of the lattice.
+    moved: Vec<T>,
+    length: f64,
+    /// Wave vectors, m numbers each, and what each counts.
+    waves: Vec<T>,
+    counts: Vec<T>,
+    /// Nodes from the mean, m numbers each, and how many each stands for.
+    offsets: Vec<T>,
+    multiples: Vec<T>,
+    /// From wave vectors to nodes, by lattices that hold both, and where these stand.
+    fourier: Fourier<T>,
+    wave_slots: Vec<usize>,
+    node_slots: Vec<usize>,
+    products: BlockProducts<T>,
+    /// Of the last update.
+    coefficients: Vec<T>,
+    scales: Vec<T>,
+    mean: Vec<T>,
+    covariance: Vec<T>,
+    /// Node by node: μ (m), the weight, and the weight with c (p).
+    means: Vec<T>,
+    weights: Vec<T>,
+    weighted: Vec<T>,
+}
+
+/// Covariances of the fields within view 1, between the views (rows of view 1), and within view 2; m x m each.
+pub(in crate::limit) type Covariances = [DMatrix<f64>; 3];
+
+impl<T: Scalar> SumNodes<T> {
+    /// Nodes that err by about exp(−accuracy) at coefficients `q`, p x m row by row; `None` if the law gives no characteristic
+    /// function, or if there were more than `most`.
+    pub(in crate::limit) fn new(
+        hidden: &Hidden<'_, T>,
+        q: &[T],
+        covariances: &Covariances,
+        (smoothness, accuracy): (&Smoothness<T>, f64),
+        most: f64,
+    ) -> Option<Self> {
+        let neurons = covariances[0].nrows();
+        let (frame, spreads) = axes(&common_covariance(covariances))?;
+        let mut products = BlockProducts::new(hidden.law, 1)?;
+        let still = vec![T::zero(); neurons];
+        if !fill(&mut products, hidden, q, &still) {
+            return None;
+        }
+        let (_, sum) = moments(&products, q, neurons);
+        let sum = DMatrix::from_fn(neurons, neurons, |i, j| sum[i * neurons + j].as_f64());
+        let along = frame.transpose() * &sum * &frame;
+        let mut radius = (2.0 * (accuracy + END_MARGIN)).sqrt();
+        for _ in 0..MOST_EXTENSIONS {
+            let lines: Option<Vec<Line>> = (0..neurons)
+                .map(|a| Line::new(smoothness, spreads[a], along[(a, a)].max(0.0).sqrt(), radius, accuracy))
+                .collect();
+            let lines = lines?;
+            let lattice = Lattice { frame: &frame, lines: &lines, along: &along, radius, mirror: hidden.mirror };
+            let mut nodes = Self::on(hidden, &lattice, (&spreads, accuracy), most)?;
+            if !nodes.update(hidden, q) {
+                return None;
+            }
+            if nodes.covers() {
+                return Some(nodes);
+            }
+            radius *= 1.25;
+        }
+        None
+    }
+
+    fn on(
+        hidden: &Hidden<'_, T>,
+        lattice: &Lattice<'_>,
+        (spreads, accuracy): (&[f64], f64),
+        most: f64,
+    ) -> Option<Self> {
+        let neurons = lattice.lines.len();
+        let nodes = lattice.nodes(most)?;
+        let (offsets, multiples, count) = (nodes.vectors, nodes.counts, nodes.indices.len());
+        let vectors = lattice.waves(accuracy, MOST_WAVES / hidden.scales.len() as f64)?;
+        let (waves, counts) = (vectors.vectors, vectors.counts);
+        let fourier = lattice.fourier()?;
+        let wave_slots = vectors.indices.iter().map(|index| fourier.slot(index, true)).collect();
+        let node_slots = nodes.indices.iter().map(|index| fourier.slot(index, false)).collect();
+        let n = counts.len();
+        let moved = lattice.lines.iter().map(|line| line.moved * line.moved);
+        let moved = DMatrix::from_diagonal(&DVector::from_iterator(neurons, moved));
+        let moved = lattice.frame * moved * lattice.frame.transpose();
+        let lit = |x: &[f64]| -> Vec<T> { x.iter().map(|&x| T::lit(x)).collect() };
+        let p = hidden.scales.len();
+        Some(Self {
+            neurons,
+            accuracy,
+            frame: lattice.frame.clone(),
+            spreads: spreads.to_vec(),
+            moved: lit(moved.transpose().as_slice()),
+            length: lattice.lines.iter().map(|line| 2.0 * line.step * line.half as f64).fold(0.0, f64::max),
+            waves: lit(&waves),
+            counts: lit(&counts),
+            offsets: lit(&offsets),
+            multiples: lit(&multiples),
+            fourier,
+            wave_slots,
+            node_slots,
+            products: BlockProducts::new(hidden.law, n)?,
+            coefficients: Vec::new(),
+            scales: Vec::new(),
+            mean: vec![T::zero(); neurons],
+            covariance: vec![T::zero(); neurons * neurons],
+            means: vec![T::zero(); count * neurons],
+            weights: vec![T::zero(); count],
+            weighted: vec![T::zero(); count * p],
+        })
+    }
+
+    /// The number of nodes.
+    pub(in crate::limit) fn count(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// The covariance of the noise that is in the law of the nodes and so no longer in the fields, m x m row by row.
+    pub(in crate::limit) fn moved(&self) -> &[T] {
+        &self.moved
+    }
+
+    /// Node by node: the mean of the fields, the weight, and the weight with c.
+    pub(in crate::limit) fn weights(&self) -> (&[T], &[T], &[T]) {
+        (&self.means, &self.weights, &self.weighted)
+    }
+
+    /// Goes over to other coefficients, p x m row by row. False if the law gives no characteristic function: weights are NaN then.
+    pub(in crate::limit) fn update(&mut self, hidden: &Hidden<'_, T>, q: &[T]) -> bool {
+        if self.coefficients == q && self.scales == hidden.scales {
+            return true;
+        }
+        self.coefficients = q.to_vec();
+        self.scales.clone_from(&hidden.scales);
+        let known = fill(&mut self.products, hidden, q, &self.waves);
+        if !known {
+            self.coefficients.fill(T::lit(f64::NAN));
+        }
+        (self.mean, self.covariance) = moments(&self.products, q, self.neurons);
+        let Self { products, waves, counts, mean, neurons, .. } = self;
+        let vectors = waves.chunks_exact(*neurons).zip(&*counts);
+        products.weigh(&mut vectors.map(|(k, &count)| {
+            let at: T = k.iter().zip(&*mean).map(|(&k, &mean)| k * mean).sum();
+            let (sin, cos) = at.sin_cos();
+            (count * cos, -count * sin)
+        }));
+        for (node, offset) in self.means.chunks_exact_mut(self.neurons).zip(self.offsets.chunks_exact(self.neurons)) {
+            node.iter_mut().zip(offset).zip(&self.mean).for_each(|((x, &offset), &mean)| *x = mean + offset);
+        }
+        let p = hidden.scales.len();
+        let (points, size) = self.fourier.sizes();
+        let Self { products, fourier, wave_slots, node_slots, multiples, weights, weighted, .. } = self;
+        // So many products at once that they stay in memory.
+        let at_once = (AT_ONCE / size).clamp(1, p + 1);
+        let mut first = 0;
+        let mut parts = [Vec::new(), Vec::new()];
+        let mut write = |parts: &mut [Vec<T>; 2]| {
+            let rows = fourier.to_points(std::mem::take(parts));
+            for (at, row) in rows.chunks_exact(points).enumerate() {
+                for (node, (&slot, &multiple)) in node_slots.iter().zip(&*multiples).enumerate() {
+                    let weight = multiple * row[slot];
+                    // The product with no c first, then that with each.
+                    match (first + at).checked_sub(1) {
+                        None => weights[node] = weight,
+                        Some(l) => weighted[node * p + l] = weight,
+                    }
+                }
+            }
+            first += rows.len() / points;
+        };
+        let mut add = |product: [&[T]; 2]| {
+            for (part, product) in parts.iter_mut().zip(product) {
+                let start = part.len();
+                part.resize(start + size, T::zero());
+                wave_slots.iter().zip(product).for_each(|(&slot, &x)| part[start + slot] = x);
+            }
+            if parts[0].len() >= at_once * size {
+                write(&mut parts);
+            }
+        };
+        add(products.whole());
+        products.each_first(&mut |_, product| add(product));
+        if !parts[0].is_empty() {
+            write(&mut parts);
+        }
+        known
+    }
+
+    /// E[c_l c_l' f], p x p row by row, for functions by their values at the nodes.
+    pub(in crate::limit) fn with_pairs(&mut self, functions: &[Vec<T>]) -> Vec<Vec<T>> {
+        let p = self.scales.len();
+        let mut values = vec![T::zero(); self.fourier.sizes().0];
+        let transforms: Vec<[Vec<T>; 2]> = functions
+            .iter()
+            .map(|function| {
+                for ((&slot, &multiple), &x) in self.node_slots.iter().zip(&self.multiples).zip(function) {
+                    values[slot] = x * multiple;
+                }
+                self.fourier.to_waves(&values).map(|part| self.wave_slots.iter().map(|&slot| part[slot]).collect())
+            })
+            .collect();
+        let rows: Vec<[&[T]; 2]> = transforms.iter().map(|[re, im]| [re.as_slice(), im.as_slice()]).collect();
+        let mut pairs = vec![vec![T::zero(); p * p]; functions.len()];
+        self.products.with_pairs(&rows, &mut pairs);
+        pairs
+    }
+
+    /// Whether the nodes serve for fields of those covariances, at the coefficients of the last update.
+    pub(in crate::limit) fn resolves(&self, covariances: &Covariances) -> bool {
+        let now = self.frame.transpose() * common_covariance(covariances) * &self.frame;
+        let used: Vec<usize> = (0..self.neurons).filter(|&a| self.spreads[a] > 0.0).collect();
+        let share = DMatrix::from_fn(used.len(), used.len(), |a, b| {
+            let (a, b) = (used[a], used[b]);
+            0.5 * (now[(a, b)] + now[(b, a)]) / (self.spreads[a] * self.spreads[b])
+        });
+        let enough = used.is_empty()
+            || SymmetricEigen::try_new(share, f64::EPSILON, 1000).is_some_and(|e| e.eigenvalues.min() >= SHRINKS);
+        enough && self.covers()
+    }
+
+    /// Whether what lies beyond the lattice is below the error aimed at: by the mass and the second moments on it.
+    fn covers(&self) -> bool {
+        let m = self.neurons;
+        let error = (-self.accuracy).exp();
+        let rounding = 64.0 * T::EPSILON.as_f64();
+        let mass: f64 = self.weights.iter().map(|w| w.as_f64()).sum();
+        let second = |i: usize, j: usize| -> f64 {
+            let nodes = self.offsets.chunks_exact(m).zip(&self.weights);
+            let sum: f64 = nodes.map(|(x, w)| (x[i] * x[j] * *w).as_f64()).sum();
+            sum - (self.covariance[i * m + j] + self.moved[i * m + j]).as_f64()
+        };
+        let most = (error / 40.0 + rounding) * self.length * self.length + rounding * self.count() as f64;
+        (mass - 1.0).abs() <= error + rounding && (0..m).all(|i| (0..=i).all(|j| second(i, j).abs() <= most))
+    }
+}
+
+/// Products at wave vectors k over the neurons, m numbers each, for coefficients `q`.
+fn fill<T: Scalar>(products: &mut BlockProducts<T>, hidden: &Hidden<'_, T>, q: &[T], waves: &[T]) -> bool {
+    let p = hidden.scales.len();
+    let m = q.len() / p;
+    let mut at = JointCharacteristic::new();
+    let mut wave = Vec::new();
+    products.fill(&hidden.scales, &mut |b, range, rows| {
+        waves.chunks_exact(m).enumerate().all(|(n, k)| {
+            wave.clear();
+            wave.extend(range.clone().map(|l| {
+                let along: T = k.iter().zip(&q[l * m..]).map(|(&k, &q)| k * q).sum();
+                along * hidden.scales[l]
+            }));
+            hidden.law.characteristic(b, &wave, &mut at) && rows.set(n, &at)
+        })
+    })
+}
+
+/// Mean (m) and covariance (m x m) of the sum.
+fn moments<T: Scalar>(products: &BlockProducts<T>, q: &[T], m: usize) -> (Vec<T>, Vec<T>) {
+    let of_c = products.mean();
+    let mean = (0..m).map(|i| of_c.iter().enumerate().map(|(l, &c)| q[l * m + i] * c).sum()).collect();
+    let mut covariance = vec![T::zero(); m * m];
+    products.each_covariance(&of_c, &mut |l, j, x| {
+        for i in 0..m {
+            for k in 0..m {
+                covariance[i * m + k] += q[l * m + i] * q[j * m + k] * x;
+            }
+        }
+    });
+    (mean, covariance)
+}
+
+/// The covariance of the noise that the views have in common: of h¹ given h¹ − h².
+fn common_covariance([first, cross, second]: &Covariances) -> DMatrix<f64> {
+    let apart = first + second - cross - cross.transpose();
+    let own = first - cross;
+    let scale = first.trace() + second.trace();
+    let Some(eigen) = SymmetricEigen::try_new(apart, f64::EPSILON, 1000) else { return DMatrix::zeros(0, 0) };
+    let mut common = first.clone();
+    for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
+        if *value > 4.0 * f64::EPSILON * scale {
+            let along = &own * vector;
+            common -= &along * along.transpose() / *value;
+        }
+    }
+    common
+}
+
+/// Principal axes of a covariance, and its standard deviations along them: zero where there is none to speak of.
+fn axes(covariance: &DMatrix<f64>) -> Option<(DMatrix<f64>, Vec<f64>)> {
+    if covariance.is_empty() || !covariance.iter().all(|x| x.is_finite()) {
+        return None;
+    }
+    let symmetric = (covariance + covariance.transpose()) * 0.5;
+    let eigen = SymmetricEigen::try_new(symmetric, f64::EPSILON, 1000)?;
+    let most = eigen.eigenvalues.max().max(0.0).sqrt();
+    let spreads = eigen.eigenvalues.iter().map(|&value| {
+        let spread = value.max(0.0).sqrt();
+        if spread > NONE * most { spread } else { 0.0 }
+    });
+    Some((eigen.eigenvectors, spreads.collect()))
+}
+
+/// Nodes and wave numbers along one axis.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    step: f64,
+    half: usize,
+    highest: f64,
+    /// The window, where the normal that is moved is too narrow to do without.
+    window: Option<Window>,
+    /// The standard deviation of that normal.
+    moved: f64,
+}
+
+impl Line {
+    /// For a common noise of that standard deviation over a sum of another; `None` if too little of both is smooth.
+    fn new<T: Scalar>(
+        smoothness: &Smoothness<T>,
+        spread: f64,
+        deviation: f64,
+        radius: f64,
+        accuracy: f64,
+    ) -> Option<Self> {
+        let moved = MOVED.sqrt() * spread;
+        // Where the sum does not move it needs no lattice.
+        if !(deviation > NONE * spread) {
+            return Some(Self { step: 1.0, half: 0, highest: 0.0, window: None, moved: 0.0 });
+        }
+        let rest = (1.0 - MOVED) * spread * spread;
+        // What is averaged falls as exp(−rest k²/2 − pole k).
+        let pole = if matches!(smoothness, Smoothness::Kinked { .. }) {
+            0.0
+        } else {
+            accuracy / highest_wave(smoothness, accuracy)
+        };
+        let falls =
+            if rest > 0.0 { ((pole * pole + 2.0 * rest * accuracy).sqrt() - pole) / rest } else { accuracy / pole };
+        if !(falls > 0.0 && falls.is_finite()) {
+            return None;
+        }
+        let reach = radius * deviation.hypot(moved);
+        let window = Window::new(falls, reach, accuracy);
+        let windowed = TAU / (falls + window.highest(accuracy));
+        let windowed_half = (reach + window.tail(accuracy)) / windowed;
+        let (step, half, highest, window) = if moved > 0.0 {
+            let step = TAU / aliasing_wave(moved * moved, rest, pole, accuracy);
+            let half = reach / step;
+            if half <= windowed_half {
+                (step, half, (2.0 * (accuracy + WAVE_MARGIN)).sqrt() / moved, None)
+            } else {
+                (windowed, windowed_half, window.highest(accuracy), Some(window))
+            }
+        } else {
+            (windowed, windowed_half, window.highest(accuracy), Some(window))
+        };
+        if !(half < 1e6) {
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and a million
+        let half = half.ceil() as usize;
+        Some(Self { step, half, highest, window, moved })
+    }
+
+    fn spacing(&self) -> f64 {
+        TAU / (self.step * (2 * self.half + 1) as f64)
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // less than the nodes times a small number
+    fn waves(&self) -> i64 {
+        if self.half == 0 { 0 } else { (self.highest / self.spacing()).floor() as i64 }
+    }
+}
+
+/// The smallest κ at which moved k²/2 + rest (κ − k)²/2 + pole (κ − k) is at least `accuracy` for all k up to κ: a lattice of step
+/// 2π/κ takes a wave k of the density for one of the function at κ − k.
+fn aliasing_wave(moved: f64, rest: f64, pole: f64, accuracy: f64) -> f64 {
+    let least = |kappa: f64| {
+        let k = ((rest * kappa + pole) / (moved + rest)).min(kappa);
+        0.5 * moved * k * k + 0.5 * rest * (kappa - k).powi(2) + pole * (kappa - k)
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    while least(high) < accuracy && high < 1e300 {
+        high *= 2.0;
+    }
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if least(middle) < accuracy { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// The lines of all axes together.
+struct Lattice<'a> {
+    frame: &'a DMatrix<f64>,
+    lines: &'a [Line],
+    /// The covariance of the sum along the axes.
+    along: &'a DMatrix<f64>,
+    radius: f64,
+    mirror: bool,
+}
+
+impl Lattice<'_> {
+    /// Nodes from the mean, and how many each stands for. `None` if there are more than `most`.
+    fn nodes(&self, most: f64) -> Option<Chosen> {
+        let m = self.lines.len();
+        let smooth: Vec<usize> = (0..m).filter(|&a| self.lines[a].window.is_none() && self.lines[a].half > 0).collect();
+        let density = DMatrix::from_fn(smooth.len(), smooth.len(), |a, b| {
+            let (a, b) = (smooth[a], smooth[b]);
+            self.along[(a, b)] + if a == b { self.lines[a].moved.powi(2) } else { 0.0 }
+        });
+        let inverse = density.cholesky().map(|cholesky| cholesky.inverse());
+        let mut nodes = Chosen::default();
+        let halves: Vec<i64> = self.lines.iter().map(|line| i64::try_from(line.half).unwrap_or(i64::MAX)).collect();
+        let fits = each_index(&halves, self.mirror, most, &mut |index, is_half| {
+            let at = |a: usize| index[a] as f64 * self.lines[a].step;
+            let x = DVector::from_iterator(smooth.len(), smooth.iter().map(|&a| at(a)));
+            let far = |inverse: &DMatrix<f64>| (x.transpose() * inverse * &x)[(0, 0)];
+            if inverse.as_ref().is_some_and(|inverse| far(inverse) > KEPT * self.radius * self.radius) {
+                return true;
+            }
+            let x = self.frame * DVector::from_iterator(m, (0..m).map(at));
+            nodes.push(&halves, index, x.as_slice(), if is_half { 2.0 } else { 1.0 });
+            nodes.counts.len() as f64 <= most
+        });
+        fits.then_some(nodes)
+    }
+
+    /// Wave vectors, one of each pair ±k, and what each counts. `None` if there are more than `most`.
+    fn waves(&self, accuracy: f64, most: f64) -> Option<Chosen> {
+        let m = self.lines.len();
+        let nodes: f64 = self.lines.iter().map(|line| (2 * line.half + 1) as f64).product();
+        let highest: Vec<i64> = self.lines.iter().map(Line::waves).collect();
+        let mut waves = Chosen::default();
+        // Of the first axis there is half.
+        let lowest: Vec<i64> = highest.iter().enumerate().map(|(a, &most)| if a == 0 { 0 } else { most }).collect();
+        let fits = each_index(&highest, true, most, &mut |index, is_half| {
+            let at = |a: usize| index[a] as f64 * self.lines[a].spacing();
+            let normal: f64 = (0..m).map(|a| 0.5 * (at(a) * self.lines[a].moved).powi(2)).sum();
+            if normal > accuracy + WAVE_MARGIN {
+                return true;
+            }
+            let window: f64 =
+                (0..m).map(|a| self.lines[a].window.map_or(1.0, |window| window.at(at(a).abs()))).product();
+            let k = self.frame * DVector::from_iterator(m, (0..m).map(at));
+            let count = if is_half { 2.0 } else { 1.0 } * window * (-normal).exp() / nodes;
+            waves.push(&lowest, index, k.as_slice(), count);
+            waves.counts.len() as f64 <= most
+        });
+        fits.then_some(waves)
+    }
+
+    /// `None` if its tables were too long.
+    fn fourier<T: Scalar>(&self) -> Option<Fourier<T>> {
+        let table = |line: &Line| (2 * line.half + 1) as f64 * (2 * line.waves() + 1) as f64;
+        if !(self.lines.iter().map(table).sum::<f64>() < MOST_PHASES) {
+            return None;
+        }
+        let axis = |(a, line): (usize, &Line)| {
+            let numbers = |lowest: i64, highest: i64, unit: f64| (lowest..=highest).map(|n| unit * n as f64).collect();
+            let (half, waves) = (i64::try_from(line.half).unwrap_or(i64::MAX), line.waves());
+            let lowest = if a == 0 { 0 } else { -waves };
+            (numbers(-half, half, line.step), numbers(lowest, waves, line.spacing()))
+        };
+        let axes: Vec<(Vec<f64>, Vec<f64>)> = self.lines.iter().enumerate().map(axis).collect();
+        Some(Fourier::new(&axes))
+    }
+}
+
+/// Nodes or wave vectors: m numbers each, what each counts, and where on the lattice it stands.
+#[derive(Default)]
+struct Chosen {
+    vectors: Vec<f64>,
+    counts: Vec<f64>,
+    indices: Vec<Vec<usize>>,
+}
+
+impl Chosen {
+    /// With the index from −`lowest` on.
+    fn push(&mut self, lowest: &[i64], index: &[i64], vector: &[f64], count: f64) {
+        self.vectors.extend_from_slice(vector);
+        self.counts.push(count);
+        let at = |(&n, &lowest): (&i64, &i64)| usize::try_from(n + lowest).unwrap_or(0);
+        self.indices.push(index.iter().zip(lowest).map(at).collect());
+    }
+}
+
+/// Calls `visit` with every index from −halves to halves, zero first; of each pair ± only with one if `halved`, and whether it stands
+/// for the other too. False, and no further, once `visit` says so, or at once if a small part of them were more than `most`.
+fn each_index(halves: &[i64], halved: bool, most: f64, visit: &mut dyn FnMut(&[i64], bool) -> bool) -> bool {
+    let total: f64 = halves.iter().map(|&half| 2.0 * half as f64 + 1.0).product();
+    // A ball in many dimensions is a small part of its cube.
+    if !(total < 256.0 * most.max(1.0) && total < 1e9) {
+        return false;
+    }
+    let zero = vec![0; halves.len()];
+    let mut goes_on = visit(&zero, false);
+    let mut index: Vec<i64> = halves.iter().map(|half| -half).collect();
+    loop {
+        if let Some(first) = index.iter().find(|x| **x != 0)
+            && (!halved || *first > 0)
+        {
+            goes_on = goes_on && visit(&index, halved);
+        }
+        if !goes_on {
+            return false;
+        }
+        let Some(axis) = (0..index.len()).rev().find(|&a| index[a] < halves[a]) else { return true };
+        index[axis] += 1;
+        for a in axis + 1..index.len() {
+            index[a] = -halves[a];
+        }
+    }
+}

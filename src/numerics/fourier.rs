@@ -1,0 +1,212 @@
+//! Fourier sums between a lattice of points and one of wave vectors, axis by axis.
+//!
+//! Neither lattice need be the other's dual, and of wave vectors the first axis may hold half. Not here: fast transforms, whose
+//! lattices are longer than those of a few dozen points here.
+
+use crate::Scalar;
+use crate::numerics::lanes::{LANES, dispatch};
+use crate::numerics::products::multiply;
+
+/// One axis: points j·step and wave numbers n·spacing.
+#[derive(Debug, Clone)]
+struct Axis<T> {
+    points: usize,
+    waves: usize,
+    /// cos and sin of k x: a row of wave numbers for each point, and a row of points for each wave number. Rows of the last axis are
+    /// padded to lanes.
+    by_point: [Vec<T>; 2],
+    by_wave: [Vec<T>; 2],
+}
+
+/// The two lattices. Tensors are row by row, the last axis padded to lanes.
+#[derive(Debug, Clone)]
+pub(crate) struct Fourier<T> {
+    axes: Vec<Axis<T>>,
+}
+
+impl<T: Scalar> Fourier<T> {
+    /// Axes given by the coordinates of their points and their wave numbers.
+    pub(crate) fn new(axes: &[(Vec<f64>, Vec<f64>)]) -> Self {
+        let last = axes.len().saturating_sub(1);
+        let axis = |(a, (points, waves)): (usize, &(Vec<f64>, Vec<f64>))| {
+            let table = |rows: &[f64], columns: &[f64], f: fn(f64) -> f64| -> Vec<T> {
+                let width = if a == last { columns.len().next_multiple_of(LANES) } else { columns.len() };
+                let mut table = vec![T::zero(); rows.len() * width];
+                for (row, &x) in table.chunks_exact_mut(width).zip(rows) {
+                    row.iter_mut().zip(columns).for_each(|(to, &k)| *to = T::lit(f(k * x)));
+                }
+                table
+            };
+            Axis {
+                points: points.len(),
+                waves: waves.len(),
+                by_point: [table(points, waves, f64::cos), table(points, waves, f64::sin)],
+                by_wave: [table(waves, points, f64::cos), table(waves, points, f64::sin)],
+            }
+        };
+        Self { axes: axes.iter().enumerate().map(axis).collect() }
+    }
+
+    /// The entries of a tensor over the points, and over the wave vectors.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let size = |of: &dyn Fn(&Axis<T>) -> usize| {
+            let last = self.axes.len() - 1;
+            self.axes.iter().enumerate().map(|(a, axis)| if a == last { padded(of(axis)) } else { of(axis) }).product()
+        };
+        (size(&|axis| axis.points), size(&|axis| axis.waves))
+    }
+
+    /// Where a point, or a wave vector, stands in its tensor.
+    pub(crate) fn slot(&self, index: &[usize], waves: bool) -> usize {
+        let last = self.axes.len() - 1;
+        index.iter().zip(&self.axes).enumerate().fold(0, |slot, (a, (&at, axis))| {
+            let length = if waves { axis.waves } else { axis.points };
+            slot * if a == last { padded(length) } else { length } + at
+        })
+    }
+
+    /// Re Σ_k f(k) exp(−ik·x) at every point, for some functions one after the other: real and imaginary parts apart.
+    pub(crate) fn to_points(&self, [re, im]: [Vec<T>; 2]) -> Vec<T> {
+        let Some((last, others)) = self.axes.split_last() else { return re };
+        let (inner, width) = (last.waves, padded(last.points));
+        let stride = padded(last.waves);
+        let rows = re.len() / stride;
+        let times = |x: &[T], table: &[T]| {
+            let mut out = vec![T::zero(); rows * width];
+            dispatch(
+                #[inline(always)]
+                || multiply(x, stride, table, inner, width, &mut out),
+            );
+            out
+        };
+        let [cos, sin] = &last.by_wave;
+        let mut parts = [sum(times(&re, cos), &times(&im, sin), T::one()), Vec::new()];
+        if !others.is_empty() {
+            parts[1] = sum(times(&im, cos), &times(&re, sin), -T::one());
+        }
+        let mut after = width;
+        for (a, axis) in others.iter().enumerate().rev() {
+            parts = along(&axis.by_point, (axis.waves, axis.points), after, parts, a > 0);
+            after *= axis.points;
+        }
+        let [re, _] = parts;
+        re
+    }
+
+    /// Σ_x f(x) exp(−ik·x) at every wave vector, for some real functions one after the other.
+    pub(crate) fn to_waves(&self, values: &[T]) -> [Vec<T>; 2] {
+        let Some((last, others)) = self.axes.split_last() else { return [values.to_vec(), Vec::new()] };
+        let (inner, width) = (last.points, padded(last.waves));
+        let stride = padded(last.points);
+        let rows = values.len() / stride;
+        let mut parts = [vec![T::zero(); rows * width], vec![T::zero(); rows * width]];
+        for (part, table) in parts.iter_mut().zip(&last.by_point) {
+            dispatch(
+                #[inline(always)]
+                || multiply(values, stride, table, inner, width, part),
+            );
+        }
+        parts[1].iter_mut().for_each(|x| *x = -*x);
+        let mut after = width;
+        for axis in others.iter().rev() {
+            parts = along(&axis.by_wave, (axis.points, axis.waves), after, parts, true);
+            after *= axis.waves;
+        }
+        parts
+    }
+}
+
+fn padded(length: usize) -> usize {
+    length.next_multiple_of(LANES)
+}
+
+fn sum<T: Scalar>(mut x: Vec<T>, y: &[T], factor: T) -> Vec<T> {
+    x.iter_mut().zip(y).for_each(|(x, &y)| *x += factor * y);
+    x
+}
+
+/// Multiplies an inner axis, after which `after` entries come, by cos − i sin: from so many entries to so many.
+fn along<T: Scalar>(
+    [cos, sin]: &[Vec<T>; 2],
+    (from, to): (usize, usize),
+    after: usize,
+    [re, im]: [Vec<T>; 2],
+    both: bool,
+) -> [Vec<T>; 2] {
+    let times = |table: &[T], x: &[T]| {
+        let mut out = vec![T::zero(); x.len() / from * to];
+        dispatch(
+            #[inline(always)]
+            || {
+                for (x, out) in x.chunks_exact(from * after).zip(out.chunks_exact_mut(to * after)) {
+                    multiply(table, from, x, from, after, out);
+                }
+            },
+        );
+        out
+    };
+    let real = sum(times(cos, &re), &times(sin, &im), T::one());
+    let imaginary = if both { sum(times(cos, &im), &times(sin, &re), -T::one()) } else { Vec::new() };
+    [real, imaginary]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against the sum term by term, in one, two and three dimensions.
+    #[test]
+    fn sums_axis_by_axis_are_those_term_by_term() {
+        let line = |n: usize, scale: f64| -> Vec<f64> { (0..n).map(|j| scale * (j as f64 - 0.4 * n as f64)).collect() };
+        let all = [(line(5, 0.3), line(4, 0.7)), (line(9, 0.2), line(7, 0.5)), (line(3, 0.4), line(10, 0.9))];
+        for m in 1..=3 {
+            let axes = &all[3 - m..];
+            let fourier = Fourier::<f64>::new(axes);
+            let (points, waves) = fourier.sizes();
+            let indices = |waves: bool| -> Vec<Vec<usize>> {
+                let lengths = axes.iter().map(|(x, k)| if waves { k.len() } else { x.len() });
+                lengths.fold(vec![Vec::new()], |known, length| {
+                    known.iter().flat_map(|at| (0..length).map(|j| [&at[..], &[j]].concat())).collect()
+                })
+            };
+            let phase = |at: &[usize], k: &[usize]| -> f64 {
+                axes.iter().zip(at.iter().zip(k)).map(|((x, wave), (&j, &n))| x[j] * wave[n]).sum()
+            };
+            let two = |waves: usize| -> [Vec<f64>; 2] {
+                [0.3, 1.1].map(|shift| (0..2 * waves).map(|k| (0.37 * k as f64 + shift).cos()).collect())
+            };
+            let [re, im] = two(waves);
+            let got = fourier.to_points([re.clone(), im.clone()]);
+            for f in 0..2 {
+                for at in indices(false) {
+                    let terms = indices(true).into_iter().map(|k| {
+                        let slot = f * waves + fourier.slot(&k, true);
+                        re[slot] * phase(&at, &k).cos() + im[slot] * phase(&at, &k).sin()
+                    });
+                    let wanted: f64 = terms.sum();
+                    assert!((got[f * points + fourier.slot(&at, false)] - wanted).abs() < 1e-12 * (1.0 + waves as f64));
+                }
+            }
+            // What stands beside the points must not count.
+            let mut values = vec![0.0; 2 * points];
+            for f in 0..2 {
+                for at in indices(false) {
+                    let slot = f * points + fourier.slot(&at, false);
+                    values[slot] = (slot as f64).sin();
+                }
+            }
+            let [re, im] = fourier.to_waves(&values);
+            for f in 0..2 {
+                for k in indices(true) {
+                    let terms = indices(false).into_iter().map(|at| {
+                        let x = values[f * points + fourier.slot(&at, false)];
+                        (x * phase(&at, &k).cos(), -x * phase(&at, &k).sin())
+                    });
+                    let wanted = terms.fold((0.0, 0.0), |(a, b), (c, d)| (a + c, b + d));
+                    let slot = f * waves + fourier.slot(&k, true);
+                    assert!((re[slot] - wanted.0).abs() + (im[slot] - wanted.1).abs() < 1e-12 * (1.0 + points as f64));
+                }
+            }
+        }
+    }
+}
