@@ -68,7 +68,8 @@ fn many_features(c: &mut Criterion) {
         let model = model(p, m);
         let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance([1e-8, 1e-6, 1e-4][m - 1]).unwrap();
         let q: Vec<f64> = (0..p * m).map(|l| 0.7 * (l as f64).cos() / (0.5 * p as f64).sqrt()).collect();
-        let r: Vec<f64> = (0..m * m).map(|k| if k / m == k % m { 1.0 } else { 0.1 }).collect();
+        let overlap = |i: usize, j: usize| q.chunks_exact(m).map(|row| row[i] * row[j]).sum::<f64>();
+        let r: Vec<f64> = (0..m * m).map(|k| overlap(k / m, k % m) + if k / m == k % m { 0.5 } else { 0.1 }).collect();
         let state = OrderParameters::from_rows(p, m, &q, &r).unwrap();
 
         let mut system = ode.system(&state).unwrap();
