@@ -123,6 +123,34 @@ fn derivatives_are_those_over_the_nodes_of_the_law() {
     assert!((&summed.by_parameter - &nodes.by_parameter).amax() < 1e-6 * nodes.by_parameter.amax());
 }
 
+/// Across a kink they are taken by parts.
+#[test]
+fn derivatives_across_a_kink_are_those_over_the_nodes_of_the_law() {
+    let hidden = Independent::new(laws(1)).unwrap();
+    let (summed, nodes) = (model(Relu, hidden.clone(), unequal(), 1), model(Relu, enumerated(hidden), unequal(), 1));
+    let state = state(overlaps(9, 1));
+    let parameters = [Parameter::SecondMoment(1), Parameter::BackgroundNoiseVariance];
+    let [summed, nodes] = [ReducedOde::new(&summed), ReducedOde::new(&nodes)]
+        .map(|ode| ode.unwrap().coefficient_tolerance(1e-8).unwrap().sensitivities(&state, &parameters).unwrap());
+    assert!(summed.by_state != nodes.by_state, "by nodes of their own");
+    assert!((&summed.by_state - &nodes.by_state).amax() < 1e-6 * nodes.by_state.amax());
+    assert!((&summed.by_parameter - &nodes.by_parameter).amax() < 1e-6 * nodes.by_parameter.amax());
+}
+
+/// Without any noise, and with a state that is all overlap, the lattice alone is what is smooth enough.
+#[test]
+fn without_noise_the_averages_are_those_of_the_nodes() {
+    let still = GaussianNoise::new(ViewCovariance::zero(), ViewCovariance::zero());
+    let hidden = Independent::new(laws(0).into_iter().chain(laws(1).into_iter().take(4))).unwrap();
+    let q = overlaps(13, 2);
+    let state = OrderParameters::new(q.clone(), q.transpose() * &q).unwrap();
+    let (summed, nodes) = (model(Tanh, hidden.clone(), still, 2), model(Tanh, enumerated(hidden), still, 2));
+    let [summed, nodes] = [Limit::new(&summed), Limit::new(&nodes)]
+        .map(|limit| limit.unwrap().tolerance(1e-4).unwrap().coefficients(&state).unwrap());
+    let error = difference(&summed.coefficients, &nodes.coefficients);
+    assert!(error <= summed.error + nodes.error && summed.error < 1e-4, "{error:e} {:e}", summed.error);
+}
+
 /// The law of the sum of p signs, of mean square one.
 fn binomial(p: u32) -> Law {
     let mut probability = 0.5_f64.powi(p.try_into().unwrap());

@@ -27,12 +27,16 @@ const END_MARGIN: f64 = 2.0;
 const WAVE_MARGIN: f64 = 2.0;
 /// How far beyond the ellipsoid of that density nodes are kept, as a factor of its square.
 const KEPT: f64 = 1.1;
+/// In units of the error aimed at, what may lie beyond the lattice.
+const BEYOND: f64 = 8.0;
 /// The most times that the lattice is made longer by a quarter.
 const MOST_EXTENSIONS: usize = 12;
 /// The most cosines of wave numbers and nodes.
 const MOST_PHASES: f64 = 4e6;
 /// The most numbers of all products at all wave vectors.
 const MOST_WAVES: f64 = 1.6e7;
+/// The most points of a joint law at all wave vectors.
+const MOST_SUMS: f64 = 1e8;
 /// Entries of products that are transformed at once.
 const AT_ONCE: usize = 1 << 18;
 /// Smaller standard deviations than that part of the largest are none.
@@ -85,7 +89,7 @@ impl<T: Scalar> SumNodes<T> {
         most: f64,
     ) -> Option<Self> {
         let neurons = covariances[0].nrows();
-        let (frame, spreads) = axes(&common_covariance(covariances))?;
+        let (frame, spreads) = axes(&common_covariance(covariances)?)?;
         let mut products = BlockProducts::new(hidden.law, 1)?;
         let still = vec![T::zero(); neurons];
         if !fill(&mut products, hidden, q, &still) {
@@ -122,7 +126,11 @@ impl<T: Scalar> SumNodes<T> {
         let neurons = lattice.lines.len();
         let nodes = lattice.nodes(most)?;
         let (offsets, multiples, count) = (nodes.vectors, nodes.counts, nodes.indices.len());
-        let vectors = lattice.waves(accuracy, MOST_WAVES / hidden.scales.len() as f64)?;
+        let blocks = hidden.law.blocks();
+        let pairs: usize = blocks.iter().map(|range| range.len() * range.len()).sum();
+        // A law on many points is summed over them at every wave vector.
+        let sums = if blocks.len() == 1 { MOST_SUMS / hidden.law.quadrature_size(1) as f64 } else { f64::INFINITY };
+        let vectors = lattice.waves(accuracy, (MOST_WAVES / pairs as f64).min(sums))?;
         let (waves, counts) = (vectors.vectors, vectors.counts);
         let fourier = lattice.fourier()?;
         let wave_slots = vectors.indices.iter().map(|index| fourier.slot(index, true)).collect();
@@ -180,9 +188,12 @@ impl<T: Scalar> SumNodes<T> {
         }
         self.coefficients = q.to_vec();
         self.scales.clone_from(&hidden.scales);
-        let known = fill(&mut self.products, hidden, q, &self.waves);
-        if !known {
-            self.coefficients.fill(T::lit(f64::NAN));
+        if !fill(&mut self.products, hidden, q, &self.waves) {
+            // What is computed from it shall not pass for an answer.
+            for x in [&mut self.coefficients, &mut self.weights, &mut self.weighted].into_iter().flatten() {
+                *x = T::lit(f64::NAN);
+            }
+            return false;
         }
         (self.mean, self.covariance) = moments(&self.products, q, self.neurons);
         let Self { products, waves, counts, mean, neurons, .. } = self;
@@ -231,7 +242,7 @@ impl<T: Scalar> SumNodes<T> {
         if !parts[0].is_empty() {
             write(&mut parts);
         }
-        known
+        true
     }
 
     /// E[c_l c_l' f], p x p row by row, for functions by their values at the nodes.
@@ -255,7 +266,8 @@ impl<T: Scalar> SumNodes<T> {
 
     /// Whether the nodes serve for fields of those covariances, at the coefficients of the last update.
     pub(in crate::limit) fn resolves(&self, covariances: &Covariances) -> bool {
-        let now = self.frame.transpose() * common_covariance(covariances) * &self.frame;
+        let Some(now) = common_covariance(covariances) else { return false };
+        let now = self.frame.transpose() * now * &self.frame;
         let used: Vec<usize> = (0..self.neurons).filter(|&a| self.spreads[a] > 0.0).collect();
         let share = DMatrix::from_fn(used.len(), used.len(), |a, b| {
             let (a, b) = (used[a], used[b]);
@@ -277,8 +289,10 @@ impl<T: Scalar> SumNodes<T> {
             let sum: f64 = nodes.map(|(x, w)| (x[i] * x[j] * *w).as_f64()).sum();
             sum - (self.covariance[i * m + j] + self.moved[i * m + j]).as_f64()
         };
-        let most = (error / 40.0 + rounding) * self.length * self.length + rounding * self.count() as f64;
-        (mass - 1.0).abs() <= error + rounding && (0..m).all(|i| (0..=i).all(|j| second(i, j).abs() <= most))
+        // What a lattice of that step mistakes in a constant is of the order of the error already, whatever its length.
+        let mass_off = BEYOND * error + rounding;
+        let most = (mass_off / 40.0 + rounding) * self.length * self.length + rounding * self.count() as f64;
+        (mass - 1.0).abs() <= mass_off && (0..m).all(|i| (0..=i).all(|j| second(i, j).abs() <= most))
     }
 }
 
@@ -316,11 +330,14 @@ fn moments<T: Scalar>(products: &BlockProducts<T>, q: &[T], m: usize) -> (Vec<T>
 }
 
 /// The covariance of the noise that the views have in common: of h¹ given h¹ − h².
-fn common_covariance([first, cross, second]: &Covariances) -> DMatrix<f64> {
+fn common_covariance([first, cross, second]: &Covariances) -> Option<DMatrix<f64>> {
     let apart = first + second - cross - cross.transpose();
     let own = first - cross;
     let scale = first.trace() + second.trace();
-    let Some(eigen) = SymmetricEigen::try_new(apart, f64::EPSILON, 1000) else { return DMatrix::zeros(0, 0) };
+    if !apart.iter().all(|x| x.is_finite()) {
+        return None;
+    }
+    let eigen = SymmetricEigen::try_new(apart, f64::EPSILON, 1000)?;
     let mut common = first.clone();
     for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
         if *value > 4.0 * f64::EPSILON * scale {
@@ -328,7 +345,7 @@ fn common_covariance([first, cross, second]: &Covariances) -> DMatrix<f64> {
             common -= &along * along.transpose() / *value;
         }
     }
-    common
+    Some(common)
 }
 
 /// Principal axes of a covariance, and its standard deviations along them: zero where there is none to speak of.
