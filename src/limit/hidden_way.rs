@@ -60,10 +60,7 @@ impl<T: Scalar> Limit<'_, T> {
         if nodes < if polynomial { MOST_HIDDEN_NODES as f64 } else { LEAST_SUMMED } {
             return None;
         }
-        let mut work: Work<T, T> = Work::new(self);
-        work.state.copy_from(state.q(), state.r());
-        // The Gaussian part is in the characteristic function.
-        work.moments.update(&work.numbers, &work.state, &DMatrix::zeros(0, 0));
+        let work = self.without_hidden(state);
         let mut covariance = [T::zero(); 4];
         work.moments.covariance(&[(0, 0), (1, 0)], &mut covariance);
         let how = (&self.sigma.smoothness(), accuracy.fixed, self.options.node_budget);
@@ -80,13 +77,20 @@ impl<T: Scalar> Limit<'_, T> {
         if self.sums() != Some(Sums::Nodes) || nodes < LEAST_NODES {
             return None;
         }
-        let mut work: Work<T, T> = Work::new(self);
-        work.state.copy_from(state.q(), state.r());
-        work.moments.update(&work.numbers, &work.state, &DMatrix::zeros(0, 0));
+        let work = self.without_hidden(state);
         // Enumerated nodes have no error, and cost no Fourier sums.
         let most = if nodes > MOST_HIDDEN_NODES { MOST_SUM_NODES } else { (0.5 * nodes as f64).min(MOST_SUM_NODES) };
         let how = (&self.sigma.smoothness(), accuracy.fixed);
         SumNodes::new(&self.hidden, &work.state.q, &work.moments.view_covariances(), how, most)
+    }
+
+    /// The moments of the fields at that state around the sum of hidden variables, of which the Gaussian part is in the characteristic
+    /// function.
+    fn without_hidden(&self, state: &OrderParameters<T>) -> Work<T, T> {
+        let mut work: Work<T, T> = Work::new(self);
+        work.state.copy_from(state.q(), state.r());
+        work.moments.update(&work.numbers, &work.state, &DMatrix::zeros(0, 0));
+        work
     }
 
     fn sums(&self) -> Option<Sums> {

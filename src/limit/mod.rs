@@ -5,7 +5,7 @@
 //!
 //! The private files, from the lowest up: `hidden` and `loss_terms` (nodes of the hidden law, and the loss as the averages
 //! see it), `problem` (the limit as data), `numbers` (its numbers, with derivatives), `fields` (Gaussian fields), `averages` (over two fields, four, whole batches), `signals` (what Λ is made of), `work`
-//! (everything between a state and its coefficients), `assembly` (from averages to coefficients), `rule` (a choice of nodes) and `evaluation`, `jacobian` and
+//! (everything between a state and its coefficients), `assembly` (from averages to coefficients), `hidden_way` (by what the hidden law is averaged), `rule` (a choice of nodes) and `evaluation`, `jacobian` and
 //! `slopes` (derivatives), `refine` (error control), `compiled` (entry points).
 
 mod accuracy;

@@ -104,6 +104,24 @@ fn a_kink_agrees_with_the_nodes_of_the_law() {
     }
 }
 
+/// Derivatives by the state and by those parameters against those over the nodes of the law.
+fn assert_same_derivatives(
+    sigma: impl Nonlinearity + Copy,
+    laws: impl Iterator<Item = Law>,
+    neurons: usize,
+    parameters: &[Parameter],
+) {
+    let hidden = Independent::new(laws).unwrap();
+    let state = state(overlaps(hidden.dimension(), neurons));
+    let summed = model(sigma, hidden.clone(), unequal(), neurons);
+    let nodes = model(sigma, enumerated(hidden), unequal(), neurons);
+    let [summed, nodes] = [ReducedOde::new(&summed), ReducedOde::new(&nodes)]
+        .map(|ode| ode.unwrap().coefficient_tolerance(1e-8).unwrap().sensitivities(&state, parameters).unwrap());
+    assert!(summed.by_state != nodes.by_state, "by nodes of their own");
+    assert!((&summed.by_state - &nodes.by_state).amax() < 1e-6 * nodes.by_state.amax());
+    assert!((&summed.by_parameter - &nodes.by_parameter).amax() < 1e-6 * nodes.by_parameter.amax());
+}
+
 /// Derivatives by the state and by parameters of the law, of the noise and of the loss.
 #[test]
 fn derivatives_are_those_over_the_nodes_of_the_law() {
@@ -113,28 +131,14 @@ fn derivatives_are_those_over_the_nodes_of_the_law() {
         Parameter::BackgroundNoiseVariance,
         Parameter::PenaltyStrength,
     ];
-    let hidden = Independent::new(laws(1).into_iter().chain(laws(0).into_iter().take(2))).unwrap();
-    let (summed, nodes) = (model(Tanh, hidden.clone(), unequal(), 2), model(Tanh, enumerated(hidden), unequal(), 2));
-    let state = state(overlaps(11, 2));
-    let [summed, nodes] = [ReducedOde::new(&summed), ReducedOde::new(&nodes)]
-        .map(|ode| ode.unwrap().coefficient_tolerance(1e-8).unwrap().sensitivities(&state, &parameters).unwrap());
-    assert!(summed.by_state != nodes.by_state, "by nodes of their own");
-    assert!((&summed.by_state - &nodes.by_state).amax() < 1e-6 * nodes.by_state.amax());
-    assert!((&summed.by_parameter - &nodes.by_parameter).amax() < 1e-6 * nodes.by_parameter.amax());
+    assert_same_derivatives(Tanh, laws(1).into_iter().chain(laws(0).into_iter().take(2)), 2, &parameters);
 }
 
 /// Across a kink they are taken by parts.
 #[test]
 fn derivatives_across_a_kink_are_those_over_the_nodes_of_the_law() {
-    let hidden = Independent::new(laws(1)).unwrap();
-    let (summed, nodes) = (model(Relu, hidden.clone(), unequal(), 1), model(Relu, enumerated(hidden), unequal(), 1));
-    let state = state(overlaps(9, 1));
     let parameters = [Parameter::SecondMoment(1), Parameter::BackgroundNoiseVariance];
-    let [summed, nodes] = [ReducedOde::new(&summed), ReducedOde::new(&nodes)]
-        .map(|ode| ode.unwrap().coefficient_tolerance(1e-8).unwrap().sensitivities(&state, &parameters).unwrap());
-    assert!(summed.by_state != nodes.by_state, "by nodes of their own");
-    assert!((&summed.by_state - &nodes.by_state).amax() < 1e-6 * nodes.by_state.amax());
-    assert!((&summed.by_parameter - &nodes.by_parameter).amax() < 1e-6 * nodes.by_parameter.amax());
+    assert_same_derivatives(Relu, laws(1).into_iter(), 1, &parameters);
 }
 
 /// Without any noise, and with a state that is all overlap, the lattice alone is what is smooth enough.

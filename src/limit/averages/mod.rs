@@ -15,6 +15,7 @@ pub(in crate::limit) mod panels;
 pub(in crate::limit) mod sum_form;
 pub(in crate::limit) mod sum_gradient;
 mod sum_grid;
+mod sum_lattice;
 pub(in crate::limit) mod sum_law;
 pub(in crate::limit) mod sum_nodes;
 pub(in crate::limit) mod table;

@@ -10,7 +10,7 @@ use crate::limit::averages::table::trapezoid_step;
 use crate::model::Smoothness;
 
 /// By how much a normal's transform at the highest wave number is below the error aimed at, in units of ln(1/error).
-const WAVE_MARGIN: f64 = 2.0;
+pub(super) const WAVE_MARGIN: f64 = 2.0;
 /// What the order of a pole costs, in units of ln(1/error).
 const POLE_MARGIN: f64 = 8.0;
 
@@ -43,16 +43,6 @@ pub(super) fn resolved_step<T: Scalar>(smoothness: &Smoothness<T>, gain: f64, ac
     trapezoid_step(smoothness, gain, accuracy + POLE_MARGIN)
 }
 
-/// A lattice of u with the wave numbers of its law.
-pub(super) struct Grid {
-    pub(super) step: f64,
-    pub(super) highest: f64,
-    /// None where the normal does without.
-    pub(super) window: Option<Window>,
-    /// By how much a density is widened by the window.
-    pub(super) tail: f64,
-}
-
 /// The highest wave number of a product of four factors of one field.
 pub(super) fn highest_wave<T: Scalar>(smoothness: &Smoothness<T>, accuracy: f64) -> f64 {
     match *smoothness {
@@ -66,8 +56,8 @@ pub(super) fn highest_wave<T: Scalar>(smoothness: &Smoothness<T>, accuracy: f64)
 /// 1 up to a wave number, and falling beyond, in a way that leaves a density narrow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
-    pub(super) flat: f64,
-    pub(super) fall: f64,
+    flat: f64,
+    fall: f64,
 }
 
 impl Window {
@@ -91,6 +81,16 @@ impl Window {
     pub(super) fn tail(&self, accuracy: f64) -> f64 {
         2.0 * accuracy.sqrt() / self.fall
     }
+}
+
+/// A lattice of u with the wave numbers of its law.
+pub(super) struct Grid {
+    pub(super) step: f64,
+    pub(super) highest: f64,
+    /// None where the normal does without.
+    pub(super) window: Option<Window>,
+    /// By how much a density is widened by the window.
+    pub(super) tail: f64,
 }
 
 impl Grid {

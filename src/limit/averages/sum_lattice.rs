@@ -1,0 +1,234 @@
+//! On what lattice of the sum Qᵀc, in as many dimensions as there are neurons, and at what wave vectors (theory §9).
+//!
+//! Along each principal axis of the noise that the views have in common a line of nodes; of all lines together what lies within
+//! an ellipsoid. Not here: one neuron with a smooth σ (see `sum_grid`), and weights (see `sum_nodes`).
+
+use std::f64::consts::TAU;
+
+use nalgebra::{DMatrix, DVector};
+
+use crate::Scalar;
+use crate::limit::averages::sum_grid::{WAVE_MARGIN, Window, highest_wave};
+use crate::model::Smoothness;
+use crate::numerics::fourier::Fourier;
+
+/// Which part of the common noise is moved to the sum: neither what is left nor what is moved is narrow.
+const MOVED: f64 = 0.45;
+/// How far beyond the ellipsoid of the density at the ends nodes are kept, as a factor of its square.
+const KEPT: f64 = 1.1;
+/// The most cosines of wave numbers and nodes.
+const MOST_PHASES: f64 = 4e6;
+/// Smaller standard deviations than that part of the largest are none.
+pub(super) const NONE: f64 = 1e-7;
+
+/// Nodes and wave numbers along one axis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub(super) step: f64,
+    pub(super) half: usize,
+    highest: f64,
+    /// The window, where the normal that is moved is too narrow to do without.
+    window: Option<Window>,
+    /// The standard deviation of that normal.
+    pub(super) moved: f64,
+}
+
+impl Line {
+    /// For a common noise of that standard deviation over a sum of another; `None` if too little of both is smooth.
+    pub(super) fn new<T: Scalar>(
+        smoothness: &Smoothness<T>,
+        spread: f64,
+        deviation: f64,
+        radius: f64,
+        accuracy: f64,
+    ) -> Option<Self> {
+        let moved = MOVED.sqrt() * spread;
+        // Where the sum does not move it needs no lattice.
+        if !(deviation > NONE * spread) {
+            return Some(Self { step: 1.0, half: 0, highest: 0.0, window: None, moved: 0.0 });
+        }
+        let rest = (1.0 - MOVED) * spread * spread;
+        // What is averaged falls as exp(−rest k²/2 − pole k).
+        let pole = if matches!(smoothness, Smoothness::Kinked { .. }) {
+            0.0
+        } else {
+            accuracy / highest_wave(smoothness, accuracy)
+        };
+        let falls =
+            if rest > 0.0 { ((pole * pole + 2.0 * rest * accuracy).sqrt() - pole) / rest } else { accuracy / pole };
+        if !(falls > 0.0 && falls.is_finite()) {
+            return None;
+        }
+        let reach = radius * deviation.hypot(moved);
+        let window = Window::new(falls, reach, accuracy);
+        let windowed = TAU / (falls + window.highest(accuracy));
+        let windowed_half = (reach + window.tail(accuracy)) / windowed;
+        let (step, half, highest, window) = if moved > 0.0 {
+            let step = TAU / aliasing_wave(moved * moved, rest, pole, accuracy);
+            let half = reach / step;
+            if half <= windowed_half {
+                (step, half, (2.0 * (accuracy + WAVE_MARGIN)).sqrt() / moved, None)
+            } else {
+                (windowed, windowed_half, window.highest(accuracy), Some(window))
+            }
+        } else {
+            (windowed, windowed_half, window.highest(accuracy), Some(window))
+        };
+        if !(half < 1e6) {
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and a million
+        let half = half.ceil() as usize;
+        Some(Self { step, half, highest, window, moved })
+    }
+
+    fn spacing(&self) -> f64 {
+        TAU / (self.step * (2 * self.half + 1) as f64)
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // less than the nodes times a small number
+    fn waves(&self) -> i64 {
+        if self.half == 0 { 0 } else { (self.highest / self.spacing()).floor() as i64 }
+    }
+}
+
+/// The smallest κ at which moved k²/2 + rest (κ − k)²/2 + pole (κ − k) is at least `accuracy` for all k up to κ: a lattice of step
+/// 2π/κ takes a wave k of the density for one of the function at κ − k.
+fn aliasing_wave(moved: f64, rest: f64, pole: f64, accuracy: f64) -> f64 {
+    let least = |kappa: f64| {
+        let k = ((rest * kappa + pole) / (moved + rest)).min(kappa);
+        0.5 * moved * k * k + 0.5 * rest * (kappa - k).powi(2) + pole * (kappa - k)
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    while least(high) < accuracy && high < 1e300 {
+        high *= 2.0;
+    }
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if least(middle) < accuracy { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// The lines of all axes together.
+pub(super) struct Lattice<'a> {
+    pub(super) frame: &'a DMatrix<f64>,
+    pub(super) lines: &'a [Line],
+    /// The covariance of the sum along the axes.
+    pub(super) along: &'a DMatrix<f64>,
+    pub(super) radius: f64,
+    pub(super) mirror: bool,
+}
+
+impl Lattice<'_> {
+    /// Nodes from the mean, and how many each stands for. `None` if there are more than `most`.
+    pub(super) fn nodes(&self, most: f64) -> Option<Chosen> {
+        let m = self.lines.len();
+        let smooth: Vec<usize> = (0..m).filter(|&a| self.lines[a].window.is_none() && self.lines[a].half > 0).collect();
+        let density = DMatrix::from_fn(smooth.len(), smooth.len(), |a, b| {
+            let (a, b) = (smooth[a], smooth[b]);
+            self.along[(a, b)] + if a == b { self.lines[a].moved.powi(2) } else { 0.0 }
+        });
+        let inverse = density.cholesky().map(|cholesky| cholesky.inverse());
+        let mut nodes = Chosen::default();
+        let halves: Vec<i64> = self.lines.iter().map(|line| i64::try_from(line.half).unwrap_or(i64::MAX)).collect();
+        let fits = each_index(&halves, self.mirror, most, &mut |index, is_half| {
+            let at = |a: usize| index[a] as f64 * self.lines[a].step;
+            let x = DVector::from_iterator(smooth.len(), smooth.iter().map(|&a| at(a)));
+            let far = |inverse: &DMatrix<f64>| (x.transpose() * inverse * &x)[(0, 0)];
+            if inverse.as_ref().is_some_and(|inverse| far(inverse) > KEPT * self.radius * self.radius) {
+                return true;
+            }
+            let x = self.frame * DVector::from_iterator(m, (0..m).map(at));
+            nodes.push(&halves, index, x.as_slice(), if is_half { 2.0 } else { 1.0 });
+            nodes.counts.len() as f64 <= most
+        });
+        fits.then_some(nodes)
+    }
+
+    /// Wave vectors, one of each pair ±k, and what each counts. `None` if there are more than `most`.
+    pub(super) fn waves(&self, accuracy: f64, most: f64) -> Option<Chosen> {
+        let m = self.lines.len();
+        let nodes: f64 = self.lines.iter().map(|line| (2 * line.half + 1) as f64).product();
+        let highest: Vec<i64> = self.lines.iter().map(Line::waves).collect();
+        let mut waves = Chosen::default();
+        // Of the first axis there is half.
+        let lowest: Vec<i64> = highest.iter().enumerate().map(|(a, &most)| if a == 0 { 0 } else { most }).collect();
+        let fits = each_index(&highest, true, most, &mut |index, is_half| {
+            let at = |a: usize| index[a] as f64 * self.lines[a].spacing();
+            let normal: f64 = (0..m).map(|a| 0.5 * (at(a) * self.lines[a].moved).powi(2)).sum();
+            if normal > accuracy + WAVE_MARGIN {
+                return true;
+            }
+            let window: f64 =
+                (0..m).map(|a| self.lines[a].window.map_or(1.0, |window| window.at(at(a).abs()))).product();
+            let k = self.frame * DVector::from_iterator(m, (0..m).map(at));
+            let count = if is_half { 2.0 } else { 1.0 } * window * (-normal).exp() / nodes;
+            waves.push(&lowest, index, k.as_slice(), count);
+            waves.counts.len() as f64 <= most
+        });
+        fits.then_some(waves)
+    }
+
+    /// `None` if its tables were too long.
+    pub(super) fn fourier<T: Scalar>(&self) -> Option<Fourier<T>> {
+        let table = |line: &Line| (2 * line.half + 1) as f64 * (2 * line.waves() + 1) as f64;
+        if !(self.lines.iter().map(table).sum::<f64>() < MOST_PHASES) {
+            return None;
+        }
+        let axis = |(a, line): (usize, &Line)| {
+            let numbers = |lowest: i64, highest: i64, unit: f64| (lowest..=highest).map(|n| unit * n as f64).collect();
+            let (half, waves) = (i64::try_from(line.half).unwrap_or(i64::MAX), line.waves());
+            let lowest = if a == 0 { 0 } else { -waves };
+            (numbers(-half, half, line.step), numbers(lowest, waves, line.spacing()))
+        };
+        let axes: Vec<(Vec<f64>, Vec<f64>)> = self.lines.iter().enumerate().map(axis).collect();
+        Some(Fourier::new(&axes))
+    }
+}
+
+/// Nodes or wave vectors: m numbers each, what each counts, and where on the lattice it stands.
+#[derive(Default)]
+pub(super) struct Chosen {
+    pub(super) vectors: Vec<f64>,
+    pub(super) counts: Vec<f64>,
+    pub(super) indices: Vec<Vec<usize>>,
+}
+
+impl Chosen {
+    /// With the index from −`lowest` on.
+    fn push(&mut self, lowest: &[i64], index: &[i64], vector: &[f64], count: f64) {
+        self.vectors.extend_from_slice(vector);
+        self.counts.push(count);
+        let at = |(&n, &lowest): (&i64, &i64)| usize::try_from(n + lowest).unwrap_or(0);
+        self.indices.push(index.iter().zip(lowest).map(at).collect());
+    }
+}
+
+/// Calls `visit` with every index from −halves to halves, zero first; of each pair ± only with one if `halved`, and whether it stands
+/// for the other too. False, and no further, once `visit` says so, or at once if a small part of them were more than `most`.
+fn each_index(halves: &[i64], halved: bool, most: f64, visit: &mut dyn FnMut(&[i64], bool) -> bool) -> bool {
+    let total: f64 = halves.iter().map(|&half| 2.0 * half as f64 + 1.0).product();
+    // A ball in many dimensions is a small part of its cube.
+    if !(total < 256.0 * most.max(1.0) && total < 1e9) {
+        return false;
+    }
+    let zero = vec![0; halves.len()];
+    let mut goes_on = visit(&zero, false);
+    let mut index: Vec<i64> = halves.iter().map(|half| -half).collect();
+    loop {
+        if let Some(first) = index.iter().find(|x| **x != 0)
+            && (!halved || *first > 0)
+        {
+            goes_on = goes_on && visit(&index, halved);
+        }
+        if !goes_on {
+            return false;
+        }
+        let Some(axis) = (0..index.len()).rev().find(|&a| index[a] < halves[a]) else { return true };
+        index[axis] += 1;
+        for a in axis + 1..index.len() {
+            index[a] = -halves[a];
+        }
+    }
+}
