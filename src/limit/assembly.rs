@@ -5,7 +5,7 @@ use super::averages::two_fields::{COVARIANCE, SQUARES};
 use super::averages::whole_batches::BatchSignal;
 use super::problem::Limit;
 use super::signals::{Couplings, NoiseTerms};
-use super::work::{Frozen, Work};
+use super::work::{Frozen, PairNodes, Work};
 use crate::Scalar;
 use crate::model::GradientPath;
 use crate::numerics::dual::Number;
@@ -46,15 +46,20 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
                     let with_z = [averages.sums[3 * f + 1], averages.sums[3 * f + 2]];
                     let with_hidden = &averages.with_hidden[f * p..(f + 1) * p];
                     let mut g = [N::zero(); 2];
+                    // By Stein's lemma a covariance stands beside a derivative by a field.
+                    let slopes = matches!(field_pair.nodes, PairNodes::Views);
+                    let regress = |covariance: [N; 2], g: &mut [N; 2]| {
+                        if slopes { *g = covariance } else { factor.regress(&covariance, g) }
+                    };
                     for l in 0..p {
                         let covariance = fields.map(|field| moments.feature_covariance(state, (view, l), field));
-                        factor.regress(&covariance, &mut g);
+                        regress(covariance, &mut g);
                         out.a[l * m + neuron] +=
                             scale * (with_hidden[l] * numbers.scales[l] + g[0] * with_z[0] + g[1] * with_z[1]);
                     }
                     for j in 0..m {
                         let covariance = fields.map(|field| moments.field_covariance((view, j), field));
-                        factor.regress(&covariance, &mut g);
+                        regress(covariance, &mut g);
                         let mean = (0..p).fold(N::zero(), |sum, l| sum + moments.scaled[l * m + j] * with_hidden[l]);
                         out.b[j * m + neuron] += scale * (mean + g[0] * with_z[0] + g[1] * with_z[1]);
                     }

@@ -31,9 +31,21 @@ impl<T: Scalar> Rule<T> {
 
     /// Refits moments and factors to the state in the work space.
     pub(super) fn update_work(&mut self, limit: &Limit<'_, T>) {
-        self.regroup(limit);
+        self.update_for(limit, false);
+    }
+
+    /// The same; `slopes`: derivatives of averages will be asked for.
+    pub(super) fn update_for(&mut self, limit: &Limit<'_, T>, slopes: bool) {
+        if self.views.is_none() {
+            self.regroup(limit);
+        }
         let Self { field_pairs, four_fields, hidden, work, .. } = self;
         work.update(limit, field_pairs, four_fields.quadruples(), hidden);
+        if let Some(views) = &mut self.views {
+            work.moments.write_view_noise(views.noise_mut());
+            views.update(&limit.hidden, &work.state.q, limit.sigma, slopes);
+            return;
+        }
         for field_pair in field_pairs {
             if let PairNodes::Sum(form) = &mut field_pair.nodes {
                 work.moments.covariance(&[(0, field_pair.i), (1, field_pair.j)], &mut work.covariance[..4]);
@@ -53,6 +65,9 @@ impl<T: Scalar> Rule<T> {
         self.update_work(limit);
         if let [FieldPair { nodes: PairNodes::Sum(form), .. }] = &mut self.field_pairs[..] {
             return form.resolves();
+        }
+        if let Some(views) = &self.views {
+            return views.resolves();
         }
         if let Some(nodes) = &self.sum_nodes
             && !nodes.resolves(&self.work.moments.view_covariances())
@@ -80,11 +95,11 @@ impl<T: Scalar> Rule<T> {
                 }
                 PairNodes::Panels(nodes) => self.covers(nodes.panels(), field_pair),
                 // These nodes move with the state.
-                PairNodes::Kinked(_) | PairNodes::Sum(_) | PairNodes::Closed(_) => true,
+                PairNodes::Kinked(_) | PairNodes::Sum(_) | PairNodes::Closed(_) | PairNodes::Views => true,
             });
         field_pairs
             && match &self.four_fields {
-                FourFields::Closed => true,
+                FourFields::Closed | FourFields::Views => true,
                 FourFields::Forms(forms, _) => forms.iter().all(|form| match form {
                     Form::Views(form) => {
                         form.axes().all(|(gain, axis)| axis.resolves(&self.smoothness, gain, self.accuracy.fixed))
@@ -119,7 +134,7 @@ impl<T: Scalar> Rule<T> {
 
     /// Averages over pairs of fields.
     pub(super) fn average_pairs(&mut self, limit: &Limit<'_, T>) {
-        let Self { field_pairs, work, groups, pair_buffers, .. } = self;
+        let Self { field_pairs, work, groups, pair_buffers, views, .. } = self;
         for index in 0..field_pairs.len() {
             if let PairNodes::Closed(form) = field_pairs[index].nodes {
                 work.fill_closed(&field_pairs[index], index, form);
@@ -130,6 +145,10 @@ impl<T: Scalar> Rule<T> {
             let averages = &mut work.field_pairs[index];
             averages.sums = [T::zero(); SUMS];
             averages.with_hidden.fill(T::zero());
+            if let Some(views) = views {
+                averages.sums = views.pair((field_pair.i, field_pair.j), &mut averages.with_hidden);
+                continue;
+            }
             if let PairNodes::Sum(form) = &mut field_pair.nodes {
                 averages.sums = form.sums(rows, limit.sigma, &mut averages.with_hidden);
                 continue;
@@ -148,7 +167,7 @@ impl<T: Scalar> Rule<T> {
                     PairNodes::Kinked(nodes) => by_nodes(nodes.at(mean, rows)),
                     PairNodes::Panels(nodes) => by_nodes(nodes.at(mean, rows)),
                     PairNodes::Form(form) => form.sums(mean, rows, limit.sigma),
-                    PairNodes::Sum(_) | PairNodes::Closed(_) => continue,
+                    PairNodes::Sum(_) | PairNodes::Closed(_) | PairNodes::Views => continue,
                 };
                 if let Some(odd) = field_pair.odd {
                     complete_by_exchange(&mut sums, odd);
@@ -168,10 +187,15 @@ impl<T: Scalar> Rule<T> {
 
     /// Averages over four fields.
     pub(super) fn average_four_fields(&mut self, limit: &Limit<'_, T>) {
-        let Self { four_fields, work, groups, terms, .. } = self;
+        let Self { four_fields, work, groups, terms, views, .. } = self;
         let Some(terms) = terms else { return };
         match four_fields {
             FourFields::Closed => work.fill_closed_products(terms.products()),
+            FourFields::Views => {
+                if let Some(views) = views {
+                    views.products(&mut work.products);
+                }
+            }
             FourFields::Forms(forms, positions) => {
                 for form in &mut *forms {
                     form.reset();

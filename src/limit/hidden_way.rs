@@ -6,11 +6,14 @@
 use nalgebra::DMatrix;
 
 use super::accuracy::Accuracy;
+use super::averages::independent_views::IndependentViews;
 use super::averages::sum_form::SumForm;
 use super::averages::sum_nodes::SumNodes;
 use super::error::LimitError;
+use super::fields::moments::ViewNoise;
 use super::hidden::{HiddenNodes, MOST_HIDDEN_NODES, hidden_nodes};
-use super::problem::{Limit, Sums};
+use super::problem::{Limit, Quadrature, Sums};
+use super::signals::{Needs, NoiseTerms};
 use super::work::Work;
 use crate::Scalar;
 use crate::model::Smoothness;
@@ -23,11 +26,16 @@ const LEAST_SUMMED: f64 = 8.0;
 const LEAST_NODES: usize = 64;
 const MOST_SUM_NODES: f64 = 16_384.0;
 
-/// What stands for the hidden law. Where one of the sums does, there are no nodes.
-pub(super) struct HiddenWay<T: Scalar> {
-    pub(super) nodes: HiddenNodes<T>,
-    pub(super) sum: Option<SumForm<T>>,
-    pub(super) sum_nodes: Option<SumNodes<T>>,
+/// What stands for the hidden law.
+pub(super) enum HiddenWay<T: Scalar> {
+    /// Its own nodes, or Sobol points.
+    Nodes(HiddenNodes<T>),
+    /// The sum of one neuron, over wave numbers.
+    Sum(Box<SumForm<T>>),
+    /// Nodes of the sum.
+    SumNodes(Box<SumNodes<T>>),
+    /// The sum with what the views have in common, given which they are independent; with what Λ is made of.
+    Views(Box<IndependentViews<T>>, NoiseTerms),
 }
 
 impl<T: Scalar> Limit<'_, T> {
@@ -38,13 +46,74 @@ impl<T: Scalar> Limit<'_, T> {
         accuracy: Accuracy,
         scrambles: &[u32],
     ) -> Result<HiddenWay<T>, LimitError<T>> {
-        let (sum, sum_nodes) = (self.sum_form(state, accuracy), self.sum_nodes(state, accuracy));
-        let nodes = if sum.is_some() || sum_nodes.is_some() {
-            HiddenNodes::none(self.settings.n_features)
+        if let Some((views, terms)) = self.independent_views(state, accuracy) {
+            return Ok(HiddenWay::Views(Box::new(views), terms));
+        }
+        if let Some(sum) = self.sum_form(state, accuracy) {
+            return Ok(HiddenWay::Sum(Box::new(sum)));
+        }
+        if let Some(nodes) = self.sum_nodes(state, accuracy) {
+            return Ok(HiddenWay::SumNodes(Box::new(nodes)));
+        }
+        Ok(HiddenWay::Nodes(hidden_nodes(&self.hidden, accuracy, scrambles)?))
+    }
+
+    /// Averages given what the views have in common, where they are independent then.
+    fn independent_views(
+        &self,
+        state: &OrderParameters<T>,
+        accuracy: Accuracy,
+    ) -> Option<(IndependentViews<T>, NoiseTerms)> {
+        let smoothness = self.sigma.smoothness();
+        let automatic = self.options.quadrature == Quadrature::Automatic;
+        if !(self.settings.n_neurons > 1 && automatic && self.sums() == Some(Sums::Nodes)) {
+            return None;
+        }
+        // Of centred Gaussian fields there may be closed forms.
+        if self.sigma.closed_form().is_some() && !self.loss.coupled() && self.hidden.nodes(accuracy) < 2 {
+            return None;
+        }
+        let work = self.without_hidden(state);
+        let terms = self.noise_terms(true);
+        let mut noise = ViewNoise::new();
+        work.moments.write_view_noise(&mut noise);
+        let mut views = IndependentViews::new(
+            &self.hidden,
+            &work.state.q,
+            noise,
+            self.noise.is_exchangeable(),
+            (&smoothness, accuracy.fixed),
+            self.options.node_budget,
+        )?;
+        views.add_products(&self.hidden, &terms)?;
+        let nodes = self.hidden.nodes(accuracy);
+        let kinked = matches!(smoothness, Smoothness::Kinked { .. });
+        // Across a kink there are only points in four dimensions beside this.
+        let forms = if nodes > MOST_HIDDEN_NODES || kinked {
+            f64::INFINITY
         } else {
-            hidden_nodes(&self.hidden, accuracy, scrambles)?
+            let each = self.forms_work(&terms, accuracy, &|fields, out| work.moments.covariance(fields, out));
+            nodes as f64 * each
         };
-        Ok(HiddenWay { nodes, sum, sum_nodes })
+        (views.work() < forms).then_some((views, terms))
+    }
+
+    /// What Λ of several neurons is made of; `diagonal`: its diagonal too. On one set of nodes neurons that are copies have equal
+    /// entries, to rounding.
+    pub(super) fn noise_terms(&self, diagonal: bool) -> NoiseTerms {
+        let m = self.settings.n_neurons;
+        let (offset, _) = self.loss.off_diagonal().affine().unwrap_or((T::zero(), T::one()));
+        NoiseTerms::new(
+            m,
+            Needs {
+                penalised: self.loss.coupled(),
+                // An offset acts on batches of one sample too.
+                batches: self.batch_terms || offset != T::zero() || self.loss.whole_batches(),
+                views: self.settings.gradient_path.views(),
+                exchangeable: self.noise.is_exchangeable(),
+                diagonal,
+            },
+        )
     }
 
     /// The hidden law by its characteristic function, where it has one, and has so many nodes that this costs less.

@@ -6,6 +6,7 @@
 
 use super::averages::forms::Form;
 use super::averages::four_fields::QuadGradient;
+use super::averages::independent_views::{EntryMotion, PairSlopes};
 use super::averages::pair_motion::{PairMotion, SIGNALS};
 use super::averages::sum_gradient;
 use super::averages::table::NodeTable;
@@ -25,12 +26,22 @@ use crate::state::OrderParameters;
 
 /// How the averages of a rule move.
 struct Gradients<T> {
-    /// For each field_pair; none for closed forms.
-    field_pairs: Vec<Option<PairMotion<T>>>,
+    /// For each field_pair.
+    field_pairs: Vec<PairGradient<T>>,
     /// Over forms: for each of them, how its averages move.
     forms: Vec<Vec<FormMotion<T>>>,
     /// Over nodes: for each entry of Λ that moves, the entry, and its gradient for each quadruple.
     entries: Vec<(usize, Vec<QuadMotion<T>>)>,
+    /// Given what the views have in common: for each entry of Λ that moves.
+    view_entries: Vec<(usize, EntryMotion<T>)>,
+}
+
+/// How the averages of a pair of fields move.
+enum PairGradient<T> {
+    /// By a closed form.
+    Closed,
+    Motion(Box<PairMotion<T>>),
+    Views(Box<PairSlopes<T>>),
 }
 
 /// How an average over four fields moves, summed over the hidden law.
@@ -62,7 +73,7 @@ impl<T: Scalar> Rule<T> {
         visit: &mut Visit<'_, T>,
     ) -> Result<(), LimitError<T>> {
         self.work.state.copy_from(state.q(), state.r());
-        self.update_work(limit);
+        self.update_for(limit, true);
         self.average(limit);
         let gradients = self.gradients(limit);
         for (chunk, directions) in directions.chunks(DIRECTIONS).enumerate() {
@@ -80,6 +91,7 @@ impl<T: Scalar> Rule<T> {
             };
             work.assemble(limit, &frozen);
             self.add_quads(&gradients, &mut work);
+            add_view_entries(&gradients, &mut work);
             visit(chunk * DIRECTIONS, work.moving());
         }
         Ok(())
@@ -103,7 +115,7 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Panels(nodes) => nodes.at(mean, rows),
             PairNodes::Form(form) => return form.gradient(mean, rows, limit.sigma),
             PairNodes::Sum(form) => return sum_gradient::motion(form, rows, limit.sigma, false).plane,
-            PairNodes::Closed(_) => {
+            PairNodes::Closed(_) | PairNodes::Views => {
                 empty = NodeTable::empty(2);
                 &empty
             }
@@ -120,13 +132,18 @@ impl<T: Scalar> Rule<T> {
     }
 
     fn gradients(&mut self, limit: &Limit<'_, T>) -> Gradients<T> {
-        let hidden: Vec<Vec<T>> = if self.sum_nodes.is_some() {
+        let hidden: Vec<Vec<T>> = if self.sum_nodes.is_some() || self.views.is_some() {
             Vec::new()
         } else {
             (0..self.groups.count()).map(|group| self.second_moments(group)).collect()
         };
         let field_pairs = (0..self.field_pairs.len()).map(|index| self.pair_motion(limit, index, &hidden)).collect();
-        Gradients { field_pairs, forms: self.form_motions(limit), entries: self.entry_gradients(limit) }
+        Gradients {
+            field_pairs,
+            forms: self.form_motions(limit),
+            entries: self.entry_gradients(limit),
+            view_entries: self.view_entries(limit),
+        }
     }
 
     /// Σ weight · c cᵀ over a group: p x p.
@@ -145,12 +162,18 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// How the averages of a pair move; `hidden` are the second moments of each group, where they are not nodes of the sum.
-    fn pair_motion(&mut self, limit: &Limit<'_, T>, index: usize, hidden: &[Vec<T>]) -> Option<PairMotion<T>> {
+    fn pair_motion(&mut self, limit: &Limit<'_, T>, index: usize, hidden: &[Vec<T>]) -> PairGradient<T> {
         let rows = self.work.rows(index);
         let pair = &mut self.field_pairs[index];
+        if let Some(views) = &mut self.views {
+            let slopes = views.pair_slopes((pair.i, pair.j), limit.settings.n_features);
+            return slopes.map_or(PairGradient::Closed, |slopes| PairGradient::Views(Box::new(slopes)));
+        }
         match &mut pair.nodes {
-            PairNodes::Closed(_) => return None,
-            PairNodes::Sum(form) => return Some(sum_gradient::motion(form, rows, limit.sigma, true)),
+            PairNodes::Closed(_) => return PairGradient::Closed,
+            PairNodes::Sum(form) => {
+                return PairGradient::Motion(Box::new(sum_gradient::motion(form, rows, limit.sigma, true)));
+            }
             _ => {}
         }
         let signals = if pair.i == pair.j { SIGNALS / 2 } else { SIGNALS };
@@ -172,7 +195,7 @@ impl<T: Scalar> Rule<T> {
                 motion.pairs[k / 2][k % 2] = pairs;
             }
         }
-        Some(motion)
+        PairGradient::Motion(Box::new(motion))
     }
 
     fn form_motions(&mut self, limit: &Limit<'_, T>) -> Vec<Vec<FormMotion<T>>> {
@@ -199,6 +222,19 @@ impl<T: Scalar> Rule<T> {
             }
         }
         motions
+    }
+
+    /// How the entries of Λ move, given what the views have in common.
+    fn view_entries(&mut self, limit: &Limit<'_, T>) -> Vec<(usize, EntryMotion<T>)> {
+        let Self { terms: Some(terms), views: Some(views), work, offsets, slopes, .. } = self else {
+            return Vec::new();
+        };
+        let diagonal = limit.loss.diagonal();
+        let couplings = Couplings { numbers: &work.numbers, diagonal, offsets, slopes, means: &work.means };
+        let rows = terms.weights(&couplings, &work.products);
+        let weights: Vec<&[T]> = rows.iter().map(|(_, row)| row.as_slice()).collect();
+        let motions = views.entry_motions(&weights, limit.settings.n_features);
+        rows.iter().map(|(entry, _)| *entry).zip(motions).collect()
     }
 
     fn entry_gradients(&mut self, limit: &Limit<'_, T>) -> Vec<(usize, Vec<QuadMotion<T>>)> {
@@ -280,7 +316,8 @@ impl<T: Scalar> Rule<T> {
     /// Refuses where the factors, or the averages by parts, do not follow the directions.
     fn check_smooth(&self, work: &Work<T, Dual<T>>) -> Result<(), LimitError<T>> {
         let mut smooth = work.batch.as_ref().is_none_or(|(factor, _)| factor.is_smooth());
-        for (field_pair, factor) in self.field_pairs.iter().zip(&work.pair_factors) {
+        let by_factor = self.field_pairs.iter().zip(&work.pair_factors);
+        for (field_pair, factor) in by_factor.filter(|(pair, _)| !matches!(pair.nodes, PairNodes::Views)) {
             smooth &= factor.is_smooth();
             if self.by_parts() {
                 let neurons = [field_pair.i, field_pair.j];
@@ -329,10 +366,22 @@ impl<T: Scalar> Rule<T> {
                 sums: known.sums.map(Dual::constant),
                 with_hidden: known.with_hidden.iter().map(|&x| Dual::constant(x)).collect(),
             };
-            if let Some(motion) = &gradients.field_pairs[index] {
-                let (rows, neurons) = (work.rows(index), [field_pair.i, field_pair.j]);
-                let PairAverages { sums, with_hidden } = &mut averages;
-                motion.lift((&work.moments.scaled, m), neurons, rows, sums, with_hidden);
+            let PairAverages { sums, with_hidden } = &mut averages;
+            let neurons = [field_pair.i, field_pair.j];
+            match &gradients.field_pairs[index] {
+                PairGradient::Closed => {}
+                PairGradient::Motion(motion) => {
+                    motion.lift((&work.moments.scaled, m), neurons, work.rows(index), sums, with_hidden);
+                }
+                PairGradient::Views(slopes) => {
+                    let q = neurons.map(|i| -> Vec<Lanes<T>> {
+                        work.moments.scaled.chunks_exact(m).map(|row| row[i].slopes).collect()
+                    });
+                    let fields = [(0, neurons[0]), (1, neurons[1])];
+                    let covariances = [(0, 0), (0, 1), (1, 1)]
+                        .map(|(v, w)| work.moments.field_covariance(fields[v], fields[w]).slopes);
+                    slopes.lift([&q[0], &q[1]], covariances, sums, with_hidden);
+                }
             }
             work.field_pairs[index] = averages;
         }
@@ -346,7 +395,7 @@ impl<T: Scalar> Rule<T> {
         let Some(terms) = &self.terms else { return };
         match &self.four_fields {
             FourFields::Closed => work.fill_closed_products(terms.products()),
-            FourFields::Nodes(..) => {
+            FourFields::Nodes(..) | FourFields::Views => {
                 work.products = self.work.products.iter().map(|&x| Dual::constant(x)).collect();
             }
             FourFields::Forms(forms, positions) => {
@@ -369,9 +418,6 @@ impl<T: Scalar> Rule<T> {
 
     /// Adds to Λ how its averages over four fields move.
     fn add_quads(&self, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
-        let numbers = &work.numbers;
-        let scale = (numbers.learning_rate * numbers.learning_rate / numbers.batch).value;
-        let m = work.out.n_neurons();
         for (entry, motions) in &gradients.entries {
             let mut total = Lanes::zero();
             let quadruples = self.four_fields.quadruples().iter();
@@ -383,17 +429,39 @@ impl<T: Scalar> Rule<T> {
                     }
                 }
             }
-            let (i, j) = (entry / m, entry % m);
-            let total = Lanes::splat(scale) * total;
-            work.out.lambda[i * m + j].slopes += total;
-            if i != j {
-                work.out.lambda[j * m + i].slopes += total;
-            }
+            work.add_to_diffusion(*entry, total);
         }
     }
 }
 
+/// Adds to Λ how its entries move, given what the views have in common.
+fn add_view_entries<T: Scalar>(gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
+    for (entry, motion) in &gradients.view_entries {
+        let mut total = Lanes::zero();
+        for (neuron, c) in &motion.means {
+            total += work.mean_motion(c)[*neuron].slopes;
+        }
+        for ([first, second], slope) in &motion.covariances {
+            total += Lanes::splat(*slope) * work.moments.field_covariance(*first, *second).slopes;
+        }
+        work.add_to_diffusion(*entry, total);
+    }
+}
+
 impl<T: Scalar> Work<T, Dual<T>> {
+    /// Adds τ²/B times that to how an entry i ≤ j of Λ moves.
+    fn add_to_diffusion(&mut self, entry: usize, slopes: Lanes<T>) {
+        let numbers = &self.numbers;
+        let scale = (numbers.learning_rate * numbers.learning_rate / numbers.batch).value;
+        let m = self.out.n_neurons();
+        let (i, j) = (entry / m, entry % m);
+        let total = Lanes::splat(scale) * slopes;
+        self.out.lambda[i * m + j].slopes += total;
+        if i != j {
+            self.out.lambda[j * m + i].slopes += total;
+        }
+    }
+
     /// Σ_l dQ_li c_l for every neuron i, with Q scaled as the hidden variables are; as slopes of zero.
     fn mean_motion(&self, c: &[T]) -> Vec<Dual<T>> {
         let m = self.out.n_neurons();

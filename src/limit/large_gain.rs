@@ -1,4 +1,4 @@
-//! Where the gain of the fields is so large that lattices cost more than panels: the choice between them.
+//! What averages over the fields cost, and where their gain is so large that lattices cost more than panels: the choice between them.
 //!
 //! Not here: the panels (see `averages::panels`).
 
@@ -7,12 +7,12 @@ use super::averages::field_form::FieldForm;
 use super::averages::pair_form::PairForm;
 use super::averages::panels::{FieldPanels, PanelNodes};
 use super::averages::table::trapezoid_step;
-use super::averages::two_views::{Position, ViewForm};
+use super::averages::two_views::{Position, ViewForm, forms};
 use super::fields::canonical::Canonical;
 use super::fields::factor::Factor;
 use super::problem::{Limit, Quadrature};
 use super::rule::{FORM_MARGIN, PAIR_MARGIN, Rule};
-use super::signals::Product;
+use super::signals::{NoiseTerms, Product};
 use super::work::FieldPair;
 use crate::Scalar;
 use crate::model::Smoothness;
@@ -24,6 +24,8 @@ const CHEAP_FORM: f64 = 3e8;
 /// The most operations on nodes of four fields, in units of the budget of nodes, and on lattices for them.
 const MOST_QUADRUPLES: f64 = 1000.0;
 const MOST_LATTICE: f64 = 4000.0;
+/// What an operation on a lattice in canonical coordinates takes, in multiplications of longer loops: measured.
+const FORM: f64 = 2.0;
 /// More values of the hidden variables than that must do with fewer operations each.
 const FEW_VALUES: f64 = 8.0;
 /// Forms in the nodes of two fields that take fewer operations are not given up either.
@@ -33,6 +35,18 @@ const CHEAP_PAIR: f64 = 5e5;
 fn lattice_points<T: Scalar>(smoothness: &Smoothness<T>, gain: f64, accuracy: f64) -> f64 {
     let step = if gain > 0.0 { trapezoid_step(smoothness, gain, accuracy) } else { f64::INFINITY };
     1.0 + 2.0 * (2.0 * (accuracy + FORM_MARGIN)).sqrt() / step
+}
+
+/// The operations on a lattice in canonical coordinates, and its nodes along the longer one.
+fn lattice_work<T: Scalar>(
+    smoothness: &Smoothness<T>,
+    accuracy: f64,
+    functions: usize,
+    covariance: &[T],
+) -> (f64, f64) {
+    let canonical = Canonical::new(covariance);
+    let [n1, n2] = [0, 1].map(|k| lattice_points(smoothness, canonical.gain(k), accuracy));
+    (functions as f64 * n1 * n2 * (n1 + n2), n1.max(n2))
 }
 
 impl<T: Scalar> Limit<'_, T> {
@@ -51,6 +65,24 @@ impl<T: Scalar> Limit<'_, T> {
             1.0 + 2.0 * (2.0 * accuracy).sqrt() / step
         };
         axis(factor.gain(0)) * axis(factor.gain(1))
+    }
+
+    /// The operations on lattices in canonical coordinates for those products at one node of the hidden law, where `covariance` writes
+    /// that of some fields.
+    pub(super) fn forms_work(
+        &self,
+        terms: &NoiseTerms,
+        accuracy: Accuracy,
+        covariance: &dyn Fn(&[(usize, usize)], &mut [T]),
+    ) -> f64 {
+        let (forms, _) = forms::<T>(terms);
+        let smoothness = self.sigma.smoothness();
+        let mut entries = [T::zero(); 16];
+        let work = forms.iter().map(|form| {
+            covariance(&form.fields, &mut entries);
+            lattice_work(&smoothness, accuracy.fixed, form.functions(), &entries).0
+        });
+        FORM * work.sum::<f64>()
     }
 
     /// Panels for fields that reach so far, with the number of nodes that a pair of fields of that covariance has at mean 0.
@@ -115,9 +147,7 @@ impl<T: Scalar> Rule<T> {
     /// The operations on a lattice in canonical coordinates for that many functions of fields of that covariance, and its nodes
     /// along the longer coordinate.
     fn lattice_work(&self, functions: usize, covariance: &[T]) -> (f64, f64) {
-        let canonical = Canonical::new(covariance);
-        let [n1, n2] = [0, 1].map(|k| lattice_points(&self.smoothness, canonical.gain(k), self.accuracy.fixed));
-        (functions as f64 * n1 * n2 * (n1 + n2), n1.max(n2))
+        lattice_work(&self.smoothness, self.accuracy.fixed, functions, covariance)
     }
 
     /// Nodes of the fields for products of signals, where lattices in canonical coordinates cost more. The covariance of the

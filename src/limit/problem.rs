@@ -15,6 +15,9 @@ use crate::model::{
     ViewCovariance,
 };
 
+/// Noise of its own that a view has, in parts of what the views have in common: less makes averages across kinks expensive.
+const LEAST_OWN: f64 = 0.05;
+
 /// The limit coefficients of a model, as functions of the state.
 ///
 /// Averages are exact in the batch size for the quadratic penalty and any number of features. By default an answer is
@@ -23,10 +26,12 @@ use crate::model::{
 /// | model | tolerance |
 /// |---|---|
 /// | one neuron; two; more | 1e-10; 1e-8; 1e-7 |
-/// | two and more, σ with a kink; with a penalty besides | 1e-3; 5e-3 |
+/// | two, σ with a kink; three, where views have noise of their own and none is correlated negatively | 1e-7; 1e-6 |
+/// | else two and more, σ with a kink; with a penalty besides | 1e-3; 5e-3 |
 /// | a penalty that is not quadratic | 3e-3 |
 /// | a hidden law of more than 2¹⁵ nodes, one neuron; σ a polynomial | 1e-9; 1e-8 |
-/// | the same, two neurons; three; more, a polynomial σ or a kink besides | 1e-6; 1e-4; 1e-3 |
+/// | the same, two neurons; three; more, a polynomial σ or a kink besides | 1e-8; 1e-7; 1e-3 |
+/// | the same, where noise of the views is correlated negatively | 1e-6; 1e-4; 1e-3 |
 ///
 /// Rules and what they reach are described in docs/accuracy.md.
 ///
@@ -158,9 +163,15 @@ impl<'a, T: Scalar> Limit<'a, T> {
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });
         let polynomial = matches!(smoothness, Smoothness::Polynomial { .. });
         let many_nodes = self.hidden.law.quadrature_size(DEFAULT_POINTS) > MOST_HIDDEN_NODES;
+        let independent = self.always_independent();
+        let noisy = kinked && summed && independent && self.always_noisy();
         match self.settings.n_neurons {
+            2 if noisy => 1e-7,
+            3 if noisy => 1e-6,
             1 if many_nodes && summed && polynomial => 1e-8,
             1 if many_nodes && summed => 1e-9,
+            2 if many_nodes && summed && independent && !kinked => 1e-8,
+            3 if many_nodes && summed && independent && !kinked => 1e-7,
             2 if many_nodes && summed && !kinked => 1e-6,
             3 if many_nodes && summed && !kinked => 1e-4,
             _ if many_nodes => 1e-3,
@@ -171,6 +182,19 @@ impl<'a, T: Scalar> Limit<'a, T> {
             2 => 1e-8,
             _ => 1e-7,
         }
+    }
+
+    /// Whether at every state the views have in common what makes them independent: no noise is correlated negatively.
+    fn always_independent(&self) -> bool {
+        [self.noise.views(), self.noise.features].iter().all(|noise| noise.get(0, 1) >= T::zero())
+    }
+
+    /// Whether at every state each view has noise of its own.
+    fn always_noisy(&self) -> bool {
+        [self.noise.views(), self.noise.features].iter().all(|noise| {
+            let least = T::lit(LEAST_OWN) * noise.get(0, 1).abs();
+            (0..2).all(|v| noise.get(v, v) - noise.get(0, 1) > least)
+        })
     }
 
     /// Asks for errors below `tolerance` times max(τ, largest entry).
@@ -295,6 +319,21 @@ impl<'a, T: Scalar> Limit<'a, T> {
             state_features: state.n_features(),
             state_neurons: state.n_neurons(),
         })
+    }
+}
+
+impl<T: Scalar> Limit<'_, T> {
+    /// Whether averages over four fields are over nodes in four dimensions: a kink lies across canonical coordinates.
+    pub(super) fn has_nodes_in_four_dimensions(&self) -> bool {
+        let smoothness = self.sigma.smoothness();
+        matches!(smoothness, Smoothness::Kinked { .. }) || self.samples_fields(&smoothness)
+    }
+
+    /// Whether averages over some fields are over Sobol points.
+    pub(super) fn samples_fields(&self, smoothness: &Smoothness<T>) -> bool {
+        let kinked = matches!(smoothness, Smoothness::Kinked { .. });
+        let automatic = matches!(self.options.quadrature, Quadrature::Automatic | Quadrature::Panels);
+        self.options.quadrature == Quadrature::Sobol || automatic && kinked && self.settings.n_neurons > 1
     }
 }
 

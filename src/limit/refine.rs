@@ -122,12 +122,13 @@ impl<T: Scalar> Limit<'_, T> {
                 best = Some(Box::new(estimated.clone()));
             }
             let sampled = rule.is_sampled();
+            let in_four_dimensions = self.has_nodes_in_four_dimensions() && rule.views.is_none();
             previous = Some((rule, estimated));
             if pointless {
                 return Err(fail(best));
             }
             let last = accuracy;
-            let forms = self.settings.n_neurons > 1 && !self.has_nodes_in_four_dimensions();
+            let forms = self.settings.n_neurons > 1 && !in_four_dimensions;
             let next = 1.15 * last;
             accuracy = if !forms {
                 next

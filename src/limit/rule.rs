@@ -3,6 +3,7 @@
 use super::accuracy::Accuracy;
 use super::averages::forms::Form;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
+use super::averages::independent_views::IndependentViews;
 use super::averages::kernel::Kernel;
 use super::averages::kinked::KinkedNodes;
 use super::averages::pair_form::PairForm;
@@ -15,11 +16,11 @@ use super::averages::whole_batches::BatchTable;
 use super::error::LimitError;
 use super::fields::factor::Factor;
 use super::fields::groups::Groups;
-use super::hidden::{merge_nodes, scale_nodes};
+use super::hidden::{HiddenNodes, merge_nodes, scale_nodes};
 use super::hidden_way::HiddenWay;
 use super::numbers::Numbers;
 use super::problem::{Limit, Quadrature};
-use super::signals::{Needs, NoiseTerms};
+use super::signals::NoiseTerms;
 use super::work::{FieldPair, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::{ClosedForm, HiddenQuadrature, Smoothness};
@@ -44,6 +45,8 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) groups: Groups<T>,
     /// Nodes of the sum of hidden variables, in the place of those of the hidden law.
     pub(super) sum_nodes: Option<Box<SumNodes<T>>>,
+    /// Averages given what the views have in common, in the place of all others.
+    pub(super) views: Option<Box<IndependentViews<T>>>,
     pub(super) field_pairs: Vec<FieldPair<T>>,
     /// How Λ is made of averages over four fields, and by what they are averaged.
     pub(super) terms: Option<NoiseTerms>,
@@ -64,6 +67,8 @@ pub(super) enum FourFields<T> {
     Closed,
     /// Forms in two views, for smooth σ.
     Forms(Vec<Form<T>>, Vec<Position>),
+    /// Given what the views have in common.
+    Views,
     /// Nodes in four dimensions, across kinks.
     Nodes(Vec<Quadruple<T>>, Vec<Place>),
 }
@@ -94,7 +99,16 @@ impl<T: Scalar> Rule<T> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
         let base = (accuracy.sampled * 1024.0) as u32;
         let scrambles: Vec<u32> = replicates.map(|r| base.wrapping_add(r.wrapping_mul(0x9E37_79B1))).collect();
-        let HiddenWay { nodes, sum, sum_nodes } = limit.hidden_way(state, accuracy, &scrambles)?;
+        let way = limit.hidden_way(state, accuracy, &scrambles)?;
+        let summed = !matches!(way, HiddenWay::Nodes(_));
+        let mut nodes = HiddenNodes::none(p);
+        let (mut sum, mut sum_nodes, mut views, mut terms) = (None, None, None, None);
+        match way {
+            HiddenWay::Nodes(own) => nodes = own,
+            HiddenWay::Sum(form) => sum = Some(form),
+            HiddenWay::SumNodes(of_sum) => sum_nodes = Some(of_sum),
+            HiddenWay::Views(independent, its_terms) => (views, terms) = (Some(independent), Some(its_terms)),
+        }
         // A batch has many hidden nodes at once: none is the mirror image of another.
         let whole = limit.loss.whole_batches().then(|| nodes.quadrature.clone());
         let hidden = merge_nodes(nodes.quadrature, limit.hidden.mirror);
@@ -102,7 +116,9 @@ impl<T: Scalar> Rule<T> {
         let (offset, slope) = limit.loss.off_diagonal().affine().unwrap_or((T::zero(), T::one()));
         let mut rule = Self {
             accuracy,
-            sampled: nodes.sampled || limit.loss.whole_batches() || limit.samples_fields(&smoothness),
+            sampled: nodes.sampled
+                || limit.loss.whole_batches()
+                || views.is_none() && limit.samples_fields(&smoothness),
             saturated: nodes.saturated,
             reach: None,
             scales: limit.hidden.scales.clone(),
@@ -110,9 +126,10 @@ impl<T: Scalar> Rule<T> {
             smoothness,
             groups: Groups::new(p, m, hidden.weights.len(), limit.hidden.mirror),
             hidden,
-            sum_nodes: sum_nodes.map(Box::new),
+            sum_nodes,
+            views,
             field_pairs: Vec::new(),
-            terms: None,
+            terms,
             four_fields: FourFields::Closed,
             batches: None,
             offsets: vec![offset; m * m],
@@ -123,7 +140,6 @@ impl<T: Scalar> Rule<T> {
         rule.work.state.copy_from(state.q(), state.r());
         let Work { moments, numbers, state: numbers_of_state, .. } = &mut rule.work;
         moments.update(numbers, numbers_of_state, &rule.hidden.gaussian);
-        let summed = sum.is_some() || rule.sum_nodes.is_some();
         let inexact = nodes.sampled || summed || !limit.hidden.is_exact;
         rule.reach = (inexact && !summed).then(|| rule.work.moments.largest_overlap());
         if let Some(nodes) = &rule.sum_nodes {
@@ -144,7 +160,7 @@ impl<T: Scalar> Rule<T> {
     fn choose(
         &mut self,
         limit: &Limit<'_, T>,
-        sum: Option<SumForm<T>>,
+        sum: Option<Box<SumForm<T>>>,
         whole: Option<&HiddenQuadrature<T>>,
         scrambles: &[u32],
     ) -> Option<bool> {
@@ -153,7 +169,11 @@ impl<T: Scalar> Rule<T> {
             let mut covariance = [T::zero(); 4];
             self.work.moments.covariance(&[(0, 0), (1, 0)], &mut covariance);
             let factor = Factor::new(&covariance, 2, limit.noise.is_exchangeable());
-            self.push_pair((0, 0), PairNodes::Sum(Box::new(form)), None, factor, limit.settings.n_features);
+            self.push_pair((0, 0), PairNodes::Sum(form), None, factor, limit.settings.n_features);
+            return Some(false);
+        }
+        if self.views.is_some() {
+            self.choose_views(limit);
             return Some(false);
         }
         let closed = self.closed_form(limit);
@@ -164,19 +184,12 @@ impl<T: Scalar> Rule<T> {
         }
         let mut complete = closed.is_some();
         if m > 1 && limit.loss.has_form() {
-            let views = limit.settings.gradient_path.views();
-            let exchangeable = limit.noise.is_exchangeable();
-            // An offset acts on batches of one sample too.
-            let rest = limit.batch_terms || self.offsets.iter().any(|x| *x != T::zero()) || limit.loss.whole_batches();
             let closed = closed.is_some_and(|form| matches!(form, ClosedForm::Erf));
-            // On one set of nodes neurons that are copies have equal entries of Λ, to rounding.
-            let diagonal = !closed && !limit.has_nodes_in_four_dimensions();
-            let penalised = limit.loss.coupled();
-            let terms = NoiseTerms::new(m, Needs { penalised, batches: rest, views, exchangeable, diagonal });
+            let terms = limit.noise_terms(!closed && !limit.has_nodes_in_four_dimensions());
             if !closed {
                 complete = false;
                 if limit.has_nodes_in_four_dimensions() {
-                    let (mut quadruples, places) = quadruples(&terms, m, exchangeable);
+                    let (mut quadruples, places) = quadruples(&terms, m, limit.noise.is_exchangeable());
                     for quadruple in &mut quadruples {
                         self.add_quadruple_nodes(limit, quadruple, scrambles)?;
                     }
@@ -221,6 +234,21 @@ impl<T: Scalar> Rule<T> {
             self.batches = Some(table);
         }
         Some(complete)
+    }
+
+    /// All averages are those of independent views.
+    fn choose_views(&mut self, limit: &Limit<'_, T>) {
+        let m = limit.settings.n_neurons;
+        let pairs = (0..m).flat_map(|i| (0..m).map(move |j| (i, j)));
+        for (i, j) in pairs.filter(|(i, j)| limit.loss.coupled() || i == j) {
+            let mut covariance = [T::zero(); 4];
+            self.work.moments.covariance(&[(0, i), (1, j)], &mut covariance);
+            let factor = Factor::new(&covariance, 2, false);
+            self.push_pair((i, j), PairNodes::Views, None, factor, limit.settings.n_features);
+        }
+        self.four_fields = FourFields::Views;
+        let products = self.terms.as_ref().map_or(0, |terms| terms.products().len());
+        self.work.products = vec![T::zero(); products];
     }
 
     /// The closed form that applies: fields are Gaussian and centred, and there is no penalty.
@@ -428,30 +456,16 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Panels(nodes) => nodes.table().count() * 2 * groups,
             PairNodes::Form(form) => form.count() * groups,
             PairNodes::Sum(form) => form.count(),
-            PairNodes::Closed(_) => 0,
+            PairNodes::Closed(_) | PairNodes::Views => 0,
         });
         let four_fields: usize = match &self.four_fields {
-            FourFields::Closed => 0,
+            FourFields::Closed | FourFields::Views => 0,
             FourFields::Forms(forms, _) => forms.iter().map(Form::count).sum(),
             FourFields::Nodes(quadruples, _) => quadruples.iter().map(Quadruple::count).sum(),
         };
         let batches = self.batches.as_ref().map_or(0, BatchTable::count);
-        (field_pairs.sum::<usize>() + four_fields * groups + batches) as u64
-    }
-}
-
-impl<T: Scalar> Limit<'_, T> {
-    /// Whether averages over four fields are over nodes in four dimensions: a kink lies across canonical coordinates.
-    pub(super) fn has_nodes_in_four_dimensions(&self) -> bool {
-        let smoothness = self.sigma.smoothness();
-        matches!(smoothness, Smoothness::Kinked { .. }) || self.samples_fields(&smoothness)
-    }
-
-    /// Whether averages over some fields are over Sobol points.
-    pub(super) fn samples_fields(&self, smoothness: &Smoothness<T>) -> bool {
-        let kinked = matches!(smoothness, Smoothness::Kinked { .. });
-        let automatic = matches!(self.options.quadrature, Quadrature::Automatic | Quadrature::Panels);
-        self.options.quadrature == Quadrature::Sobol || automatic && kinked && self.settings.n_neurons > 1
+        let views = self.views.as_ref().map_or(0, |views| views.count());
+        (field_pairs.sum::<usize>() + four_fields * groups + batches + views) as u64
     }
 }
 

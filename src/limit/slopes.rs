@@ -77,6 +77,9 @@ impl<T: Scalar> Rule<T> {
             if let PairNodes::Closed(form) = self.field_pairs[index].nodes {
                 let closed = closed::slopes(form, &self.work.pair_law(&self.field_pairs[index], index));
                 means[..2].copy_from_slice(&closed);
+            } else if let PairNodes::Views = self.field_pairs[index].nodes {
+                let sums = &self.work.field_pairs[index].sums;
+                means = std::array::from_fn(|f| [sums[3 * f + 1], sums[3 * f + 2]]);
             } else {
                 if by_parts && !self.work.pair_factors[index].is_regular() {
                     return None;

@@ -39,6 +39,8 @@ pub(super) enum PairNodes<T> {
     /// The hidden law by its characteristic function: there are no nodes of it.
     Sum(Box<SumForm<T>>),
     Closed(ClosedForm<T>),
+    /// Given what the views have in common: averages are those of derivatives by the fields where others have whitened coordinates.
+    Views,
 }
 
 /// Everything between the state and the coefficients, as numbers.
@@ -62,7 +64,7 @@ pub(super) struct Work<T, N> {
 /// Averages over one pair of fields and the hidden law.
 #[derive(Debug, Clone)]
 pub(super) struct PairAverages<N> {
-    /// E[f z] over hidden nodes and z; index as in `pair_sums`.
+    /// E[f z] over hidden nodes and z; index as in `pair_sums`. Given what the views have in common: E[∂_v f] in the place of E[f z_v].
     pub(super) sums: [N; SUMS],
     /// E[f c_l] for f = a₁, a₂, b₁, b₂ at the nodes' c, before any scale: 4 x p.
     pub(super) with_hidden: Vec<N>,

@@ -66,41 +66,46 @@ impl<T: Scalar> Fourier<T> {
     }
 
     /// Re Σ_k f(k) exp(−ik·x) at every point, for some functions one after the other: real and imaginary parts apart.
-    pub(crate) fn to_points(&self, [re, im]: [Vec<T>; 2]) -> Vec<T> {
-        let Some((last, others)) = self.axes.split_last() else { return re };
+    pub(crate) fn to_points(&self, [re, im]: [&[T]; 2], buffers: &mut FourierBuffers<T>, out: &mut Vec<T>) {
+        let Some((last, others)) = self.axes.split_last() else { return };
         let (inner, width) = (last.waves, padded(last.points));
         let stride = padded(last.waves);
-        let rows = re.len() / stride;
-        let times = |x: &[T], table: &[T]| {
-            let mut out = vec![T::zero(); rows * width];
+        let FourierBuffers { parts, next, term } = buffers;
+        let times = |x: &[T], table: &[T], out: &mut Vec<T>| {
+            out.resize(x.len() / stride * width, T::zero());
             dispatch(
                 #[inline(always)]
-                || multiply(x, stride, table, inner, width, &mut out),
+                || multiply(x, stride, table, inner, width, out),
             );
-            out
         };
         let [cos, sin] = &last.by_wave;
-        let mut parts = [sum(times(&re, cos), &times(&im, sin), T::one()), Vec::new()];
+        times(re, cos, &mut parts[0]);
+        times(im, sin, term);
+        add(&mut parts[0], term, T::one());
         if !others.is_empty() {
-            parts[1] = sum(times(&im, cos), &times(&re, sin), -T::one());
+            times(im, cos, &mut parts[1]);
+            times(re, sin, term);
+            add(&mut parts[1], term, -T::one());
         }
         let mut after = width;
         for (a, axis) in others.iter().enumerate().rev() {
-            parts = along(&axis.by_point, (axis.waves, axis.points), after, parts, a > 0);
+            along(&axis.by_point, (axis.waves, axis.points), after, (parts, a > 0), (next, term));
+            std::mem::swap(parts, next);
             after *= axis.points;
         }
-        let [re, _] = parts;
-        re
+        out.clone_from(&parts[0]);
     }
 
-    /// Σ_x f(x) exp(−ik·x) at every wave vector, for some real functions one after the other.
-    pub(crate) fn to_waves(&self, values: &[T]) -> [Vec<T>; 2] {
-        let Some((last, others)) = self.axes.split_last() else { return [values.to_vec(), Vec::new()] };
+    /// Σ_x f(x) exp(−ik·x) at every wave vector, for some real functions one after the other: parts 0 of the buffers are the real and
+    /// the imaginary ones.
+    pub(crate) fn to_waves(&self, values: &[T], buffers: &mut FourierBuffers<T>, out: &mut [Vec<T>; 2]) {
+        let Some((last, others)) = self.axes.split_last() else { return };
         let (inner, width) = (last.points, padded(last.waves));
         let stride = padded(last.points);
         let rows = values.len() / stride;
-        let mut parts = [vec![T::zero(); rows * width], vec![T::zero(); rows * width]];
+        let FourierBuffers { parts, next, term } = buffers;
         for (part, table) in parts.iter_mut().zip(&last.by_point) {
+            part.resize(rows * width, T::zero());
             dispatch(
                 #[inline(always)]
                 || multiply(values, stride, table, inner, width, part),
@@ -109,10 +114,25 @@ impl<T: Scalar> Fourier<T> {
         parts[1].iter_mut().for_each(|x| *x = -*x);
         let mut after = width;
         for axis in others.iter().rev() {
-            parts = along(&axis.by_wave, (axis.points, axis.waves), after, parts, true);
+            along(&axis.by_wave, (axis.points, axis.waves), after, (parts, true), (next, term));
+            std::mem::swap(parts, next);
             after *= axis.waves;
         }
-        parts
+        out.iter_mut().zip(parts).for_each(|(out, part)| out.clone_from(part));
+    }
+}
+
+/// Memory of a Fourier sum.
+#[derive(Debug, Clone)]
+pub(crate) struct FourierBuffers<T> {
+    parts: [Vec<T>; 2],
+    next: [Vec<T>; 2],
+    term: Vec<T>,
+}
+
+impl<T> FourierBuffers<T> {
+    pub(crate) fn new() -> Self {
+        Self { parts: [Vec::new(), Vec::new()], next: [Vec::new(), Vec::new()], term: Vec::new() }
     }
 }
 
@@ -120,21 +140,21 @@ fn padded(length: usize) -> usize {
     length.next_multiple_of(LANES)
 }
 
-fn sum<T: Scalar>(mut x: Vec<T>, y: &[T], factor: T) -> Vec<T> {
+fn add<T: Scalar>(x: &mut [T], y: &[T], factor: T) {
     x.iter_mut().zip(y).for_each(|(x, &y)| *x += factor * y);
-    x
 }
 
-/// Multiplies an inner axis, after which `after` entries come, by cos − i sin: from so many entries to so many.
+/// Multiplies an inner axis, after which `after` entries come, by cos − i sin: from so many entries to so many. The imaginary part
+/// only if it is asked for.
 fn along<T: Scalar>(
     [cos, sin]: &[Vec<T>; 2],
     (from, to): (usize, usize),
     after: usize,
-    [re, im]: [Vec<T>; 2],
-    both: bool,
-) -> [Vec<T>; 2] {
-    let times = |table: &[T], x: &[T]| {
-        let mut out = vec![T::zero(); x.len() / from * to];
+    ([re, im], both): (&[Vec<T>; 2], bool),
+    ([real, imaginary], term): (&mut [Vec<T>; 2], &mut Vec<T>),
+) {
+    let times = |table: &[T], x: &[T], out: &mut Vec<T>| {
+        out.resize(x.len() / from * to, T::zero());
         dispatch(
             #[inline(always)]
             || {
@@ -143,11 +163,15 @@ fn along<T: Scalar>(
                 }
             },
         );
-        out
     };
-    let real = sum(times(cos, &re), &times(sin, &im), T::one());
-    let imaginary = if both { sum(times(cos, &im), &times(sin, &re), -T::one()) } else { Vec::new() };
-    [real, imaginary]
+    times(cos, re, real);
+    times(sin, im, term);
+    add(real, term, T::one());
+    if both {
+        times(cos, im, imaginary);
+        times(sin, re, term);
+        add(imaginary, term, -T::one());
+    }
 }
 
 #[cfg(test)]
@@ -176,7 +200,8 @@ mod tests {
                 [0.3, 1.1].map(|shift| (0..2 * waves).map(|k| (0.37 * k as f64 + shift).cos()).collect())
             };
             let [re, im] = two(waves);
-            let got = fourier.to_points([re.clone(), im.clone()]);
+            let (mut buffers, mut got) = (FourierBuffers::new(), Vec::new());
+            fourier.to_points([&re, &im], &mut buffers, &mut got);
             for f in 0..2 {
                 for at in indices(false) {
                     let terms = indices(true).into_iter().map(|k| {
@@ -195,7 +220,9 @@ mod tests {
                     values[slot] = (slot as f64).sin();
                 }
             }
-            let [re, im] = fourier.to_waves(&values);
+            let mut parts = [Vec::new(), Vec::new()];
+            fourier.to_waves(&values, &mut buffers, &mut parts);
+            let [re, im] = parts;
             for f in 0..2 {
                 for k in indices(true) {
                     let terms = indices(false).into_iter().map(|at| {

@@ -3,6 +3,7 @@
 mod case_file;
 mod hidden_laws;
 mod identity;
+mod independent_views;
 mod kinked;
 mod large_gain;
 mod limit_properties;

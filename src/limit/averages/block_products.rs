@@ -133,6 +133,11 @@ impl<T: Scalar> BlockProducts<T> {
         })
     }
 
+    /// The number of variables.
+    pub(super) fn features(&self) -> usize {
+        self.firsts.rows()
+    }
+
     /// Asks `write` for each block, by number and variables, and multiplies variables by `scales`. False where that is; all products
     /// are NaN then.
     pub(super) fn fill(
@@ -181,6 +186,11 @@ impl<T: Scalar> BlockProducts<T> {
     /// E[c], from wave vector zero.
     pub(super) fn mean(&self) -> Vec<T> {
         self.firsts.re.iter().step_by(self.firsts.count).copied().collect()
+    }
+
+    /// Calls `write` with E[c_l] for every l.
+    pub(super) fn each_mean(&self, write: &mut dyn FnMut(usize, T)) {
+        self.firsts.re.iter().step_by(self.firsts.count).enumerate().for_each(|(l, &c)| write(l, c));
     }
 
     /// Calls `write` with the covariance of each pair in a block, of variables of that mean.

@@ -6,6 +6,7 @@ pub(in crate::limit) mod curvature;
 pub(in crate::limit) mod field_form;
 pub(in crate::limit) mod forms;
 pub(in crate::limit) mod four_fields;
+pub(in crate::limit) mod independent_views;
 pub(in crate::limit) mod kernel;
 pub(in crate::limit) mod kinked;
 mod nested;

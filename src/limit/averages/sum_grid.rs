@@ -61,11 +61,28 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// For functions of no higher wave numbers than that, over a sum that reaches that far.
-    pub(super) fn new(highest: f64, reach: f64, accuracy: f64) -> Self {
-        let root = accuracy.sqrt();
-        let fall = (5.0 * root / reach.max(1e-300)).min(0.2 * highest);
-        Self { flat: highest + fall * root, fall }
+    /// For functions that have fallen to the error at wave number `highest`, with that slope of the logarithm there, over a sum that
+    /// reaches that far, and beside which nothing may grow faster than exp(growth k²/2).
+    pub(super) fn new((highest, slope): (f64, f64), growth: f64, reach: f64, accuracy: f64) -> Self {
+        let fall = (5.0 * accuracy.sqrt() / reach.max(1e-300)).min(0.2 * highest);
+        let fall = if growth > 0.0 { fall.min(1.0 / growth.sqrt()) } else { fall };
+        // Where functions are that much above the error the window is 1 to less than its part of it: slope·x ≤ ((x + y)/fall)² with
+        // x = highest − k and y = flat − highest.
+        Self { flat: highest + 0.25 * slope * fall * fall, fall }
+    }
+
+    /// The highest wave number whose alias, on a lattice, is one for functions as above: 2π over its step.
+    pub(super) fn top(&self, highest: f64) -> f64 {
+        2.0 * self.flat.max(highest)
+    }
+
+    /// How much the logarithm of exp(growth k²/2) grows under the window.
+    pub(super) fn growth(&self, growth: f64, accuracy: f64) -> f64 {
+        let square = self.fall * self.fall;
+        let narrow = 1.0 - 0.5 * growth * square;
+        let end = self.highest(accuracy);
+        let k = if narrow > 0.0 { (self.flat / narrow).min(end) } else { end };
+        0.5 * growth * k * k - ((k - self.flat) / self.fall).max(0.0).powi(2)
     }
 
     pub(super) fn at(&self, k: f64) -> f64 {
@@ -100,8 +117,8 @@ impl Grid {
     /// averages what they are: by a window that is 1 up to the highest wave number of σ.
     pub(super) fn new<T: Scalar>(smoothness: &Smoothness<T>, spread: f64, reach: f64, accuracy: f64) -> Self {
         let wave = highest_wave(smoothness, accuracy);
-        let window = Window::new(wave, reach, accuracy);
-        let windowed = TAU / (window.highest(accuracy) + wave);
+        let window = Window::new((wave, accuracy / wave), 0.0, reach, accuracy);
+        let windowed = TAU / window.top(wave);
         let natural = if spread > 0.0 { spread * resolved_step(smoothness, spread, accuracy) } else { 0.0 };
         if natural >= windowed {
             let highest = 1.1 * (2.0 * (accuracy + WAVE_MARGIN)).sqrt() / spread;

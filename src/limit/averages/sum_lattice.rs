@@ -12,8 +12,6 @@ use crate::limit::averages::sum_grid::{WAVE_MARGIN, Window, highest_wave};
 use crate::model::Smoothness;
 use crate::numerics::fourier::Fourier;
 
-/// Which part of the common noise is moved to the sum: neither what is left nor what is moved is narrow.
-const MOVED: f64 = 0.45;
 /// How far beyond the ellipsoid of the density at the ends nodes are kept, as a factor of its square.
 const KEPT: f64 = 1.1;
 /// The most cosines of wave numbers and nodes.
@@ -33,38 +31,53 @@ pub(super) struct Line {
     pub(super) moved: f64,
 }
 
+/// What is averaged over a sum falls with the wave number as exp(−rest k²/2 − pole k).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Falls {
+    pub(super) rest: f64,
+    pub(super) pole: f64,
+}
+
+impl Falls {
+    /// Of products of functions of σ under noise of variance `rest`.
+    pub(super) fn new<T: Scalar>(smoothness: &Smoothness<T>, rest: f64, accuracy: f64) -> Self {
+        let kinked = matches!(smoothness, Smoothness::Kinked { .. });
+        Self { rest, pole: if kinked { 0.0 } else { accuracy / highest_wave(smoothness, accuracy) } }
+    }
+
+    /// The wave number up to which it matters, times a normal of that variance, which may be negative.
+    fn highest(self, accuracy: f64, moved: f64) -> f64 {
+        let (pole, rest) = (self.pole, self.rest + moved.min(0.0));
+        if rest > 0.0 { ((pole * pole + 2.0 * rest * accuracy).sqrt() - pole) / rest } else { accuracy / pole }
+    }
+
+    /// The slope of the logarithm there.
+    fn slope(self, k: f64, moved: f64) -> f64 {
+        self.pole + (self.rest + moved) * k
+    }
+}
+
 impl Line {
-    /// For a common noise of that standard deviation over a sum of another; `None` if too little of both is smooth.
-    pub(super) fn new<T: Scalar>(
-        smoothness: &Smoothness<T>,
-        spread: f64,
-        deviation: f64,
-        radius: f64,
-        accuracy: f64,
-    ) -> Option<Self> {
-        let moved = MOVED.sqrt() * spread;
-        // Where the sum does not move it needs no lattice.
-        if !(deviation > NONE * spread) {
-            return Some(Self { step: 1.0, half: 0, highest: 0.0, window: None, moved: 0.0 });
-        }
-        let rest = (1.0 - MOVED) * spread * spread;
-        // What is averaged falls as exp(−rest k²/2 − pole k).
-        let pole = if matches!(smoothness, Smoothness::Kinked { .. }) {
-            0.0
-        } else {
-            accuracy / highest_wave(smoothness, accuracy)
-        };
-        let falls =
-            if rest > 0.0 { ((pole * pole + 2.0 * rest * accuracy).sqrt() - pole) / rest } else { accuracy / pole };
-        if !(falls > 0.0 && falls.is_finite()) {
+    /// One node.
+    pub(super) fn single() -> Self {
+        Self { step: 1.0, half: 0, highest: 0.0, window: None, moved: 0.0 }
+    }
+
+    /// For a normal of variance `moved`, where that is not negative, beside a sum of that standard deviation; `None` if too little is
+    /// smooth.
+    pub(super) fn new(falls: Falls, moved: f64, deviation: f64, radius: f64, accuracy: f64) -> Option<Self> {
+        let highest = falls.highest(accuracy, moved);
+        if !(highest > 0.0 && highest.is_finite()) {
             return None;
         }
+        let least = moved.min(0.0);
+        let moved = moved.max(0.0).sqrt();
         let reach = radius * deviation.hypot(moved);
-        let window = Window::new(falls, reach, accuracy);
-        let windowed = TAU / (falls + window.highest(accuracy));
+        let window = Window::new((highest, falls.slope(highest, least)), -least, reach, accuracy);
+        let windowed = TAU / window.top(highest);
         let windowed_half = (reach + window.tail(accuracy)) / windowed;
         let (step, half, highest, window) = if moved > 0.0 {
-            let step = TAU / aliasing_wave(moved * moved, rest, pole, accuracy);
+            let step = TAU / aliasing_wave(moved * moved, falls.rest, falls.pole, accuracy);
             let half = reach / step;
             if half <= windowed_half {
                 (step, half, (2.0 * (accuracy + WAVE_MARGIN)).sqrt() / moved, None)
@@ -82,12 +95,27 @@ impl Line {
         Some(Self { step, half, highest, window, moved })
     }
 
-    fn spacing(&self) -> f64 {
+    /// With so many nodes on each side.
+    pub(super) fn shortened(self, half: usize) -> Self {
+        Self { half, ..self }
+    }
+
+    /// How much the logarithm of exp(growth k²/2) grows up to the highest wave number that counts.
+    pub(super) fn growth(&self, growth: f64, accuracy: f64) -> f64 {
+        self.window.map_or(0.5 * growth * self.highest * self.highest, |window| window.growth(growth, accuracy))
+    }
+
+    /// Of a wave number, 1 where there is no window.
+    pub(super) fn window(&self, k: f64) -> f64 {
+        self.window.map_or(1.0, |window| window.at(k.abs()))
+    }
+
+    pub(super) fn spacing(&self) -> f64 {
         TAU / (self.step * (2 * self.half + 1) as f64)
     }
 
     #[allow(clippy::cast_possible_truncation)] // less than the nodes times a small number
-    fn waves(&self) -> i64 {
+    pub(super) fn waves(&self) -> i64 {
         if self.half == 0 { 0 } else { (self.highest / self.spacing()).floor() as i64 }
     }
 }
@@ -160,8 +188,7 @@ impl Lattice<'_> {
             if normal > accuracy + WAVE_MARGIN {
                 return true;
             }
-            let window: f64 =
-                (0..m).map(|a| self.lines[a].window.map_or(1.0, |window| window.at(at(a).abs()))).product();
+            let window: f64 = (0..m).map(|a| self.lines[a].window(at(a))).product();
             let k = self.frame * DVector::from_iterator(m, (0..m).map(at));
             let count = if is_half { 2.0 } else { 1.0 } * window * (-normal).exp() / nodes;
             waves.push(&lowest, index, k.as_slice(), count);
@@ -207,7 +234,7 @@ impl Chosen {
 
 /// Calls `visit` with every index from −halves to halves, zero first; of each pair ± only with one if `halved`, and whether it stands
 /// for the other too. False, and no further, once `visit` says so, or at once if a small part of them were more than `most`.
-fn each_index(halves: &[i64], halved: bool, most: f64, visit: &mut dyn FnMut(&[i64], bool) -> bool) -> bool {
+pub(super) fn each_index(halves: &[i64], halved: bool, most: f64, visit: &mut dyn FnMut(&[i64], bool) -> bool) -> bool {
     let total: f64 = halves.iter().map(|&half| 2.0 * half as f64 + 1.0).product();
     // A ball in many dimensions is a small part of its cube.
     if !(total < 256.0 * most.max(1.0) && total < 1e9) {

@@ -11,11 +11,13 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use crate::Scalar;
 use crate::limit::averages::block_products::BlockProducts;
-use crate::limit::averages::sum_lattice::{Lattice, Line, NONE};
+use crate::limit::averages::sum_lattice::{Falls, Lattice, Line, NONE};
 use crate::limit::hidden::Hidden;
 use crate::model::{JointCharacteristic, Smoothness};
-use crate::numerics::fourier::Fourier;
+use crate::numerics::fourier::{Fourier, FourierBuffers};
 
+/// Which part of the common noise is moved to the sum: neither what is left nor what is moved is narrow.
+const MOVED: f64 = 0.45;
 /// How far the common noise may shrink, as a variance, before nodes are chosen anew.
 const SHRINKS: f64 = 0.8;
 /// By how much the density at the end of the lattice is below the error aimed at.
@@ -81,7 +83,7 @@ impl<T: Scalar> SumNodes<T> {
         let (frame, spreads) = axes(&common_covariance(covariances)?)?;
         let mut products = BlockProducts::new(hidden.law, 1)?;
         let still = vec![T::zero(); neurons];
-        if !fill(&mut products, hidden, q, &still) {
+        if !fill(&mut products, hidden, q, &still, &mut WaveBuffers::new()) {
             return None;
         }
         let (_, sum) = moments(&products, q, neurons);
@@ -90,7 +92,7 @@ impl<T: Scalar> SumNodes<T> {
         let mut radius = (2.0 * (accuracy + END_MARGIN)).sqrt();
         for _ in 0..MOST_EXTENSIONS {
             let lines: Option<Vec<Line>> = (0..neurons)
-                .map(|a| Line::new(smoothness, spreads[a], along[(a, a)].max(0.0).sqrt(), radius, accuracy))
+                .map(|a| line(smoothness, spreads[a], along[(a, a)].max(0.0).sqrt(), radius, accuracy))
                 .collect();
             let lines = lines?;
             let lattice = Lattice { frame: &frame, lines: &lines, along: &along, radius, mirror: hidden.mirror };
@@ -177,7 +179,7 @@ impl<T: Scalar> SumNodes<T> {
         }
         self.coefficients = q.to_vec();
         self.scales.clone_from(&hidden.scales);
-        if !fill(&mut self.products, hidden, q, &self.waves) {
+        if !fill(&mut self.products, hidden, q, &self.waves, &mut WaveBuffers::new()) {
             // What is computed from it shall not pass for an answer.
             for x in [&mut self.coefficients, &mut self.weights, &mut self.weighted].into_iter().flatten() {
                 *x = T::lit(f64::NAN);
@@ -202,8 +204,10 @@ impl<T: Scalar> SumNodes<T> {
         let at_once = (AT_ONCE / size).clamp(1, p + 1);
         let mut first = 0;
         let mut parts = [Vec::new(), Vec::new()];
+        let (mut buffers, mut rows) = (FourierBuffers::new(), Vec::new());
         let mut write = |parts: &mut [Vec<T>; 2]| {
-            let rows = fourier.to_points(std::mem::take(parts));
+            fourier.to_points(parts.each_ref().map(Vec::as_slice), &mut buffers, &mut rows);
+            parts.iter_mut().for_each(Vec::clear);
             for (at, row) in rows.chunks_exact(points).enumerate() {
                 for (node, (&slot, &multiple)) in node_slots.iter().zip(&*multiples).enumerate() {
                     let weight = multiple * row[slot];
@@ -238,13 +242,15 @@ impl<T: Scalar> SumNodes<T> {
     pub(in crate::limit) fn with_pairs(&mut self, functions: &[Vec<T>]) -> Vec<Vec<T>> {
         let p = self.scales.len();
         let mut values = vec![T::zero(); self.fourier.sizes().0];
+        let (mut buffers, mut parts) = (FourierBuffers::new(), [Vec::new(), Vec::new()]);
         let transforms: Vec<[Vec<T>; 2]> = functions
             .iter()
             .map(|function| {
                 for ((&slot, &multiple), &x) in self.node_slots.iter().zip(&self.multiples).zip(function) {
                     values[slot] = x * multiple;
                 }
-                self.fourier.to_waves(&values).map(|part| self.wave_slots.iter().map(|&slot| part[slot]).collect())
+                self.fourier.to_waves(&values, &mut buffers, &mut parts);
+                parts.each_ref().map(|part| self.wave_slots.iter().map(|&slot| part[slot]).collect())
             })
             .collect();
         let rows: Vec<[&[T]; 2]> = transforms.iter().map(|[re, im]| [re.as_slice(), im.as_slice()]).collect();
@@ -285,12 +291,47 @@ impl<T: Scalar> SumNodes<T> {
     }
 }
 
+/// Along an axis with that standard deviation of the common noise, and of the sum.
+fn line<T: Scalar>(
+    smoothness: &Smoothness<T>,
+    spread: f64,
+    deviation: f64,
+    radius: f64,
+    accuracy: f64,
+) -> Option<Line> {
+    // Where the sum does not move it needs no lattice.
+    if !(deviation > NONE * spread) {
+        return Some(Line::single());
+    }
+    let variance = spread * spread;
+    let falls = Falls::new(smoothness, (1.0 - MOVED) * variance, accuracy);
+    Line::new(falls, MOVED * variance, deviation, radius, accuracy)
+}
+
+/// A wave vector, and what the law is there.
+#[derive(Debug, Clone)]
+pub(super) struct WaveBuffers<T> {
+    wave: Vec<T>,
+    at: JointCharacteristic<T>,
+}
+
+impl<T: Scalar> WaveBuffers<T> {
+    pub(super) fn new() -> Self {
+        Self { wave: Vec::new(), at: JointCharacteristic::new() }
+    }
+}
+
 /// Products at wave vectors k over the neurons, m numbers each, for coefficients `q`.
-fn fill<T: Scalar>(products: &mut BlockProducts<T>, hidden: &Hidden<'_, T>, q: &[T], waves: &[T]) -> bool {
+pub(super) fn fill<T: Scalar>(
+    products: &mut BlockProducts<T>,
+    hidden: &Hidden<'_, T>,
+    q: &[T],
+    waves: &[T],
+    buffers: &mut WaveBuffers<T>,
+) -> bool {
     let p = hidden.scales.len();
     let m = q.len() / p;
-    let mut at = JointCharacteristic::new();
-    let mut wave = Vec::new();
+    let WaveBuffers { wave, at } = buffers;
     products.fill(&hidden.scales, &mut |b, range, rows| {
         waves.chunks_exact(m).enumerate().all(|(n, k)| {
             wave.clear();
@@ -298,7 +339,7 @@ fn fill<T: Scalar>(products: &mut BlockProducts<T>, hidden: &Hidden<'_, T>, q: &
                 let along: T = k.iter().zip(&q[l * m..]).map(|(&k, &q)| k * q).sum();
                 along * hidden.scales[l]
             }));
-            hidden.law.characteristic(b, &wave, &mut at) && rows.set(n, &at)
+            hidden.law.characteristic(b, wave, at) && rows.set(n, at)
         })
     })
 }

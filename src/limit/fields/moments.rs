@@ -26,6 +26,20 @@ impl<T: Scalar> State<T> {
     }
 }
 
+/// Covariances of the fields: between the views, and within each of them less that; m x m row by row.
+#[derive(Debug, Clone)]
+pub(in crate::limit) struct ViewNoise<N> {
+    pub(in crate::limit) common: Vec<N>,
+    pub(in crate::limit) own: [Vec<N>; 2],
+}
+
+impl<N> ViewNoise<N> {
+    /// Nothing yet.
+    pub(in crate::limit) fn new() -> Self {
+        Self { common: Vec::new(), own: [Vec::new(), Vec::new()] }
+    }
+}
+
 /// Second moments of the fields.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct StateMoments<N> {
@@ -137,6 +151,22 @@ impl<N> StateMoments<N> {
         [(0, 0), (0, 1), (1, 1)].map(|(v, w)| {
             DMatrix::from_fn(self.neurons, self.neurons, |i, j| self.field_covariance((v, i), (w, j)).value().as_f64())
         })
+    }
+
+    /// The noise of the views: what they have in common, and of each the rest.
+    pub(in crate::limit) fn write_view_noise<T: Scalar>(&self, out: &mut ViewNoise<N>)
+    where
+        N: Number<T>,
+    {
+        let m = self.neurons;
+        let ViewNoise { common, own } = out;
+        let all = |v: usize, w: usize| (0..m * m).map(move |at| self.field_covariance((v, at / m), (w, at % m)));
+        common.clear();
+        common.extend(all(0, 1));
+        for (v, own) in own.iter_mut().enumerate() {
+            own.clear();
+            own.extend(all(v, v).zip(&*common).map(|(x, &common)| x - common));
+        }
     }
 
     /// Cov(x̃_l^v − c_l at the node, h_j^w).
