@@ -342,7 +342,8 @@ impl<T: Scalar> Limit<'_, T> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Quadrature {
-    /// Closed forms where they exist; else by the smoothness of σ: Gauss-Hermite for polynomials; at a kink panels for
+    /// Closed forms where they exist. Of several neurons, given what the views have in common, wherever that serves and costs least.
+    /// Else by the smoothness of σ: Gauss-Hermite for polynomials; at a kink panels for
     /// pairs of fields and Sobol points for four; the trapezoidal rule for all others, and, where fields are so large
     /// that it costs more, nodes that crowd where σ bends.
     #[default]

@@ -13,7 +13,7 @@ use crate::Scalar;
 use crate::limit::averages::block_products::BlockProducts;
 use crate::limit::averages::sum_lattice::{Falls, Lattice, Line, NONE};
 use crate::limit::hidden::Hidden;
-use crate::model::{JointCharacteristic, Smoothness};
+use crate::model::Smoothness;
 use crate::numerics::fourier::{Fourier, FourierBuffers};
 
 /// Which part of the common noise is moved to the sum: neither what is left nor what is moved is narrow.
@@ -47,6 +47,7 @@ pub(in crate::limit) struct SumNodes<T> {
     /// Wave vectors, m numbers each, and what each counts.
     waves: Vec<T>,
     counts: Vec<T>,
+    wave_lines: Lines<T>,
     /// Nodes from the mean, m numbers each, and how many each stands for.
     offsets: Vec<T>,
     multiples: Vec<T>,
@@ -83,7 +84,7 @@ impl<T: Scalar> SumNodes<T> {
         let (frame, spreads) = axes(&common_covariance(covariances)?)?;
         let mut products = BlockProducts::new(hidden.law, 1)?;
         let still = vec![T::zero(); neurons];
-        if !fill(&mut products, hidden, q, &still, &mut WaveBuffers::new()) {
+        if !fill(&mut products, hidden, q, &still, &mut Lines::new(&still, neurons)) {
             return None;
         }
         let (_, sum) = moments(&products, q, neurons);
@@ -139,6 +140,7 @@ impl<T: Scalar> SumNodes<T> {
             spreads: spreads.to_vec(),
             moved: lit(moved.transpose().as_slice()),
             length: lattice.lines.iter().map(|line| 2.0 * line.step * line.half as f64).fold(0.0, f64::max),
+            wave_lines: Lines::new(&lit(&waves), neurons),
             waves: lit(&waves),
             counts: lit(&counts),
             offsets: lit(&offsets),
@@ -179,7 +181,7 @@ impl<T: Scalar> SumNodes<T> {
         }
         self.coefficients = q.to_vec();
         self.scales.clone_from(&hidden.scales);
-        if !fill(&mut self.products, hidden, q, &self.waves, &mut WaveBuffers::new()) {
+        if !fill(&mut self.products, hidden, q, &self.waves, &mut self.wave_lines) {
             // What is computed from it shall not pass for an answer.
             for x in [&mut self.coefficients, &mut self.weights, &mut self.weighted].into_iter().flatten() {
                 *x = T::lit(f64::NAN);
@@ -308,38 +310,60 @@ fn line<T: Scalar>(
     Line::new(falls, MOVED * variance, deviation, radius, accuracy)
 }
 
-/// A wave vector, and what the law is there.
+/// Wave vectors in lines of equal steps, of which laws are asked at once.
 #[derive(Debug, Clone)]
-pub(super) struct WaveBuffers<T> {
-    wave: Vec<T>,
-    at: JointCharacteristic<T>,
+pub(super) struct Lines<T> {
+    /// Where each starts, and how many there are in it.
+    parts: Vec<(usize, usize)>,
+    start: Vec<T>,
+    step: Vec<T>,
 }
 
-impl<T: Scalar> WaveBuffers<T> {
-    pub(super) fn new() -> Self {
-        Self { wave: Vec::new(), at: JointCharacteristic::new() }
+/// Steps that differ by less than that of the longest wave vector are one.
+const SAME_STEP: f64 = 1e-12;
+
+impl<T: Scalar> Lines<T> {
+    /// Of wave vectors of m numbers each.
+    pub(super) fn new(waves: &[T], m: usize) -> Self {
+        let most = waves.iter().fold(T::zero(), |most, k| most.max(k.abs()));
+        let (mut parts, mut start) = (Vec::new(), 0);
+        let step = |n: usize, a: usize| waves[(n + 1) * m + a] - waves[n * m + a];
+        let count = waves.len() / m;
+        while start < count {
+            let mut end = start + 1;
+            while end < count && (0..m).all(|a| (step(end - 1, a) - step(start, a)).abs() <= T::lit(SAME_STEP) * most) {
+                end += 1;
+            }
+            parts.push((start, end - start));
+            start = end;
+        }
+        Self { parts, start: Vec::new(), step: Vec::new() }
     }
 }
 
-/// Products at wave vectors k over the neurons, m numbers each, for coefficients `q`.
+/// Products at wave vectors k over the neurons, m numbers each, in those lines, for coefficients `q`.
 pub(super) fn fill<T: Scalar>(
     products: &mut BlockProducts<T>,
     hidden: &Hidden<'_, T>,
     q: &[T],
     waves: &[T],
-    buffers: &mut WaveBuffers<T>,
+    lines: &mut Lines<T>,
 ) -> bool {
     let p = hidden.scales.len();
     let m = q.len() / p;
-    let WaveBuffers { wave, at } = buffers;
+    let Lines { parts, start, step } = lines;
     products.fill(&hidden.scales, &mut |b, range, rows| {
-        waves.chunks_exact(m).enumerate().all(|(n, k)| {
-            wave.clear();
-            wave.extend(range.clone().map(|l| {
-                let along: T = k.iter().zip(&q[l * m..]).map(|(&k, &q)| k * q).sum();
-                along * hidden.scales[l]
-            }));
-            hidden.law.characteristic(b, wave, at) && rows.set(n, at)
+        parts.iter().all(|&(first, count)| {
+            let k = &waves[first * m..];
+            let along = |l: usize, k: &dyn Fn(usize) -> T| -> T {
+                (0..m).map(|a| k(a) * q[l * m + a]).sum::<T>() * hidden.scales[l]
+            };
+            start.clear();
+            start.extend(range.clone().map(|l| along(l, &|a| k[a])));
+            step.clear();
+            let of_step = |a: usize| if count > 1 { k[m + a] - k[a] } else { T::zero() };
+            step.extend(range.clone().map(|l| along(l, &of_step)));
+            rows.run(first, count, start).is_some_and(|mut rows| hidden.law.characteristics(b, step, &mut rows))
         })
     })
 }

@@ -266,14 +266,15 @@ pub trait HiddenDistribution<T: Scalar = f64>: Send + Sync {
         false
     }
 
-    /// The same at the wave vectors 0, k, 2k, …, as many as `rows` has: what averages ask for. The default asks
+    /// The same at the wave vectors s, s + k, s + 2k, …, as many as `rows` has and as it gives them ([`CharacteristicRows::wave`]):
+    /// what averages ask for. The default asks
     /// [`characteristic`](Self::characteristic) at each; a law that can do them at once saves sines and cosines. Answers false, and may
     /// leave anything in `rows`, if there is none.
     fn characteristics(&self, block: usize, k: &[T], rows: &mut CharacteristicRows<'_, T>) -> bool {
         let mut at = JointCharacteristic::new();
         let mut wave = k.to_vec();
         (0..rows.count()).all(|n| {
-            wave.iter_mut().zip(k).for_each(|(wave, &k)| *wave = T::of_usize(n) * k);
+            wave.iter_mut().zip(k).enumerate().for_each(|(l, (wave, &k))| *wave = rows.wave(n, l, k));
             self.characteristic(block, &wave, &mut at) && rows.set(n, &at)
         })
     }

@@ -9,13 +9,19 @@ use std::array::from_fn;
 use crate::Scalar;
 use crate::model::hidden::{Characteristic, JointCharacteristic};
 
-/// A joint law of d variables at the wave vectors 0, k, 2k, …, n of them, as [`HiddenDistribution::characteristics`] writes it.
+/// A joint law of d variables at the wave vectors s, s + k, s + 2k, …, n of them, as [`HiddenDistribution::characteristics`] writes it. The
+/// first is zero unless [`wave`](Self::wave) says otherwise.
 ///
 /// [`HiddenDistribution::characteristics`]: crate::model::HiddenDistribution::characteristics
 #[derive(Debug)]
 pub struct CharacteristicRows<'a, T> {
     variables: usize,
     count: usize,
+    /// The first wave vector; empty for zero.
+    start: &'a [T],
+    /// Of rows of so many numbers these are from that one on.
+    stride: usize,
+    offset: usize,
     /// E[exp(ikᵀc)]; E[c_l exp(ikᵀc)], a row of n for each l; the same of c_l c_l', d² rows. Real and imaginary parts apart.
     value: [&'a mut [T]; 2],
     first: [&'a mut [T]; 2],
@@ -33,7 +39,35 @@ impl<'a, T: Scalar> CharacteristicRows<'a, T> {
         let count = value[0].len();
         let fits = |part: &[&'a mut [T]; 2], rows: usize| part.iter().all(|x| x.len() == rows * count);
         let all = fits(&value, 1) && fits(&first, variables) && fits(&second, variables * variables);
-        all.then_some(Self { variables, count, value, first, second })
+        all.then_some(Self { variables, count, start: &[], stride: count, offset: 0, value, first, second })
+    }
+
+    /// The `count` wave vectors from number `offset` on, of which the first is `start`; `None` if there are not so many.
+    pub(crate) fn run<'b>(
+        &'b mut self,
+        offset: usize,
+        count: usize,
+        start: &'b [T],
+    ) -> Option<CharacteristicRows<'b, T>> {
+        let part = |[re, im]: &'b mut [&'a mut [T]; 2]| [&mut **re, &mut **im];
+        let Self { variables, count: all, stride, offset: before, value, first, second, .. } = self;
+        (offset + count <= *all && start.len() == *variables).then(|| CharacteristicRows {
+            variables: *variables,
+            count,
+            start,
+            stride: *stride,
+            offset: *before + offset,
+            value: part(value),
+            first: part(first),
+            second: part(second),
+        })
+    }
+
+    /// Component l of wave vector number n, for steps of k.
+    #[must_use]
+    pub fn wave(&self, n: usize, l: usize, k: T) -> T {
+        let from_start = T::of_usize(n) * k;
+        self.start.get(l).map_or(from_start, |&start| start + from_start)
     }
 
     /// The number n of wave vectors.
@@ -50,16 +84,17 @@ impl<'a, T: Scalar> CharacteristicRows<'a, T> {
 
     /// Writes what belongs to wave vector number n. False if there is none such, or if that is not of d variables.
     pub fn set(&mut self, n: usize, at: &JointCharacteristic<T>) -> bool {
-        let (d, count) = (self.variables, self.count);
-        if n >= count || at.first.len() != d || at.second.len() != d * d {
+        let (d, stride) = (self.variables, self.stride);
+        if n >= self.count || at.first.len() != d || at.second.len() != d * d {
             return false;
         }
+        let n = self.offset + n;
         (self.value[0][n], self.value[1][n]) = (at.value.re, at.value.im);
         for (l, x) in at.first.iter().enumerate() {
-            (self.first[0][l * count + n], self.first[1][l * count + n]) = (x.re, x.im);
+            (self.first[0][l * stride + n], self.first[1][l * stride + n]) = (x.re, x.im);
         }
         for (l, x) in at.second.iter().enumerate() {
-            (self.second[0][l * count + n], self.second[1][l * count + n]) = (x.re, x.im);
+            (self.second[0][l * stride + n], self.second[1][l * stride + n]) = (x.re, x.im);
         }
         true
     }
@@ -69,6 +104,7 @@ impl<'a, T: Scalar> CharacteristicRows<'a, T> {
         if n >= self.count || self.variables != 1 {
             return false;
         }
+        let n = self.offset + n;
         (self.value[0][n], self.value[1][n]) = (at.value.re, at.value.im);
         (self.first[0][n], self.first[1][n]) = (at.first.re, at.first.im);
         (self.second[0][n], self.second[1][n]) = (at.second.re, at.second.im);
@@ -81,8 +117,12 @@ impl<'a, T: Scalar> CharacteristicRows<'a, T> {
         if self.variables != 1 {
             return false;
         }
+        let start = self.wave(0, 0, k);
+        let all = self.offset..self.offset + self.count;
         let Self { value: [cos, none], first: [no, sin], second: [square, nothing], .. } = self;
-        turns(k * size, cos, sin);
+        let [cos, none, no, sin, square, nothing] =
+            [cos, none, no, sin, square, nothing].map(|part| &mut part[all.clone()]);
+        turns(start * size, k * size, cos, sin);
         let (first, second) = (activity * size, activity * size * size);
         for ((cos, sin), square) in cos.iter_mut().zip(sin.iter_mut()).zip(square.iter_mut()) {
             *square = second * *cos;
@@ -107,50 +147,62 @@ impl<'a, T: Scalar> CharacteristicRows<'a, T> {
         self.clear();
         for (weight, part) in parts {
             let [value, first, second] = parts_of_one.each_mut().map(|part| part.each_mut().map(Vec::as_mut_slice));
-            let mut one = CharacteristicRows { variables: d, count: n, value, first, second };
+            let start = self.start;
+            let mut one =
+                CharacteristicRows { variables: d, count: n, start, stride: n, offset: 0, value, first, second };
             if !write(part, &mut one) {
                 return false;
             }
+            let (stride, offset) = (self.stride, self.offset);
             let sums = [&mut self.value, &mut self.first, &mut self.second].into_iter().flatten();
             for (sum, one) in sums.zip([one.value, one.first, one.second].into_iter().flatten()) {
-                sum.iter_mut().zip(one).for_each(|(sum, x)| *sum += weight * *x);
+                for (sum, one) in sum.chunks_exact_mut(stride).zip(one.chunks_exact(n)) {
+                    sum[offset..offset + n].iter_mut().zip(one).for_each(|(sum, &x)| *sum += weight * x);
+                }
             }
         }
         true
     }
 
     fn clear(&mut self) {
-        [&mut self.value, &mut self.first, &mut self.second].into_iter().flatten().for_each(|x| x.fill(T::zero()));
+        let (stride, all) = (self.stride, self.offset..self.offset + self.count);
+        for part in [&mut self.value, &mut self.first, &mut self.second].into_iter().flatten() {
+            part.chunks_exact_mut(stride).for_each(|row| row[all.clone()].fill(T::zero()));
+        }
     }
 
     /// Where row number `row` of 1, the c_l and the products c_l c_l' with l ≤ l' is, of which `pairs` are listed.
     fn moment(&mut self, row: usize, pairs: &[(usize, usize)]) -> [&mut [T]; 2] {
         let (d, count) = (self.variables, self.count);
+        let (stride, offset) = (self.stride, self.offset);
         let (part, at) = match row {
             0 => (&mut self.value, 0),
             _ if row <= d => (&mut self.first, row - 1),
             _ => (&mut self.second, pairs[row - 1 - d].0 * d + pairs[row - 1 - d].1),
         };
         let [re, im] = part;
-        [&mut re[at * count..][..count], &mut im[at * count..][..count]]
+        let at = at * stride + offset;
+        [&mut re[at..][..count], &mut im[at..][..count]]
     }
 
     /// Of the law on those points, d numbers each, with those weights, at multiples of k. False if they are not of d variables.
     pub(super) fn set_points(&mut self, k: &[T], points: &[T], weights: &[T]) -> bool {
-        let (d, count) = (self.variables, self.count);
+        let (d, count, stride, offset) = (self.variables, self.count, self.stride, self.offset);
         if k.len() != d || d == 0 || points.len() != d * weights.len() {
             return false;
         }
         let pairs: Vec<(usize, usize)> = (0..d).flat_map(|l| (l..d).map(move |j| (l, j))).collect();
         self.clear();
-        let law = Points { k, places: points, weights, pairs: &pairs };
-        match law.cells(count) {
+        let law = Points { start: self.start, k, places: points, weights, pairs: &pairs };
+        // Cells are about zero.
+        match law.cells(count).filter(|_| self.start.is_empty()) {
             Some(cells) => law.write_cells(cells, self),
             None => law.write_each(self),
         }
         for &(l, j) in pairs.iter().filter(|(l, j)| l != j) {
             for part in &mut self.second {
-                part.copy_within((l * d + j) * count..(l * d + j + 1) * count, (j * d + l) * count);
+                let from = (l * d + j) * stride + offset;
+                part.copy_within(from..from + count, (j * d + l) * stride + offset);
             }
         }
         true
@@ -167,6 +219,7 @@ struct Cells {
 
 /// A law on points.
 struct Points<'p, T> {
+    start: &'p [T],
     k: &'p [T],
     places: &'p [T],
     weights: &'p [T],
@@ -219,7 +272,7 @@ impl<T: Scalar> Points<'_, T> {
     }
 
     fn write_each(&self, rows: &mut CharacteristicRows<'_, T>) {
-        if rows.count == 1 {
+        if rows.count == 1 && self.start.is_empty() {
             // At zero alone, as for the variance of a sum.
             let mut sums = vec![T::zero(); self.moments()];
             self.each(&mut |_, moments| sums.iter_mut().zip(moments).for_each(|(sum, &x)| *sum += x));
@@ -227,8 +280,10 @@ impl<T: Scalar> Points<'_, T> {
             return;
         }
         let (mut cos, mut sin) = (vec![T::zero(); rows.count], vec![T::zero(); rows.count]);
+        let mut places = self.places.chunks_exact(self.k.len());
         self.each(&mut |sum, moments| {
-            turns(sum, &mut cos, &mut sin);
+            let place = places.next().unwrap_or(&[]);
+            turns(self.start.iter().zip(place).map(|(&s, &c)| s * c).sum(), sum, &mut cos, &mut sin);
             for (row, &moment) in moments.iter().enumerate() {
                 let [re, im] = rows.moment(row, self.pairs);
                 for ((re, im), (&cos, &sin)) in re.iter_mut().zip(im).zip(cos.iter().zip(&sin)) {
@@ -269,7 +324,7 @@ impl<T: Scalar> Points<'_, T> {
             .collect();
         let (mut cos, mut sin) = (vec![T::zero(); count], vec![T::zero(); count]);
         for (cell, sums) in sums.chunks_exact(many * TERMS).enumerate() {
-            turns(T::lit(low + half * (2 * cell + 1) as f64), &mut cos, &mut sin);
+            turns(T::zero(), T::lit(low + half * (2 * cell + 1) as f64), &mut cos, &mut sin);
             for (row, sums) in
                 sums.as_chunks::<TERMS>().0.iter().enumerate().filter(|(_, sums)| **sums != [T::zero(); TERMS])
             {
@@ -286,13 +341,13 @@ impl<T: Scalar> Points<'_, T> {
     }
 }
 
-/// cos and sin of 0, x, 2x, …, of which each half makes the next: roundings grow with the logarithm of their number.
-fn turns<T: Scalar>(x: T, cos: &mut [T], sin: &mut [T]) {
+/// cos and sin of s, s + x, s + 2x, …, of which each half makes the next: roundings grow with the logarithm of their number.
+fn turns<T: Scalar>(start: T, x: T, cos: &mut [T], sin: &mut [T]) {
     let count = cos.len().min(sin.len());
     if count == 0 {
         return;
     }
-    (cos[0], sin[0]) = (T::one(), T::zero());
+    (sin[0], cos[0]) = start.sin_cos();
     let mut known = 1;
     while known < count {
         let (s, c) = (x * T::of_usize(known)).sin_cos();
@@ -319,6 +374,9 @@ mod tests {
             let [value, first, second] = room.each_mut().map(|part| part.each_mut().map(Vec::as_mut_slice));
             let mut rows = CharacteristicRows::new(d, value, first, second).unwrap();
             assert!(law.characteristics(b, k, &mut rows));
+            // The second half again, from where it starts.
+            let (half, start): (usize, Vec<f64>) = (count / 2, k.iter().map(|k| (count / 2) as f64 * k).collect());
+            assert!(law.characteristics(b, k, &mut rows.run(half, count - half, &start).unwrap()));
             let [value, first, second] = &room;
             for n in 0..count {
                 let mut at = JointCharacteristic::new();
@@ -378,7 +436,7 @@ mod tests {
         for (name, law, gathered) in &laws {
             let HiddenQuadrature { nodes, weights, .. } = law.quadrature(1);
             let pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)];
-            let points = Points { k: &k, places: nodes.as_slice(), weights: &weights, pairs: &pairs };
+            let points = Points { start: &[], k: &k, places: nodes.as_slice(), weights: &weights, pairs: &pairs };
             assert_eq!(points.cells(count).is_some(), *gathered, "{name}");
             assert!(gap(law, &k, count) < 1e-11, "{name}: {:e}", gap(law, &k, count));
         }

@@ -145,11 +145,11 @@ pub trait HiddenVariable<T: Scalar = f64>: Send + Sync {
         None
     }
 
-    /// The same at the wave numbers 0, k, 2k, …; see
+    /// The same at the wave numbers s, s + k, s + 2k, …; see
     /// [`HiddenDistribution::characteristics`](crate::model::HiddenDistribution::characteristics). The default asks
     /// [`characteristic`](Self::characteristic) at each.
     fn characteristics(&self, k: T, rows: &mut CharacteristicRows<'_, T>) -> bool {
-        (0..rows.count()).all(|n| self.characteristic(T::of_usize(n) * k).is_some_and(|at| rows.set_one(n, &at)))
+        (0..rows.count()).all(|n| self.characteristic(rows.wave(n, 0, k)).is_some_and(|at| rows.set_one(n, &at)))
     }
 
     /// Whether the law is invariant under c → −c. The default claims nothing: false.

@@ -10,7 +10,7 @@ use crate::Scalar;
 use crate::limit::averages::block_products::BlockProducts;
 use crate::limit::averages::sum_grid::WAVE_MARGIN;
 use crate::limit::averages::sum_lattice::{Line, each_index};
-use crate::limit::averages::sum_nodes::{WaveBuffers, fill};
+use crate::limit::averages::sum_nodes::{Lines, fill};
 use crate::limit::hidden::Hidden;
 use crate::numerics::fourier::{Fourier, FourierBuffers};
 
@@ -37,7 +37,7 @@ pub(super) struct LatticeLaw<T> {
 
 #[derive(Debug, Clone)]
 struct Buffers<T> {
-    wave: WaveBuffers<T>,
+    lines: Lines<T>,
     fourier: FourierBuffers<T>,
     own: Vec<T>,
     /// Tensors over wave vectors.
@@ -87,6 +87,7 @@ impl<T: Scalar> LatticeLaw<T> {
         };
         let place = |&n: &i64| (usize::try_from(n.abs()).unwrap_or(0), if n < 0 { -T::one() } else { T::one() });
         let places = numbers.iter().map(place).collect();
+        let lines = Lines::new(&list, d);
         Some(Self {
             neurons: neurons.to_vec(),
             slots: numbers.chunks_exact(d).map(slot).collect(),
@@ -100,7 +101,7 @@ impl<T: Scalar> LatticeLaw<T> {
             mean: vec![T::zero(); d],
             weights: Vec::new(),
             buffers: Buffers {
-                wave: WaveBuffers::new(),
+                lines,
                 fourier: FourierBuffers::new(),
                 own: Vec::new(),
                 tensors: [Vec::new(), Vec::new()],
@@ -118,11 +119,11 @@ impl<T: Scalar> LatticeLaw<T> {
     pub(super) fn update(&mut self, hidden: &Hidden<'_, T>, (q, m): (&[T], usize), common: &[T]) -> bool {
         let d = self.dimensions();
         let Self { products, waves, counts, neurons, coefficients, scales, mean, buffers, .. } = self;
-        let Buffers { wave, own, .. } = buffers;
+        let Buffers { lines, own, .. } = buffers;
         own.clear();
         own.extend(q.chunks_exact(m).flat_map(|row| neurons.iter().map(|&i| row[i])));
         if own != coefficients || *scales != hidden.scales {
-            if !fill(products, hidden, own, waves, wave) {
+            if !fill(products, hidden, own, waves, lines) {
                 coefficients.clear();
                 return false;
             }

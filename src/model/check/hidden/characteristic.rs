@@ -96,7 +96,12 @@ fn rows<T: Scalar>(
     if !each.iter_mut().enumerate().all(|(n, one)| law.characteristic(b, &wave(n), one)) {
         return None;
     }
-    let known = law.characteristics(b, &k, &mut at_once);
+    // Then the second half from where it starts.
+    let start = wave(count / 2);
+    let half = |mut rows: CharacteristicRows<'_, T>| {
+        rows.run(count / 2, count - count / 2, &start).is_some_and(|mut rows| law.characteristics(b, &k, &mut rows))
+    };
+    let known = law.characteristics(b, &k, &mut at_once) && half(at_once);
     let mut same = JointCharacteristic::new();
     same.reset(d);
     each.iter().enumerate().find_map(|(n, one)| {

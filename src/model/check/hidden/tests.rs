@@ -177,7 +177,7 @@ impl HiddenDistribution for Liar {
                 // As the default.
                 let mut at = JointCharacteristic::new();
                 (0..rows.count()).all(|n| {
-                    let wave: Vec<f64> = k.iter().map(|k| n as f64 * k).collect();
+                    let wave: Vec<f64> = k.iter().enumerate().map(|(l, &k)| rows.wave(n, l, k)).collect();
                     self.characteristic(block, &wave, &mut at) && rows.set(n, &at)
                 })
             }
