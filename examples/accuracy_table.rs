@@ -51,8 +51,8 @@ impl<S: Nonlinearity + Copy, P: Penalty + Copy> Table<'_, S, P> {
         let (p, m) = (self.laws.len(), self.neurons);
         let few = |k: usize| 0.4 - 0.15 * k as f64;
         // Many overlaps, of size 0.7 together.
-        let many = |k: usize| 0.7 * (k as f64).cos() / (0.5 * p as f64).sqrt();
-        let q: Vec<f64> = (0..p * m).map(|k| if p > 4 { many(k) } else { few(k) }).collect();
+        let many = |k: usize| 0.7 * (k as f64).cos() / (0.5 * (p * m) as f64).sqrt();
+        let q: Vec<f64> = (0..p * m).map(|k| if p * m > 6 { many(k) } else { few(k) }).collect();
         let r: Vec<f64> = (0..m * m).map(|k| if k / m == k % m { 1.0 } else { 0.2 }).collect();
         Ok(OrderParameters::from_rows(p, m, &q, &r)?)
     }
@@ -145,17 +145,24 @@ fn main() -> Outcome<()> {
     many_values()?;
     for neurons in [2, 3] {
         Table {
-            title: &format!("tanh, {neurons} neurons with the quadratic penalty, B = 4, one two-point variable"),
+            title: &format!(
+                "tanh, {neurons} neurons with the quadratic penalty, B = 4, three variables of two and of three points"
+            ),
             sigma: Tanh,
             penalty: Quadratic,
-            laws: laws(two_point())?,
+            laws: laws(vec![Law::two_point(2.25), Law::three_point(1.5, 0.4), Law::two_point(0.7)])?,
             neurons,
             batch: 4,
-            rules: &[(Trapezoidal, &[1e-2, 1e-4, 1e-6, 1e-8, 1e-10]), (Sobol, &[1e-2, 1e-3])],
+            rules: &[
+                (Automatic, &[1e-2, 1e-4, 1e-6, 1e-8, 1e-10]),
+                (Trapezoidal, &[1e-2, 1e-4, 1e-6, 1e-8, 1e-10]),
+                (Sobol, &[1e-2, 1e-3]),
+            ],
             truth: (Trapezoidal, 1e-11),
         }
         .print()?;
     }
+    independent_views()?;
     large_gains()?;
     Table {
         title: "tanh, two neurons with the pseudo-Huber penalty of width 0.3 over whole batches, B = 8, one two-point variable",
@@ -226,6 +233,33 @@ fn large_gain<S: Nonlinearity + Copy>(
     let nodes = limit.rule(&state)?.nodes();
     println!("| {name} | {q:?} | {r:?} | {rule:?} | {nodes} | {estimate:.0e} | {error:.0e} |");
     Ok(())
+}
+
+/// Several neurons where only what the views have in common helps: many features, and kinks.
+fn independent_views() -> Outcome<()> {
+    use Quadrature::{Automatic, Sobol};
+    Table {
+        title: "tanh, 2 neurons with the quadratic penalty, B = 4, thirty two-point variables (the truth is the rule itself)",
+        sigma: Tanh,
+        penalty: Quadratic,
+        laws: laws((0..30).map(|l| Law::two_point(2.0 - 0.05 * f64::from(l))).collect())?,
+        neurons: 2,
+        batch: 4,
+        rules: &[(Automatic, &[1e-2, 1e-4, 1e-6, 1e-8, 1e-10])],
+        truth: (Automatic, 1e-11),
+    }
+    .print()?;
+    Table {
+        title: "ReLU, 2 neurons with the quadratic penalty, B = 4, one two-point variable (the truth is the rule itself)",
+        sigma: Relu,
+        penalty: Quadratic,
+        laws: laws(vec![Law::two_point(2.25)])?,
+        neurons: 2,
+        batch: 4,
+        rules: &[(Automatic, &[1e-2, 1e-4, 1e-6, 1e-8]), (Sobol, &[1e-2, 1e-3])],
+        truth: (Automatic, 1e-10),
+    }
+    .print()
 }
 
 /// Hidden laws of many values.

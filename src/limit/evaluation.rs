@@ -62,12 +62,15 @@ impl<T: Scalar> Rule<T> {
 
     pub(super) fn resolves_generic(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
         self.work.state.copy_from(q, r);
+        let Self { views, field_pairs, four_fields, hidden, work, .. } = &mut *self;
+        if let Some(views) = views {
+            work.update(limit, field_pairs, four_fields.quadruples(), hidden);
+            work.moments.write_view_noise(views.noise_mut());
+            return views.resolves(&limit.hidden, &work.state.q);
+        }
         self.update_work(limit);
         if let [FieldPair { nodes: PairNodes::Sum(form), .. }] = &mut self.field_pairs[..] {
             return form.resolves();
-        }
-        if let Some(views) = &self.views {
-            return views.resolves();
         }
         if let Some(nodes) = &self.sum_nodes
             && !nodes.resolves(&self.work.moments.view_covariances())

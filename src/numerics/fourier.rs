@@ -1,6 +1,6 @@
 //! Fourier sums between a lattice of points and one of wave vectors, axis by axis.
 //!
-//! Neither lattice need be the other's dual, and of wave vectors the first axis may hold half. Not here: fast transforms, whose
+//! Along each axis wave numbers are multiples of the lowest that goes once round the points, and of the first axis they may be half. Not here: fast transforms, whose
 //! lattices are longer than those of a few dozen points here.
 
 use crate::Scalar;
@@ -24,24 +24,48 @@ pub(crate) struct Fourier<T> {
     axes: Vec<Axis<T>>,
 }
 
+/// The points −half, …, half times a step, and wave numbers from the lowest on times 2π/((2 half + 1) step).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AxisSize {
+    pub(crate) half: usize,
+    pub(crate) lowest: i64,
+    pub(crate) waves: usize,
+}
+
+impl AxisSize {
+    fn points(self) -> usize {
+        2 * self.half + 1
+    }
+}
+
 impl<T: Scalar> Fourier<T> {
-    /// Axes given by the coordinates of their points and their wave numbers.
-    pub(crate) fn new(axes: &[(Vec<f64>, Vec<f64>)]) -> Self {
+    pub(crate) fn new(axes: &[AxisSize]) -> Self {
         let last = axes.len().saturating_sub(1);
-        let axis = |(a, (points, waves)): (usize, &(Vec<f64>, Vec<f64>))| {
-            let table = |rows: &[f64], columns: &[f64], f: fn(f64) -> f64| -> Vec<T> {
-                let width = if a == last { columns.len().next_multiple_of(LANES) } else { columns.len() };
-                let mut table = vec![T::zero(); rows.len() * width];
-                for (row, &x) in table.chunks_exact_mut(width).zip(rows) {
-                    row.iter_mut().zip(columns).for_each(|(to, &k)| *to = T::lit(f(k * x)));
+        let axis = |(a, size): (usize, &AxisSize)| {
+            let (points, waves) = (size.points(), size.waves);
+            // k x is that many parts of a turn: (number of the wave)·(number of the point) modulo the points.
+            let turn = std::f64::consts::TAU / points as f64;
+            let parts: Vec<(f64, f64)> = (0..points).map(|n| (turn * n as f64).sin_cos()).collect();
+            let count = i64::try_from(points).unwrap_or(i64::MAX);
+            let half = i64::try_from(size.half).unwrap_or(i64::MAX);
+            let at = |point: usize, wave: usize| {
+                let numbers = [point, wave].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+                let part = ((numbers[0] - half) * (numbers[1] + size.lowest)).rem_euclid(count);
+                parts[usize::try_from(part).unwrap_or(0)]
+            };
+            let table = |rows: usize, columns: usize, f: &dyn Fn(usize, usize) -> f64| -> Vec<T> {
+                let width = if a == last { columns.next_multiple_of(LANES) } else { columns };
+                let mut table = vec![T::zero(); rows * width];
+                for (row, to) in table.chunks_exact_mut(width).enumerate() {
+                    to[..columns].iter_mut().enumerate().for_each(|(column, to)| *to = T::lit(f(row, column)));
                 }
                 table
             };
             Axis {
-                points: points.len(),
-                waves: waves.len(),
-                by_point: [table(points, waves, f64::cos), table(points, waves, f64::sin)],
-                by_wave: [table(waves, points, f64::cos), table(waves, points, f64::sin)],
+                points,
+                waves,
+                by_point: [table(points, waves, &|x, k| at(x, k).1), table(points, waves, &|x, k| at(x, k).0)],
+                by_wave: [table(waves, points, &|k, x| at(x, k).1), table(waves, points, &|k, x| at(x, k).0)],
             }
         };
         Self { axes: axes.iter().enumerate().map(axis).collect() }
@@ -181,11 +205,19 @@ mod tests {
     /// Against the sum term by term, in one, two and three dimensions.
     #[test]
     fn sums_axis_by_axis_are_those_term_by_term() {
-        let line = |n: usize, scale: f64| -> Vec<f64> { (0..n).map(|j| scale * (j as f64 - 0.4 * n as f64)).collect() };
-        let all = [(line(5, 0.3), line(4, 0.7)), (line(9, 0.2), line(7, 0.5)), (line(3, 0.4), line(10, 0.9))];
+        let size = |half, lowest, waves| AxisSize { half, lowest, waves };
+        let all = [size(2, 0, 4), size(4, -3, 7), size(1, -5, 10)];
         for m in 1..=3 {
-            let axes = &all[3 - m..];
-            let fourier = Fourier::<f64>::new(axes);
+            let sizes = &all[3 - m..];
+            let fourier = Fourier::<f64>::new(sizes);
+            let coordinates = |size: &AxisSize| -> (Vec<f64>, Vec<f64>) {
+                let (half, points) = (size.half as f64, size.points() as f64);
+                let x = (0..size.points()).map(|n| 0.3 * (n as f64 - half)).collect();
+                let k =
+                    (0..size.waves).map(|n| (n as f64 + size.lowest as f64) * std::f64::consts::TAU / (0.3 * points));
+                (x, k.collect())
+            };
+            let axes: Vec<(Vec<f64>, Vec<f64>)> = sizes.iter().map(coordinates).collect();
             let (points, waves) = fourier.sizes();
             let indices = |waves: bool| -> Vec<Vec<usize>> {
                 let lengths = axes.iter().map(|(x, k)| if waves { k.len() } else { x.len() });

@@ -10,7 +10,7 @@ use nalgebra::{DMatrix, DVector};
 use crate::Scalar;
 use crate::limit::averages::sum_grid::{WAVE_MARGIN, Window, highest_wave};
 use crate::model::Smoothness;
-use crate::numerics::fourier::Fourier;
+use crate::numerics::fourier::{AxisSize, Fourier};
 
 /// How far beyond the ellipsoid of the density at the ends nodes are kept, as a factor of its square.
 const KEPT: f64 = 1.1;
@@ -93,6 +93,13 @@ impl Line {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and a million
         let half = half.ceil() as usize;
         Some(Self { step, half, highest, window, moved })
+    }
+
+    /// The points, and the wave numbers of both signs or of one.
+    pub(super) fn size(&self, both: bool) -> AxisSize {
+        let highest = self.waves();
+        let waves = usize::try_from(if both { 2 * highest + 1 } else { highest + 1 }).unwrap_or(1);
+        AxisSize { half: self.half, lowest: if both { -highest } else { 0 }, waves }
     }
 
     /// With so many nodes on each side.
@@ -203,13 +210,7 @@ impl Lattice<'_> {
         if !(self.lines.iter().map(table).sum::<f64>() < MOST_PHASES) {
             return None;
         }
-        let axis = |(a, line): (usize, &Line)| {
-            let numbers = |lowest: i64, highest: i64, unit: f64| (lowest..=highest).map(|n| unit * n as f64).collect();
-            let (half, waves) = (i64::try_from(line.half).unwrap_or(i64::MAX), line.waves());
-            let lowest = if a == 0 { 0 } else { -waves };
-            (numbers(-half, half, line.step), numbers(lowest, waves, line.spacing()))
-        };
-        let axes: Vec<(Vec<f64>, Vec<f64>)> = self.lines.iter().enumerate().map(axis).collect();
+        let axes: Vec<AxisSize> = self.lines.iter().enumerate().map(|(a, line)| line.size(a > 0)).collect();
         Some(Fourier::new(&axes))
     }
 }

@@ -407,7 +407,8 @@ mod tests {
         let law = Independent::new(laws).unwrap().and(CorrelatedSigns::with_loadings([1.0, 2.0], [0.5, -0.3]).unwrap());
         for (scale, count) in [(1.0, 1), (0.3, 2), (-0.7, 37), (1e-3, 64), (5.0, 100), (0.0, 5)] {
             let k: Vec<f64> = (0..8).map(|l| scale * (0.7 - 0.31 * f64::from(l))).collect();
-            assert!(gap(&law, &k, count) < 1e-13, "{scale} {count}: {:e}", gap(&law, &k, count));
+            // Wave numbers reach 900: rounding of a phase.
+            assert!(gap(&law, &k, count) < 4e-13, "{scale} {count}: {:e}", gap(&law, &k, count));
         }
     }
 

@@ -26,8 +26,7 @@ impl<T: Scalar> Axis<T> {
     pub(super) fn new(line: Line) -> Self {
         let offsets: Vec<f64> = points(&line);
         let count = offsets.len();
-        let waves: Vec<f64> = (0..=line.waves()).map(|n| n as f64 * line.spacing()).collect();
-        let fourier = Fourier::new(&[(offsets.clone(), waves)]);
+        let fourier = Fourier::new(&[line.size(false)]);
         let mut offsets: Vec<T> = offsets.into_iter().map(T::lit).collect();
         offsets.resize(count.next_multiple_of(LANES), T::zero());
         Self { line, offsets, count, fourier }
@@ -40,15 +39,9 @@ impl<T: Scalar> Axis<T> {
 }
 
 /// The values of a line.
-pub(super) fn points(line: &Line) -> Vec<f64> {
+fn points(line: &Line) -> Vec<f64> {
     let half = i64::try_from(line.half).unwrap_or(i64::MAX);
     (-half..=half).map(|n| n as f64 * line.step).collect()
-}
-
-/// The wave numbers of a line, both signs or one.
-pub(super) fn waves(line: &Line, both: bool) -> Vec<f64> {
-    let lowest = if both { -line.waves() } else { 0 };
-    (lowest..=line.waves()).map(|n| n as f64 * line.spacing()).collect()
 }
 
 /// The nodes at which a line would be as long as the density asks for: those of `weights`, a row over its values, that count.

@@ -39,7 +39,7 @@ use crate::model::{Nonlinearity, Parity, Smoothness};
 use crate::numerics::fourier::FourierBuffers;
 
 /// Of the noise for which a lattice is chosen there may be so much less.
-const SHRINKS: f64 = 0.8;
+const SHRINKS: f64 = 0.7;
 /// By how much the density at the end of the lattice is below the error aimed at.
 const END_MARGIN: f64 = 2.0;
 /// The most wave vectors, and points of the lattice, of some neurons together; and of two, on which many functions are kept.
@@ -422,9 +422,13 @@ impl<T: Scalar> IndependentViews<T> {
         EVALUATION * self.count() as f64 + tables.sum::<f64>() + laws.sum::<f64>() + blocks.sum::<f64>()
     }
 
-    /// Whether the lattice and the nodes still serve at the state of the last update.
-    pub(in crate::limit) fn resolves(&self) -> bool {
+    /// Whether the lattice and the nodes still serve for these coefficients and the noise that has been written.
+    pub(in crate::limit) fn resolves(&mut self, hidden: &Hidden<'_, T>, q: &[T]) -> bool {
         let m = self.neurons;
+        // Of one neuron each: what the others need follows.
+        for law in &mut self.laws[..m] {
+            self.valid &= law.update(hidden, (q, m), &self.noise.common);
+        }
         let square = |x: &[T]| DMatrix::from_fn(m, m, |i, j| x[i * m + j].as_f64());
         let (common, own) = (square(&self.noise.common), self.noise.own.each_ref().map(|x| square(x)));
         let own_least: Vec<f64> = (0..m).map(|i| own[0][(i, i)].min(own[1][(i, i)])).collect();

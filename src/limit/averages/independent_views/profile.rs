@@ -20,7 +20,7 @@ const MARGIN: f64 = 2.0;
 /// The most nodes of a Gauss-Hermite rule.
 const MOST_HERMITE: usize = 40;
 /// How far the noise may grow beyond that for which nodes were chosen.
-const GROWS: f64 = 1.1;
+const GROWS: f64 = 1.2;
 
 /// σ^value σ'^slope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
