@@ -1,7 +1,7 @@
-//! By what averages over the hidden law are taken: its own nodes, Sobol points, its characteristic function, or nodes of the sum
-//! Qᵀc.
+//! By what averages over the hidden law are taken: given what the views have in common, by its characteristic function, by nodes of the
+//! sum Qᵀc, by its own nodes, or by Sobol points.
 //!
-//! Not here: these themselves (see `hidden`, `sum_form`, `sum_nodes`).
+//! Not here: these themselves (see `independent_views`, `sum_form`, `sum_nodes`, `hidden`).
 
 use nalgebra::DMatrix;
 

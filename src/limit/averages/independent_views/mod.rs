@@ -3,9 +3,10 @@
 //! The fields are h^v = u + ε^v with u = Qᵀc + a normal of covariance C = Cov(h¹, h²), and ε¹, ε² independent of u and of each other.
 //! So a function of view 1 and one of view 2 are averaged each over its own noise, at every u of a lattice, and their product over the
 //! law of u, into which the hidden law enters by its characteristic function: it costs the same for two features and for hundreds.
-//! Not here: one neuron (see `sum_form`), whole batches and polynomials.
+//! Not here: the choice of lattice (see `choice`), one neuron (see `sum_form`), whole batches and polynomials.
 
 mod axis;
+mod choice;
 mod entries;
 mod law;
 mod pair_slopes;
@@ -14,14 +15,13 @@ mod products;
 mod profile;
 mod view_functions;
 
-use std::f64::consts::TAU;
-
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 pub(in crate::limit) use self::entries::EntryMotion;
 pub(in crate::limit) use self::pair_slopes::PairSlopes;
 
-use self::axis::{Axis, trimmed};
+use self::axis::Axis;
+use self::choice::{Choice, MOST_WAVES, is_covariance, matrix, needs};
 use self::entries::{BlockSlopes, add_means};
 use self::law::LatticeLaw;
 use self::pairs::{FieldFunctions, PairBuffers, exchanged, pair_averages};
@@ -29,7 +29,7 @@ use self::products::{Block, BlockBuffers};
 use self::profile::Profile;
 use self::view_functions::{FieldWaves, NoiseParts, ViewFunctions};
 use crate::Scalar;
-use crate::limit::averages::sum_lattice::{Falls, Line};
+use crate::limit::averages::sum_lattice::Line;
 use crate::limit::averages::two_fields::SUMS;
 use crate::limit::averages::view::elementary;
 use crate::limit::fields::moments::ViewNoise;
@@ -38,12 +38,7 @@ use crate::limit::signals::{NoiseTerms, Product, Signal, four_fields};
 use crate::model::{Nonlinearity, Parity, Smoothness};
 use crate::numerics::fourier::FourierBuffers;
 
-/// Of the noise for which a lattice is chosen there may be so much less.
-const SHRINKS: f64 = 0.7;
-/// By how much the density at the end of the lattice is below the error aimed at.
-const END_MARGIN: f64 = 2.0;
-/// The most wave vectors, and points of the lattice, of some neurons together; and of two, on which many functions are kept.
-const MOST_WAVES: f64 = 4e5;
+/// The most points of the lattice of some neurons together; and of two, on which many functions are kept.
 const MOST_POINTS: f64 = 4e5;
 const MOST_OF_TWO: f64 = 4e4;
 /// What σ and its powers take, in multiplications.
@@ -64,6 +59,8 @@ pub(in crate::limit) struct IndependentViews<T> {
     axes: Vec<Axis<T>>,
     /// What the lattice needs at least: each neuron's noise in common with all others given, and its own.
     least: Vec<[f64; 2]>,
+    /// The least covariance of the noise in common for which wave vectors are enough.
+    cut: Option<DMatrix<f64>>,
     /// Of each neuron alone, then of two, three and four.
     laws: Vec<LatticeLaw<T>>,
     /// View by view, one if they are exchangeable.
@@ -100,70 +97,16 @@ impl<T: Scalar> IndependentViews<T> {
         budget: usize,
     ) -> Option<Self> {
         let m = noise.common.len().isqrt();
-        let square = |x: &[T]| DMatrix::from_fn(m, m, |i, j| x[i * m + j].as_f64());
-        let (common, own) = (square(&noise.common), noise.own.each_ref().map(|x| square(x)));
-        if !own.iter().all(is_covariance) {
-            return None;
-        }
-        let own_least: Vec<f64> = (0..m).map(|i| own[0][(i, i)].min(own[1][(i, i)])).collect();
-        let parts = common_parts(&common, &own_least)?;
-        let positive = is_covariance(&common);
-        let least: Vec<[f64; 2]> = parts
-            .iter()
-            .zip(&own_least)
-            .map(|(&c, &own)| [if c > 0.0 { SHRINKS * c } else { c / SHRINKS }, SHRINKS * own])
-            .collect();
-        let shrunk = &common * SHRINKS;
-        let cut = positive.then_some(&shrunk);
-        let error = (-accuracy).exp();
-        let radius = (2.0 * (accuracy + END_MARGIN)).sqrt();
-        let mut lines = Vec::with_capacity(m);
-        for i in 0..m {
-            let deviation = {
-                let still = Line::single();
-                let mut law = LatticeLaw::new(hidden, &[i], &[still], (None, accuracy), 1.0)?;
-                if !law.update(hidden, (q, m), &noise.common) {
-                    return None;
-                }
-                law.variance().as_f64().max(0.0).sqrt()
-            };
-            let variance = common[(i, i)];
-            if deviation * deviation + variance.abs() <= f64::EPSILON * own_least[i] {
-                lines.push(Line::single());
-                continue;
-            }
-            let falls = Falls::new(smoothness, 0.5 * least[i][1], accuracy);
-            let line = Line::new(falls, least[i][0], deviation.hypot(variance.max(0.0).sqrt()), radius, accuracy)?;
-            let mut law = LatticeLaw::new(hidden, &[i], &[line], (cut, accuracy), MOST_WAVES)?;
-            if !law.update(hidden, (q, m), &noise.common) {
-                return None;
-            }
-            lines.push(trimmed(&line, &law.weights, error));
-        }
-        // What grows where the common noise is no covariance must not lift roundings above the error.
-        if !positive {
-            let grows: f64 =
-                lines.iter().zip(&least).map(|(line, least)| line.growth((-least[0]).max(0.0), accuracy)).sum();
-            if !(grows.exp() * T::EPSILON.as_f64() < error) {
-                return None;
-            }
-        }
+        let Choice { lines, least, waves, cut } = Choice::new(hidden, q, &noise, (smoothness, accuracy))?;
         let mut laws = Vec::new();
         for (i, line) in lines.iter().enumerate() {
-            laws.push(LatticeLaw::new(hidden, &[i], &[*line], (cut, accuracy), MOST_WAVES)?);
+            laws.push(LatticeLaw::new(hidden, &[i], &[*line], (cut.as_ref(), accuracy), MOST_WAVES)?);
         }
-        let pole = Falls::new(smoothness, 0.0, accuracy).pole;
-        let kink = if let Smoothness::Kinked { at } = *smoothness { Some(at.as_f64()) } else { None };
-        let waves: Vec<FieldWaves> = lines
-            .iter()
-            .zip(&least)
-            .map(|(line, least)| FieldWaves { pole, kink, variance: following(least), top: TAU / line.step })
-            .collect();
         let views = if exchangeable { 1 } else { 2 };
         let mut fields = Vec::with_capacity(views);
-        for own in &own[..views] {
+        for own in &noise.own[..views] {
             let one = (0..m).map(|i| {
-                let spread = own[(i, i)].max(0.0).sqrt();
+                let spread = own[i * m + i].as_f64().max(0.0).sqrt();
                 let nodes = waves[i].nodes(spread, accuracy)?;
                 Some(FieldFunctions::new(Profile::new(nodes)))
             });
@@ -177,6 +120,7 @@ impl<T: Scalar> IndependentViews<T> {
             waves,
             axes: lines.iter().map(|line| Axis::new(*line)).collect(),
             least,
+            cut,
             laws,
             fields,
             tables: Vec::new(),
@@ -239,10 +183,8 @@ impl<T: Scalar> IndependentViews<T> {
         if points > self.most || neurons.len() == 2 && points > MOST_OF_TWO {
             return None;
         }
-        let m = self.neurons;
-        let common = DMatrix::from_fn(m, m, |i, j| SHRINKS * self.noise.common[i * m + j].as_f64());
-        let cut = is_covariance(&common).then_some(&common);
-        self.laws.push(LatticeLaw::new(hidden, neurons, &lines, (cut, self.accuracy), MOST_WAVES)?);
+        let cut = (self.cut.as_ref(), self.accuracy);
+        self.laws.push(LatticeLaw::new(hidden, neurons, &lines, cut, MOST_WAVES)?);
         Some(self.laws.len() - 1)
     }
 
@@ -429,16 +371,13 @@ impl<T: Scalar> IndependentViews<T> {
         for law in &mut self.laws[..m] {
             self.valid &= law.update(hidden, (q, m), &self.noise.common);
         }
-        let square = |x: &[T]| DMatrix::from_fn(m, m, |i, j| x[i * m + j].as_f64());
-        let (common, own) = (square(&self.noise.common), self.noise.own.each_ref().map(|x| square(x)));
-        let own_least: Vec<f64> = (0..m).map(|i| own[0][(i, i)].min(own[1][(i, i)])).collect();
-        let Some(parts) = common_parts(&common, &own_least) else { return false };
-        let enough = self.least.iter().zip(parts.iter().zip(&own_least));
+        let Some(now) = needs(&self.noise) else { return false };
+        let enough = self.least.iter().zip(&now).all(|(least, now)| {
+            now[0] >= least[0] - f64::EPSILON * now[1] && now[1] >= least[1] * (1.0 - f64::EPSILON)
+        });
         self.valid
-            && own.iter().all(is_covariance)
             && enough
-                .into_iter()
-                .all(|(least, (&c, &own))| c >= least[0] - f64::EPSILON * own && own >= least[1] * (1.0 - f64::EPSILON))
+            && self.cut.as_ref().is_none_or(|cut| is_covariance(&(matrix(&self.noise.common) - cut)))
             && self.tables.iter().all(|table| table.serves(&self.parts(table.view, table.neurons)))
             && self.fields.iter().enumerate().all(|(view, fields)| {
                 let spread = |i: usize| self.noise.own[view][i * m + i].max(T::zero()).sqrt().as_f64();
@@ -460,40 +399,4 @@ impl<T: Scalar> IndependentViews<T> {
             <= (error / 40.0 + 64.0 * T::EPSILON.as_f64()) * length * length
                 + T::EPSILON.as_f64() * weights.len() as f64
     }
-}
-
-/// The variance by which what follows an average over one view's noise falls, given least noise in common and of a view's own: a wave
-/// is of u, or of the other view.
-fn following([common, own]: &[f64; 2]) -> f64 {
-    if *common > 0.0 { common * own / (common + own) } else { 0.0 }
-}
-
-/// Whether a symmetric matrix has no negative eigenvalue, but for roundings.
-fn is_covariance(matrix: &DMatrix<f64>) -> bool {
-    if !matrix.iter().all(|x| x.is_finite()) {
-        return false;
-    }
-    let symmetric = (matrix + matrix.transpose()) * 0.5;
-    let scale = symmetric.amax();
-    SymmetricEigen::try_new(symmetric, f64::EPSILON, 1000)
-        .is_some_and(|eigen| eigen.eigenvalues.min() >= -1e-13 * scale)
-}
-
-/// Of noise of that covariance C, what each coordinate has beyond the others: kᵀCk is at least that times k_i². Where C is not
-/// positive: the most negative number that does for all, in proportion to the views' own noise. `None` if that is none.
-fn common_parts(common: &DMatrix<f64>, own: &[f64]) -> Option<Vec<f64>> {
-    let m = common.nrows();
-    if let Some(cholesky) = common.clone().cholesky() {
-        let inverse = cholesky.inverse();
-        return Some((0..m).map(|i| 1.0 / inverse[(i, i)]).collect());
-    }
-    if is_covariance(common) {
-        return Some(vec![0.0; m]);
-    }
-    let scaled = DMatrix::from_fn(m, m, |i, j| 0.5 * (common[(i, j)] + common[(j, i)]) / (own[i] * own[j]).sqrt());
-    if !scaled.iter().all(|x| x.is_finite()) {
-        return None;
-    }
-    let least = SymmetricEigen::try_new(scaled, f64::EPSILON, 1000)?.eigenvalues.min();
-    Some(own.iter().map(|own| least * own).collect())
 }

@@ -12,6 +12,9 @@ use crate::model::Nonlinearity;
 use crate::numerics::lanes::dispatch;
 use crate::numerics::products::multiply;
 
+/// Nodes are chosen for parts of the noise of at least so much of it, as standard deviations.
+const LEAST_PART: f64 = 0.15;
+
 /// Which functions of which fields a product is made of.
 #[derive(Debug, Clone, Copy)]
 enum Place {
@@ -81,6 +84,17 @@ impl<T: Scalar> NoiseParts<T> {
         Self { shared: [spreads[0] * shared, sign * spreads[1] * shared], own: spreads.map(|s| s * own) }
     }
 
+    /// Where a part is small beside the other it may grow a good deal before other nodes are needed. Across a kink there must be noise of a
+    /// field's own.
+    fn with_room(&self, kinked: bool) -> Self {
+        let least =
+            |f: usize| T::lit(LEAST_PART) * (self.shared[f] * self.shared[f] + self.own[f] * self.own[f]).sqrt();
+        Self {
+            shared: [0, 1].map(|f| self.shared[f].abs().max(least(f))),
+            own: [0, 1].map(|f| if kinked { self.own[f] } else { self.own[f].max(least(f)) }),
+        }
+    }
+
     fn largest_shared(&self) -> f64 {
         self.shared[0].abs().max(self.shared[1].abs()).as_f64()
     }
@@ -94,6 +108,7 @@ impl<T: Scalar> ViewFunctions<T> {
         waves: [&FieldWaves; 2],
         accuracy: f64,
     ) -> Option<Self> {
+        let parts = parts.with_room(waves[0].kink.is_some());
         let own = parts.own.map(Scalar::as_f64);
         let of_own = |f: usize| waves[f].nodes(own[f], accuracy);
         let profiles = [Profile::<T>::new(of_own(0)?), Profile::new(of_own(1)?)];
