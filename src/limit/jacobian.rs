@@ -166,8 +166,7 @@ impl<T: Scalar> Rule<T> {
         let rows = self.work.rows(index);
         let pair = &mut self.field_pairs[index];
         if let Some(views) = &mut self.views {
-            let slopes = views.pair_slopes((pair.i, pair.j), limit.settings.n_features);
-            return slopes.map_or(PairGradient::Closed, |slopes| PairGradient::Views(Box::new(slopes)));
+            return PairGradient::Views(Box::new(views.pair_slopes((pair.i, pair.j), limit.settings.n_features)));
         }
         match &mut pair.nodes {
             PairNodes::Closed(_) => return PairGradient::Closed,

@@ -353,7 +353,7 @@ pub enum Quadrature {
     /// Products of Gauss-Hermite rules: exact for polynomials, slow to converge for tanh and its like.
     GaussHermite,
     /// Gauss-Legendre panels that end at the kink, or of a smooth σ are short where it bends, for pairs of fields; averages
-    /// over four fields as for [`Automatic`](Self::Automatic).
+    /// over four fields on lattices, or by Sobol points across a kink.
     Panels,
     /// Owen-scrambled Sobol points.
     Sobol,

@@ -1,12 +1,10 @@
 //! The law of one entry of the features, of mean 0 and second moment 1: sampling and quadrature.
 
-use std::num::NonZeroUsize;
-
-use gauss_quad::hermite::GaussHermite;
 use nalgebra::DMatrix;
 use rand::Rng;
 
 use crate::Scalar;
+use crate::numerics::gauss::hermite;
 use crate::start::StartError;
 
 /// The law of the entries of a feature row u, independent and alike, of mean 0 and second moment 1.
@@ -92,17 +90,11 @@ impl<T: Scalar> FeatureLaw<T> {
     /// # Errors
     /// [`StartError::Order`] if `order` is 0.
     pub fn line(&self, order: usize) -> Result<Vec<(T, T)>, StartError> {
-        let order = NonZeroUsize::new(order).ok_or(StartError::Order)?;
+        if order == 0 {
+            return Err(StartError::Order);
+        }
         Ok(match self.0 {
-            Kind::Gaussian => {
-                // Physicists' weight exp(−x²): z = √2 x. Divided by the sum, the weights sum to 1 to the last bit or so.
-                let rule = GaussHermite::new(order);
-                let total: f64 = rule.iter().map(|&(_, w)| w).sum();
-                let mut line: Vec<(f64, f64)> =
-                    rule.iter().map(|&(x, w)| (std::f64::consts::SQRT_2 * x, w / total)).collect();
-                line.sort_by(|a, b| a.0.total_cmp(&b.0));
-                line.into_iter().map(|(z, w)| (T::lit(z), T::lit(w))).collect()
-            }
+            Kind::Gaussian => hermite(order).into_iter().map(|(z, w)| (T::lit(z), T::lit(w))).collect(),
             Kind::Sparse(density) => {
                 let (height, half) = (T::one() / density.sqrt(), T::lit(0.5) * density);
                 if density == T::one() {

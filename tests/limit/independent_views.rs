@@ -3,24 +3,14 @@
 
 use contrastive_dynamics::limit::{Limit, LimitError, Quadrature};
 use contrastive_dynamics::model::{
-    Erf, GaussianNoise, HiddenDistribution, Identity, Independent, L2, Law, LeakyRelu, Model, Nonlinearity, Relu, Spec,
-    Tanh, ViewCovariance,
+    Erf, GaussianNoise, Identity, Independent, Law, LeakyRelu, Nonlinearity, Relu, Tanh, ViewCovariance,
 };
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::state::OrderParameters;
 
 use super::many_features::{difference, enumerated};
-
-fn model(
-    sigma: impl Nonlinearity,
-    hidden: impl HiddenDistribution,
-    noise: GaussianNoise,
-    neurons: usize,
-) -> impl Spec<Scalar = f64, Regularizer = L2> {
-    let builder = Model::builder().nonlinearity(sigma).hidden(hidden).noise(noise).learning_rate(0.3);
-    builder.weight_decay(0.4).n_neurons(neurons).batch_size(3).penalty_strength(1.0).build().unwrap()
-}
+use super::sum_nodes::model;
 
 fn hidden() -> Independent {
     let laws = [Law::two_point(2.25).unwrap(), Law::skewed(1.2, 0.3).unwrap(), Law::three_point(1.0, 0.4).unwrap()];

@@ -13,7 +13,7 @@ use contrastive_dynamics::state::OrderParameters;
 
 use super::many_features::{difference, enumerated};
 
-fn model(
+pub(super) fn model(
     sigma: impl Nonlinearity,
     hidden: impl HiddenDistribution,
     noise: impl AugmentationNoise,

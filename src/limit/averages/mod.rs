@@ -25,4 +25,5 @@ pub(in crate::limit) mod two_fields_gradient;
 pub(in crate::limit) mod two_views;
 pub(in crate::limit) mod two_views_gradient;
 mod view;
+mod wave_lines;
 pub(in crate::limit) mod whole_batches;

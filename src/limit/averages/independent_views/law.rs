@@ -10,7 +10,7 @@ use crate::Scalar;
 use crate::limit::averages::block_products::BlockProducts;
 use crate::limit::averages::sum_grid::WAVE_MARGIN;
 use crate::limit::averages::sum_lattice::{Line, each_index};
-use crate::limit::averages::sum_nodes::{Lines, fill};
+use crate::limit::averages::wave_lines::{Lines, fill};
 use crate::limit::hidden::Hidden;
 use crate::numerics::fourier::{AxisSize, Fourier, FourierBuffers};
 

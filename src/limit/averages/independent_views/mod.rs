@@ -63,6 +63,8 @@ pub(in crate::limit) struct IndependentViews<T> {
     cut: Option<DMatrix<f64>>,
     /// Of each neuron alone, then of two, three and four.
     laws: Vec<LatticeLaw<T>>,
+    /// Of each pair of neurons, m x m, the number of its law; of one neuron on the diagonal.
+    pair_laws: Vec<usize>,
     /// View by view, one if they are exchangeable.
     fields: Vec<Vec<FieldFunctions<T>>>,
     tables: Vec<ViewFunctions<T>>,
@@ -122,6 +124,7 @@ impl<T: Scalar> IndependentViews<T> {
             least,
             cut,
             laws,
+            pair_laws: (0..m * m).map(|at| at / m).collect(),
             fields,
             tables: Vec::new(),
             blocks: Vec::new(),
@@ -136,9 +139,11 @@ impl<T: Scalar> IndependentViews<T> {
 
     /// Takes up the products of these terms; `None` if that took too much memory.
     pub(in crate::limit) fn add_products(&mut self, hidden: &Hidden<'_, T>, terms: &NoiseTerms) -> Option<()> {
-        for i in 0..self.neurons {
-            for j in i + 1..self.neurons {
-                self.law(hidden, &[i, j])?;
+        let m = self.neurons;
+        for i in 0..m {
+            for j in i + 1..m {
+                let law = self.law(hidden, &[i, j])?;
+                (self.pair_laws[i * m + j], self.pair_laws[j * m + i]) = (law, law);
             }
         }
         for (number, &(x, y)) in terms.products().iter().enumerate() {
@@ -269,7 +274,7 @@ impl<T: Scalar> IndependentViews<T> {
         {
             return exchanged(sums, hidden, with_hidden);
         }
-        let Some(law) = self.pair_law(i, j) else { return [T::lit(f64::NAN); SUMS] };
+        let law = self.pair_laws[i * m + j];
         let functions = [&self.fields[0][i], &self.fields[self.view(1)][j]];
         let buffers = &mut self.buffers.pair;
         let sums = pair_averages(&mut self.laws[law], functions, i > j, buffers, with_hidden);
@@ -281,26 +286,20 @@ impl<T: Scalar> IndependentViews<T> {
     }
 
     /// How they move, after an update with derivatives.
-    pub(in crate::limit) fn pair_slopes(&mut self, (i, j): (usize, usize), p: usize) -> Option<PairSlopes<T>> {
+    pub(in crate::limit) fn pair_slopes(&mut self, (i, j): (usize, usize), p: usize) -> PairSlopes<T> {
         if self.exchangeable
             && i > j
             && let Some(known) = self.slopes.iter().find(|known| known.0 == (j, i))
         {
-            return Some(known.1.exchanged());
+            return known.1.exchanged();
         }
-        let law = self.pair_law(i, j)?;
+        let law = self.pair_laws[i * self.neurons + j];
         let functions = [&self.fields[0][i], &self.fields[self.view(1)][j]];
         let slopes = PairSlopes::new(&mut self.laws[law], functions, i > j, p);
         if self.exchangeable && i < j {
             self.slopes.push(((i, j), slopes.clone()));
         }
-        Some(slopes)
-    }
-
-    fn pair_law(&self, i: usize, j: usize) -> Option<usize> {
-        let both = [i.min(j), i.max(j)];
-        let neurons = if i == j { &both[..1] } else { &both[..] };
-        self.laws.iter().position(|law| law.neurons == neurons)
+        slopes
     }
 
     /// The averages of all products, by number.

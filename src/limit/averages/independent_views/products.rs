@@ -56,49 +56,31 @@ impl Block {
                 .enumerate()
                 .fold(0, |slot, (a, &i)| slot * if a == last { padded(count(i)) } else { count(i) } + index(i))
         };
-        let pairs = || (0..count(first[0])).flat_map(|x| (0..padded(count(first[1]))).map(move |y| (x, y)));
-        let shape = match rest[..] {
-            [] => Shape::Same,
-            [other] => {
-                let width = padded(count(other));
-                let mut slots = Vec::new();
-                for (x, y) in pairs() {
-                    slots.extend((0..width).map(|z| {
-                        let within = y < count(first[1]) && z < count(other);
-                        let index = |i: usize| {
-                            if i == first[0] {
-                                x
-                            } else if i == first[1] {
-                                y
-                            } else {
-                                z
-                            }
-                        };
-                        if within { slot(&index) } else { NOWHERE }
-                    }));
-                }
+        // For every pair of values of the first couple a row over those of the rest, the last neuron padded in each.
+        let rest_padded = |i: usize| if Some(&i) == rest.last() { padded(count(i)) } else { count(i) };
+        let width: usize = rest.iter().map(|&i| rest_padded(i)).product();
+        let mut slots = Vec::new();
+        for x in 0..if rest.is_empty() { 0 } else { count(first[0]) } {
+            for y in 0..padded(count(first[1])) {
+                slots.extend((0..width).map(|n| {
+                    let index = |i: usize| match i {
+                        i if i == first[0] => x,
+                        i if i == first[1] => y,
+                        i if Some(&i) == rest.last() => n % rest_padded(i),
+                        _ => n / rest.last().map_or(1, |&last| rest_padded(last)),
+                    };
+                    let within = neurons.iter().all(|&i| index(i) < count(i));
+                    if within { slot(&index) } else { NOWHERE }
+                }));
+            }
+        }
+        let shape = match rest.len() {
+            0 => Shape::Same,
+            1 => {
                 let shared = usize::from(second.contains(&first[1]));
-                let lengths = second.map(count);
-                Shape::One { slots, width, shared, turned: second[1] == first[shared], lengths }
+                Shape::One { slots, width, shared, turned: second[1] == first[shared], lengths: second.map(count) }
             }
-            _ => {
-                let width = count(second[0]) * padded(count(second[1]));
-                let mut slots = Vec::new();
-                for (x, y) in pairs() {
-                    slots.extend((0..width).map(|z| {
-                        let [z, v] = [z / padded(count(second[1])), z % padded(count(second[1]))];
-                        let within = y < count(first[1]) && v < count(second[1]);
-                        let index = |i: usize| match i {
-                            i if i == first[0] => x,
-                            i if i == first[1] => y,
-                            i if i == second[0] => z,
-                            _ => v,
-                        };
-                        if within { slot(&index) } else { NOWHERE }
-                    }));
-                }
-                Shape::None { slots, width }
-            }
+            _ => Shape::None { slots, width },
         };
         Self { tables, law, couples, products: Vec::new(), used: Vec::new(), shape }
     }

@@ -5,14 +5,11 @@
 //! a sum over t of products of these. σ is evaluated at the nodes themselves: no noise is too small.
 
 use std::f64::consts::TAU;
-use std::num::NonZeroUsize;
-
-use gauss_quad::hermite::GaussHermite;
 
 use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::model::Nonlinearity;
-use crate::numerics::gauss::legendre;
+use crate::numerics::gauss;
 use crate::numerics::lanes::dispatch;
 
 /// By how much nodes of noise are more accurate than the lattice, in units of ln(1/error).
@@ -136,11 +133,7 @@ impl<T: Scalar> NoiseNodes<T> {
                 let at = |n: usize| (n as f64 - half(top) as f64) * TAU / top;
                 (0..=2 * half(top)).map(|n| (at(n), (-0.5 * at(n) * at(n)).exp())).unzip()
             }
-            NoiseRule::Hermite { points } => {
-                let rule = GaussHermite::new(NonZeroUsize::new(points)?);
-                let (root, normal) = (std::f64::consts::SQRT_2, std::f64::consts::PI.sqrt());
-                rule.iter().map(|&(x, w)| (root * x, w / normal)).unzip()
-            }
+            NoiseRule::Hermite { points } => gauss::hermite(points).into_iter().unzip(),
         };
         let total: f64 = weights.iter().sum();
         Some(Self {
@@ -160,7 +153,7 @@ impl<T: Scalar> NoiseNodes<T> {
         let accuracy = accuracy + MARGIN;
         // Of a normal density as far as it counts n nodes are right to about exp(−0.9 n).
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // accuracy lies between 0 and a few hundred
-        let (nodes, weights) = legendre((1.1 * accuracy.clamp(1.0, 200.0)).ceil() as usize + 2);
+        let (nodes, weights) = gauss::legendre((1.1 * accuracy.clamp(1.0, 200.0)).ceil() as usize + 2);
         Self {
             nodes: nodes.into_iter().map(T::lit).collect(),
             weights: weights.into_iter().map(T::lit).collect(),
