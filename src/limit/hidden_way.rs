@@ -77,15 +77,6 @@ impl<T: Scalar> Limit<'_, T> {
         let terms = self.noise_terms(true);
         let mut noise = ViewNoise::new();
         work.moments.write_view_noise(&mut noise);
-        let mut views = IndependentViews::new(
-            &self.hidden,
-            &work.state.q,
-            noise,
-            self.noise.is_exchangeable(),
-            (&smoothness, accuracy.fixed),
-            self.options.node_budget,
-        )?;
-        views.add_products(&self.hidden, &terms)?;
         let nodes = self.hidden.nodes(accuracy);
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });
         // Across a kink there are only points in four dimensions beside this.
@@ -95,7 +86,16 @@ impl<T: Scalar> Limit<'_, T> {
             let each = self.forms_work(&terms, accuracy, &|fields, out| work.moments.covariance(fields, out));
             nodes as f64 * each
         };
-        (views.work() < forms).then_some((views, terms))
+        let mut views = IndependentViews::new(
+            &self.hidden,
+            &work.state.q,
+            noise,
+            self.noise.is_exchangeable(),
+            (&smoothness, accuracy.fixed),
+            (self.options.node_budget, forms),
+        )?;
+        views.add_products(&self.hidden, &terms)?;
+        Some((views, terms))
     }
 
     /// What Λ of several neurons is made of; `diagonal`: its diagonal too. On one set of nodes neurons that are copies have equal

@@ -25,7 +25,7 @@ const CHEAP_FORM: f64 = 3e8;
 const MOST_QUADRUPLES: f64 = 1000.0;
 const MOST_LATTICE: f64 = 4000.0;
 /// What an operation on a lattice in canonical coordinates takes, in multiplications of longer loops: measured.
-const FORM: f64 = 2.0;
+const FORM: f64 = 1.3;
 /// More values of the hidden variables than that must do with fewer operations each.
 const FEW_VALUES: f64 = 8.0;
 /// Forms in the nodes of two fields that take fewer operations are not given up either.

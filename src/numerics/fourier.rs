@@ -45,28 +45,30 @@ impl<T: Scalar> Fourier<T> {
             let (points, waves) = (size.points(), size.waves);
             // k x is that many parts of a turn: (number of the wave)·(number of the point) modulo the points.
             let turn = std::f64::consts::TAU / points as f64;
-            let parts: Vec<(f64, f64)> = (0..points).map(|n| (turn * n as f64).sin_cos()).collect();
-            let count = i64::try_from(points).unwrap_or(i64::MAX);
+            let parts: Vec<[T; 2]> = (0..points)
+                .map(|n| {
+                    let (sin, cos) = (turn * n as f64).sin_cos();
+                    [T::lit(cos), T::lit(sin)]
+                })
+                .collect();
             let half = i64::try_from(size.half).unwrap_or(i64::MAX);
-            let at = |point: usize, wave: usize| {
-                let numbers = [point, wave].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-                let part = ((numbers[0] - half) * (numbers[1] + size.lowest)).rem_euclid(count);
-                parts[usize::try_from(part).unwrap_or(0)]
-            };
-            let table = |rows: usize, columns: usize, f: &dyn Fn(usize, usize) -> f64| -> Vec<T> {
-                let width = if a == last { columns.next_multiple_of(LANES) } else { columns };
-                let mut table = vec![T::zero(); rows * width];
-                for (row, to) in table.chunks_exact_mut(width).enumerate() {
-                    to[..columns].iter_mut().enumerate().for_each(|(column, to)| *to = T::lit(f(row, column)));
+            // Rows and columns with their lengths and their first numbers.
+            let tables = |(rows, row): (usize, i64), (columns, column): (usize, i64)| -> [Vec<T>; 2] {
+                let width = if a == last { padded(columns) } else { columns };
+                let [mut cos, mut sin] = [0, 1].map(|_| vec![T::zero(); rows * width]);
+                let to = cos.chunks_exact_mut(width).zip(sin.chunks_exact_mut(width));
+                for (number, (cos, sin)) in (row..).zip(to) {
+                    let (mut part, step) = (remainder(number * column, points), remainder(number, points));
+                    for (cos, sin) in cos.iter_mut().zip(sin).take(columns) {
+                        [*cos, *sin] = parts[part];
+                        part += step;
+                        part = if part < points { part } else { part - points };
+                    }
                 }
-                table
+                [cos, sin]
             };
-            Axis {
-                points,
-                waves,
-                by_point: [table(points, waves, &|x, k| at(x, k).1), table(points, waves, &|x, k| at(x, k).0)],
-                by_wave: [table(waves, points, &|k, x| at(x, k).1), table(waves, points, &|k, x| at(x, k).0)],
-            }
+            let (of_points, of_waves) = ((points, -half), (waves, size.lowest));
+            Axis { points, waves, by_point: tables(of_points, of_waves), by_wave: tables(of_waves, of_points) }
         };
         Self { axes: axes.iter().enumerate().map(axis).collect() }
     }
@@ -162,6 +164,12 @@ impl<T> FourierBuffers<T> {
 
 fn padded(length: usize) -> usize {
     length.next_multiple_of(LANES)
+}
+
+/// `number` modulo so many parts, not negative.
+fn remainder(number: i64, parts: usize) -> usize {
+    let count = i64::try_from(parts).unwrap_or(i64::MAX);
+    usize::try_from(number.rem_euclid(count)).unwrap_or(0)
 }
 
 fn add<T: Scalar>(x: &mut [T], y: &[T], factor: T) {

@@ -14,7 +14,7 @@ use crate::limit::hidden::Hidden;
 use crate::model::Smoothness;
 
 /// Of the noise for which a lattice is chosen there may be so much less.
-pub(super) const SHRINKS: f64 = 0.7;
+pub(super) const SHRINKS: f64 = 0.6;
 /// In parts of the views' own noise: less noise in common than that is little.
 const LITTLE: f64 = 0.1;
 /// By how much the density at the end of the lattice is below the error aimed at.
@@ -65,12 +65,7 @@ impl Choice {
                 continue;
             }
             let falls = Falls::new(smoothness, 0.5 * least[i][1], accuracy);
-            let line = Line::new(falls, least[i][0], deviation.hypot(variance.max(0.0).sqrt()), radius, accuracy)?;
-            let mut law = LatticeLaw::new(hidden, &[i], &[line], (cut.as_ref(), accuracy), MOST_WAVES)?;
-            if !law.update(hidden, (q, m), &noise.common) {
-                return None;
-            }
-            lines.push(trimmed(&line, &law.weights, error));
+            lines.push(Line::new(falls, least[i][0], deviation.hypot(variance.max(0.0).sqrt()), radius, accuracy)?);
         }
         // What grows where the common noise is no covariance must not lift roundings above the error.
         if cut.is_none() {
@@ -79,6 +74,13 @@ impl Choice {
             if !(grows.exp() * T::EPSILON.as_f64() < error) {
                 return None;
             }
+        }
+        for (i, line) in lines.iter_mut().enumerate().filter(|(_, line)| line.half > 0) {
+            let mut law = LatticeLaw::new(hidden, &[i], &[*line], (cut.as_ref(), accuracy), MOST_WAVES)?;
+            if !law.update(hidden, (q, m), &noise.common) {
+                return None;
+            }
+            *line = trimmed(line, &law.weights, error);
         }
         let pole = Falls::new(smoothness, 0.0, accuracy).pole;
         let kink = if let Smoothness::Kinked { at } = *smoothness { Some(at.as_f64()) } else { None };

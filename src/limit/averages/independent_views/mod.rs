@@ -52,8 +52,9 @@ pub(in crate::limit) struct IndependentViews<T> {
     neurons: usize,
     exchangeable: bool,
     accuracy: f64,
-    /// The most points of the lattice.
+    /// The most points of the lattice, and the most multiplications of a pass.
     most: f64,
+    most_work: f64,
     waves: Vec<FieldWaves>,
     /// Of each neuron.
     axes: Vec<Axis<T>>,
@@ -89,14 +90,15 @@ struct Buffers<T> {
 }
 
 impl<T: Scalar> IndependentViews<T> {
-    /// For these coefficients, p x m, and this noise; `None` where this does not serve.
+    /// For these coefficients, p x m, and this noise, over a lattice of at most `budget` points; `None` where this does not serve, or
+    /// where a pass took more than `most_work` multiplications.
     pub(in crate::limit) fn new(
         hidden: &Hidden<'_, T>,
         q: &[T],
         noise: ViewNoise<T>,
         exchangeable: bool,
         (smoothness, accuracy): (&Smoothness<T>, f64),
-        budget: usize,
+        (budget, most_work): (usize, f64),
     ) -> Option<Self> {
         let m = noise.common.len().isqrt();
         let Choice { lines, least, waves, cut } = Choice::new(hidden, q, &noise, (smoothness, accuracy))?;
@@ -119,6 +121,7 @@ impl<T: Scalar> IndependentViews<T> {
             exchangeable,
             accuracy,
             most: MOST_POINTS.min(budget as f64),
+            most_work,
             waves,
             axes: lines.iter().map(|line| Axis::new(*line)).collect(),
             least,
@@ -137,7 +140,7 @@ impl<T: Scalar> IndependentViews<T> {
         })
     }
 
-    /// Takes up the products of these terms; `None` if that took too much memory.
+    /// Takes up the products of these terms; `None` if that took too much memory or work.
     pub(in crate::limit) fn add_products(&mut self, hidden: &Hidden<'_, T>, terms: &NoiseTerms) -> Option<()> {
         let m = self.neurons;
         for i in 0..m {
@@ -149,7 +152,7 @@ impl<T: Scalar> IndependentViews<T> {
         for (number, &(x, y)) in terms.products().iter().enumerate() {
             self.add_product(hidden, number, (x, y))?;
         }
-        Some(())
+        (self.work() < self.most_work).then_some(())
     }
 
     fn add_product(&mut self, hidden: &Hidden<'_, T>, number: usize, (x, y): Product) -> Option<()> {
@@ -189,6 +192,9 @@ impl<T: Scalar> IndependentViews<T> {
             return None;
         }
         let cut = (self.cut.as_ref(), self.accuracy);
+        if self.work() + points * points.powf(1.0 / neurons.len() as f64) > self.most_work {
+            return None;
+        }
         self.laws.push(LatticeLaw::new(hidden, neurons, &lines, cut, MOST_WAVES)?);
         Some(self.laws.len() - 1)
     }
