@@ -12,3 +12,4 @@ mod random;
 mod sgd;
 mod stability;
 mod support;
+mod trust;

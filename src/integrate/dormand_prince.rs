@@ -126,6 +126,7 @@ impl<T: Scalar> Integrator<T> for DormandPrince<T> {
     }
 
     fn step<S: System<T>>(&self, system: &mut S, step: &mut Step<T>, end: T) -> Result<(), StepError<S::Error>> {
+        step.check::<S::Error>(system.dimension())?;
         step.reserve(5, 8);
         if step.next_size == T::zero() {
             step.next_size = self.first_size(system, step)?;

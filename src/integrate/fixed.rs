@@ -42,6 +42,7 @@ impl<T: Scalar> Integrator<T> for Euler<T> {
     }
 
     fn step<S: System<T>>(&self, system: &mut S, step: &mut Step<T>, end: T) -> Result<(), StepError<S::Error>> {
+        step.check::<S::Error>(system.dimension())?;
         step.reserve(2, 0);
         let size = fixed_size(self.size, step.t, end)?;
         step.dense[0].copy_from_slice(&step.y);
@@ -78,6 +79,7 @@ impl<T: Scalar> Integrator<T> for RungeKutta4<T> {
     }
 
     fn step<S: System<T>>(&self, system: &mut S, step: &mut Step<T>, end: T) -> Result<(), StepError<S::Error>> {
+        step.check::<S::Error>(system.dimension())?;
         step.reserve(4, 4);
         let size = fixed_size(self.size, step.t, end)?;
         let mut scratch = std::mem::take(&mut step.scratch);

@@ -67,6 +67,7 @@ impl<T: Scalar, S: System<T> + ?Sized> System<T> for &mut S {
 
 /// Why a step could not be taken.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum StepError<E> {
     /// The system could not be evaluated.
     #[error(transparent)]
@@ -74,6 +75,14 @@ pub enum StepError<E> {
     /// The step needed to meet the tolerance is lost in the rounding of t.
     #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
     StepTooSmall,
+    /// The state or the rates are not of the system's length.
+    #[error("the system has dimension {dimension}, the step {length} numbers")]
+    Length {
+        /// The dimension of the system.
+        dimension: usize,
+        /// The numbers there are.
+        length: usize,
+    },
 }
 
 impl<E> From<E> for StepError<E> {
@@ -112,39 +121,56 @@ impl<T: Scalar> Step<T> {
         Self { t, y, rates, next_size, previous_t: t, dense: Vec::new(), scratch: Vec::new(), work }
     }
 
-    /// Makes room for `dense` coefficient vectors and `scratch` scratch vectors.
+    /// Makes room for `dense` coefficient vectors and `scratch` scratch vectors, each of the length of the state.
     pub fn reserve(&mut self, dense: usize, scratch: usize) {
         let n = self.y.len();
-        self.dense.resize_with(dense, || vec![T::zero(); n]);
-        self.scratch.resize_with(scratch, || vec![T::zero(); n]);
+        for (vectors, count) in [(&mut self.dense, dense), (&mut self.scratch, scratch)] {
+            vectors.resize_with(count, Vec::new);
+            for vector in vectors.iter_mut() {
+                vector.resize(n, T::zero());
+            }
+        }
     }
 
-    /// Writes the state at time t of the last step into `out`.
-    pub fn interpolate(&self, t: T, out: &mut [T]) {
+    /// Refuses a state or rates that are not of the system's length.
+    ///
+    /// # Errors
+    /// [`StepError::Length`].
+    pub fn check<E>(&self, dimension: usize) -> Result<(), StepError<E>> {
+        let lengths = [self.y.len(), self.rates.len()];
+        let wrong = lengths.into_iter().find(|&length| length != dimension);
+        wrong.map_or(Ok(()), |length| Err(StepError::Length { dimension, length }))
+    }
+
+    /// The state at time t of the last step.
+    #[must_use]
+    pub fn interpolate(&self, t: T) -> Vec<T> {
         let size = self.t - self.previous_t;
         if t == self.t || size == T::zero() {
-            out.copy_from_slice(&self.y);
-            return;
+            return self.y.clone();
         }
         let theta = (t - self.previous_t) / size;
-        out.fill(T::zero());
+        let mut out = vec![T::zero(); self.y.len()];
         for coefficients in self.dense.iter().rev() {
             for (x, &c) in out.iter_mut().zip(coefficients) {
                 *x = *x * theta + c;
             }
         }
+        out
     }
 
-    /// Sets the dense output to the cubic through both ends of a step of that size with their rates.
+    /// Sets the dense output to the cubic through both ends of a step of that size with their rates, where all of them are as long as
+    /// the state.
     pub fn set_cubic(&mut self, start: &[T], start_rates: &[T], size: T) {
         let (two, three) = (T::lit(2.0), T::lit(3.0));
-        for n in 0..self.y.len() {
-            let rise = self.y[n] - start[n];
-            let (f0, f1) = (size * start_rates[n], size * self.rates[n]);
-            self.dense[0][n] = start[n];
-            self.dense[1][n] = f0;
-            self.dense[2][n] = three * rise - two * f0 - f1;
-            self.dense[3][n] = f0 + f1 - two * rise;
+        self.dense.resize_with(4, Vec::new);
+        self.dense.iter_mut().for_each(Vec::clear);
+        let ends = self.y.iter().zip(&self.rates).zip(start.iter().zip(start_rates));
+        for ((&y, &rate), (&start, &start_rate)) in ends {
+            let rise = y - start;
+            let (f0, f1) = (size * start_rate, size * rate);
+            let cubic = [start, f0, three * rise - two * f0 - f1, f0 + f1 - two * rise];
+            self.dense.iter_mut().zip(cubic).for_each(|(dense, x)| dense.push(x));
         }
     }
 }

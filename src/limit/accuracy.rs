@@ -6,3 +6,10 @@ pub(super) struct Accuracy {
     pub(super) fixed: f64,
     pub(super) sampled: f64,
 }
+
+/// Fields may grow until the steps that resolve them are shorter by that factor.
+pub(super) const COARSER: f64 = 1.1;
+
+/// A rule to be used near a state is verified where all weights are larger by that factor, too: the error may grow by a hundred times
+/// before the bound that steps are chosen by does.
+pub(super) const GROWTH: f64 = 1.05;

@@ -37,6 +37,7 @@ pub trait Engine: Scalar {
     fn refine(
         limit: &Limit<'_, Self>,
         state: &OrderParameters<Self>,
+        near: bool,
     ) -> Result<(Rule<Self>, Estimated<Self>), LimitError<Self>>;
 
     /// [`Rule::run_generic`].
@@ -62,8 +63,9 @@ macro_rules! compile {
             fn refine(
                 limit: &Limit<'_, Self>,
                 state: &OrderParameters<Self>,
+                near: bool,
             ) -> Result<(Rule<Self>, Estimated<Self>), LimitError<Self>> {
-                limit.refine_generic(state)
+                limit.refine_generic(state, near)
             }
 
             #[inline(never)]
@@ -99,20 +101,21 @@ impl<T: Compiled> Limit<'_, T> {
     /// inside, [`LimitError::NotFinite`] if σ overflows, [`LimitError::HiddenNodes`] if the refined cubature of a hidden
     /// law has too many nodes.
     pub fn coefficients(&self, state: &OrderParameters<T>) -> Result<Estimated<T>, LimitError<T>> {
-        T::refine(self, state).map(|(_, estimated)| estimated)
+        T::refine(self, state, false).map(|(_, estimated)| estimated)
     }
 
-    /// The rule that meets the tolerance at `state`, frozen: a smooth function of the state, to be used near it.
+    /// The rule that meets the tolerance at `state`, and where all weights are larger by a twentieth, frozen: a smooth function of the
+    /// state, to be used near it.
     ///
     /// # Errors
     /// As [`coefficients`](Self::coefficients).
     pub fn rule(&self, state: &OrderParameters<T>) -> Result<Rule<T>, LimitError<T>> {
-        T::refine(self, state).map(|(rule, _)| rule)
+        T::refine(self, state, true).map(|(rule, _)| rule)
     }
 
     /// The rule that meets the tolerance at `state`, with the estimated largest error of an entry.
     pub(crate) fn rule_with_error(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, T), LimitError<T>> {
-        T::refine(self, state).map(|(rule, estimated)| (rule, estimated.error))
+        T::refine(self, state, false).map(|(rule, estimated)| (rule, estimated.error))
     }
 
     /// E[∂e^v/∂h^v'] of one neuron at `state`, with e¹ = −σ'(h¹)σ(h²) and e² = −σ'(h²)σ(h¹): entry `[v][v']`.

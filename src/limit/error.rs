@@ -64,6 +64,12 @@ pub enum LimitError<T: Scalar = f64> {
         /// Neurons of the model.
         neurons: usize,
     },
+    /// Under the sphere constraint a neuron has no weights.
+    #[error("the weights of neuron {neuron} are zero, and the constraint is R_ii = 1: start from neurons that are not")]
+    ZeroNeuron {
+        /// Which neuron.
+        neuron: usize,
+    },
     /// The second derivative of σ is needed and does not exist.
     #[error(
         "this needs a second derivative of the nonlinearity: it has a kink, and the two views' fields are degenerate"

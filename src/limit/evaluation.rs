@@ -81,6 +81,10 @@ impl<T: Scalar> Rule<T> {
         if self.reach.is_some_and(|reach| self.work.moments.largest_overlap() > T::lit(1.44) * reach) {
             return false;
         }
+        let fields = (0..2).flat_map(|view| (0..limit.settings.n_neurons).map(move |i| (view, i)));
+        if fields.zip(&self.most).any(|(field, &most)| self.work.moments.field_covariance(field, field) > most) {
+            return false;
+        }
         let automatic = limit.options.quadrature == Quadrature::Automatic;
         if automatic && matches!(self.smoothness, Smoothness::Polynomial { .. }) {
             return true;

@@ -80,7 +80,7 @@ pub(super) struct Noise<T> {
 impl<T: Scalar> Noise<T> {
     /// D = η² 11ᵀ + K^b.
     pub(super) fn views(&self) -> ViewCovariance<T> {
-        self.background.plus_shared(self.background_std * self.background_std)
+        self.background.plus_common(self.background_std * self.background_std)
     }
 
     /// Whether exchanging the views changes no average.

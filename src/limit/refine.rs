@@ -2,7 +2,7 @@
 //!
 //! Covers the choice of accuracy and the two estimates of the error. Not here: the rules themselves (see `rule`).
 
-use super::accuracy::Accuracy;
+use super::accuracy::{Accuracy, GROWTH};
 use super::coefficients::{Coefficients, Estimated};
 use super::error::LimitError;
 use super::problem::{Limit, Quadrature};
@@ -45,18 +45,25 @@ impl<T: Scalar> Limit<'_, T> {
 
     /// Refines until the estimated error meets the tolerance. The rule returned is the coarser of two that agree (their
     /// difference is its error), the coefficients those of the finer; rules over Sobol points are judged by the
-    /// spread over independent scrambles.
-    pub(super) fn refine_generic(&self, state: &OrderParameters<T>) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
+    /// spread over independent scrambles. `near`: the rule is to be used near the state.
+    pub(super) fn refine_generic(
+        &self,
+        state: &OrderParameters<T>,
+        near: bool,
+    ) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
         self.check_shape(state)?;
+        let factor = T::lit(GROWTH);
+        let grown = near.then(|| OrderParameters::from_parts(state.q() * factor, state.r() * (factor * factor)));
         // Rules are better than their bounds by about two units, but for coarse ones, where the bounds mean little.
         // Below rounding there is nothing to resolve, however small a tolerance is asked for.
         let wanted = -self.options.tolerance.max(T::EPSILON).as_f64().ln();
-        self.refine_from(state, (wanted + 2.0).min(7.0).max(wanted - 2.0).max(LEAST_ACCURACY))
+        self.refine_from(state, grown.as_ref(), (wanted + 2.0).min(7.0).max(wanted - 2.0).max(LEAST_ACCURACY))
     }
 
     fn refine_from(
         &self,
         state: &OrderParameters<T>,
+        grown: Option<&OrderParameters<T>>,
         mut accuracy: f64,
     ) -> Result<(Rule<T>, Estimated<T>), LimitError<T>> {
         let mut nodes = 0;
@@ -65,6 +72,8 @@ impl<T: Scalar> Limit<'_, T> {
         // From the accuracy before to the present one.
         let mut gap = CHECK;
         let mut previous: Option<(Rule<T>, Estimated<T>)> = None;
+        let zeros = || Coefficients::zeros(self.settings.n_features, self.settings.n_neurons);
+        let (mut finer, mut coarser) = (zeros(), zeros());
         // The answer of least error so far: rules that are finer need not be better, where rounding or another kind of nodes sets in.
         let mut best: Option<Box<Estimated<T>>> = None;
         let fail = |best: Option<Box<Estimated<T>>>| LimitError::ToleranceNotMet {
@@ -85,7 +94,7 @@ impl<T: Scalar> Limit<'_, T> {
             if known && rule.is_sampled() && previous.as_ref().is_some_and(|(before, _)| !before.is_sampled()) {
                 return Err(fail(best));
             }
-            let mut coefficients = Coefficients::zeros(self.settings.n_features, self.settings.n_neurons);
+            let mut coefficients = zeros();
             nodes += rule.apply_generic(self, state, &mut coefficients);
             if !coefficients.is_finite() {
                 return Err(LimitError::NotFinite);
@@ -103,11 +112,19 @@ impl<T: Scalar> Limit<'_, T> {
             }
             let error = if rule.is_sampled() {
                 self.spread(state, accuracy, &mut nodes)? + self.missed(&rule, accuracy) + rounding
-            } else if let Some((_, previous)) = &previous {
+            } else if let Some((before, previous)) = &mut previous {
                 // Twice the difference: it may be small by chance, and of coarse rules it need not bound the error. More where the
                 // rules are close to each other.
                 let close = if gap < CHECK { (CHECK / gap).powi(2) } else { 1.0 };
-                T::lit(2.0 * close) * coefficients.distance(&previous.coefficients) + rounding
+                let mut distance = coefficients.distance(&previous.coefficients);
+                if let Some(grown) = grown.filter(|_| before.grows() && rule.grows()) {
+                    nodes += before.apply_generic(self, grown, &mut coarser);
+                    nodes += rule.apply_generic(self, grown, &mut finer);
+                    before.allow_growth();
+                    let far = finer.distance(&coarser);
+                    distance = if far.is_finite() { distance.max(far) } else { distance };
+                }
+                T::lit(2.0 * close) * distance + rounding
             } else {
                 T::lit(f64::INFINITY)
             };
@@ -160,7 +177,7 @@ impl<T: Scalar> Limit<'_, T> {
         let mut sampled = self.clone();
         sampled.options.quadrature = Quadrature::Sobol;
         sampled.options.node_budget = budget.min(MOST_SAMPLES);
-        sampled.refine_from(state, LEAST_ACCURACY).map_err(|error| match error {
+        sampled.refine_from(state, None, LEAST_ACCURACY).map_err(|error| match error {
             LimitError::ToleranceNotMet { best, .. } => {
                 LimitError::ToleranceNotMet { tolerance, budget, best: best.or(value) }
             }

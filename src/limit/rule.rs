@@ -38,6 +38,8 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) saturated: bool,
     /// The largest squared overlap (QᵀQ)_ii for which the cubature of the hidden law was chosen; none if it is exact.
     pub(super) reach: Option<T>,
+    /// The largest variance of each field, view 1 first, for which the rule was verified; empty if it holds for any.
+    pub(super) most: Vec<T>,
     /// The factors of the hidden variables in these nodes.
     scales: Vec<T>,
     pub(super) smoothness: Smoothness<T>,
@@ -121,6 +123,7 @@ impl<T: Scalar> Rule<T> {
                 || views.is_none() && limit.samples_fields(&smoothness),
             saturated: nodes.saturated,
             reach: None,
+            most: Vec::new(),
             scales: limit.hidden.scales.clone(),
             exact: false,
             smoothness,
@@ -426,6 +429,24 @@ impl<T: Scalar> Rule<T> {
             }
             self.scales.clone_from(&limit.hidden.scales);
         }
+    }
+
+    /// Whether its error depends on how large the fields are, beyond what its nodes are chosen for.
+    pub(super) fn grows(&self) -> bool {
+        let own = |nodes: &PairNodes<T>| matches!(nodes, PairNodes::Table(_) | PairNodes::Form(_));
+        let forms = matches!(self.four_fields, FourFields::Forms(..) | FourFields::Nodes(..));
+        !self.exact
+            && self.views.is_none()
+            && self.sum_nodes.is_none()
+            && (forms || self.field_pairs.iter().any(|pair| own(&pair.nodes)))
+    }
+
+    /// Allows fields as large as those of its last state.
+    pub(super) fn allow_growth(&mut self) {
+        self.most = all_fields(self.work.out.n_neurons())
+            .into_iter()
+            .map(|field| self.work.moments.field_covariance(field, field))
+            .collect();
     }
 
     /// Whether the rule has no error but rounding.

@@ -110,6 +110,14 @@ pub enum ModelError {
         /// The value given.
         value: usize,
     },
+    /// A batch, or what neurons have in common, is too large for memory.
+    #[error("tables of {rows} x {columns} numbers do not fit into memory: fewer neurons, or smaller batches")]
+    Memory {
+        /// Rows of a table: samples of a batch, or neurons.
+        rows: usize,
+        /// Numbers in a row.
+        columns: usize,
+    },
     /// The learning rate is out of range.
     #[error("the learning rate tau must be positive and finite, got {value}")]
     LearningRate {

@@ -72,8 +72,18 @@ impl<T: Scalar> ViewCovariance<T> {
     }
 
     /// This covariance plus `shared`·11ᵀ: both views see a common variable of that variance.
-    #[must_use]
-    pub fn plus_shared(self, shared: T) -> Self {
+    ///
+    /// # Errors
+    /// [`ModelError::NoiseVariance`] unless 0 ≤ `shared` < ∞.
+    pub fn plus_shared(self, shared: T) -> Result<Self, ModelError> {
+        if shared >= T::zero() && shared.is_finite() {
+            return Ok(self.plus_common(shared));
+        }
+        Err(ModelError::NoiseVariance { value: shared.as_f64() })
+    }
+
+    /// The same, of what is known to be a variance.
+    pub(crate) fn plus_common(self, shared: T) -> Self {
         Self { v11: self.v11 + shared, v12: self.v12 + shared, v22: self.v22 + shared }
     }
 

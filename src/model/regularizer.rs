@@ -128,7 +128,8 @@ fn sign<T: Scalar>(w: T) -> T {
     } else if w < T::zero() {
         -T::one()
     } else {
-        T::zero()
+        // Zero, or NaN.
+        w
     }
 }
 

@@ -4,6 +4,10 @@
 
 use super::ModelError;
 use crate::Scalar;
+use crate::numerics::memory::fits;
+
+/// Numbers kept of a sample for each feature and neuron.
+const BATCH_TABLES: usize = 8;
 
 /// A constraint on the weights, enforced after each step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +77,8 @@ impl<T: Scalar> Settings<T> {
         if !at_least_zero(self.weight_decay) {
             return Err(ModelError::WeightDecay { value: self.weight_decay.as_f64() });
         }
-        if !at_least_zero(self.background_std) {
+        // Its square is the variance that enters.
+        if !(at_least_zero(self.background_std) && at_least_zero(self.background_std * self.background_std)) {
             return Err(ModelError::BackgroundStd { value: self.background_std.as_f64() });
         }
         if self.n_neurons == 0 {
@@ -84,6 +89,13 @@ impl<T: Scalar> Settings<T> {
         }
         if self.n_features == 0 {
             return Err(ModelError::NoFeatures);
+        }
+        // Products and signals of a batch, and matrices over neurons.
+        let width = self.n_features.saturating_add(self.n_neurons).saturating_mul(BATCH_TABLES);
+        for (rows, columns) in [(self.batch_size, width), (self.n_neurons, self.n_neurons)] {
+            if !fits::<T>(rows, columns) {
+                return Err(ModelError::Memory { rows, columns });
+            }
         }
         Ok(())
     }

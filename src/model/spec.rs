@@ -115,7 +115,7 @@ pub trait Spec: sealed::Sealed + Sync {
     /// D = η² 11ᵀ + K^b: covariance over the views of one background coordinate of x (theory §2).
     fn view_covariance(&self) -> ViewCovariance<Self::Scalar> {
         let std = self.background_std();
-        self.noise().background_covariance().plus_shared(std * std)
+        self.noise().background_covariance().plus_common(std * std)
     }
 }
 

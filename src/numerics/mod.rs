@@ -18,6 +18,7 @@ pub(crate) mod linear;
 pub(crate) mod lyapunov;
 pub(crate) mod matrix;
 pub(crate) mod maximum;
+pub(crate) mod memory;
 pub(crate) mod normal;
 pub(crate) mod products;
 pub(crate) mod sobol;

@@ -147,8 +147,9 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     /// The right-hand side (dQ/dt, dR/dt), p x m and m x m, at `state`.
     ///
     /// # Errors
-    /// As [`Limit::coefficients`].
+    /// As [`Limit::coefficients`]; [`LimitError::ZeroNeuron`] for a neuron without weights under the sphere constraint.
     pub fn rates(&self, state: &OrderParameters<T>) -> Result<Rates<T>, LimitError<T>> {
+        self.check_neurons(state)?;
         let coefficients = Assembled::from(&self.limit.coefficients(state)?.coefficients);
         let (p, m) = (state.n_features(), state.n_neurons());
         let (q, r) = (state.q().transpose(), state.r().transpose());
@@ -163,9 +164,17 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     /// [`System`](crate::integrate::System) over the packed state (see [`OrderParameters::to_packed`]).
     ///
     /// # Errors
-    /// As [`Limit::rule`].
+    /// As [`Limit::rule`]; [`LimitError::ZeroNeuron`] for a neuron without weights under the sphere constraint.
     pub fn system(&self, state: &OrderParameters<T>) -> Result<OdeSystem<'_, 'a, T>, LimitError<T>> {
+        self.check_neurons(state)?;
         OdeSystem::new(self, state)
+    }
+
+    /// What is zero cannot be projected back to the sphere.
+    fn check_neurons(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {
+        let constrained = self.constraint == Constraint::Sphere;
+        let zero = (0..state.n_neurons()).find(|&i| constrained && !(state.r()[(i, i)] > T::zero()));
+        zero.map_or(Ok(()), |neuron| Err(LimitError::ZeroNeuron { neuron }))
     }
 
     /// A solver with the defaults of [`Solver`].

@@ -121,6 +121,11 @@ impl<T: Compiled> System<T> for OdeSystem<'_, '_, T> {
     }
 
     fn rates(&mut self, _t: T, y: &[T], rates: &mut [T]) -> Result<(), RatesError<T>> {
+        let (features, neurons) = self.q.shape();
+        let n = packed_len(features, neurons);
+        if let Some(wrong) = [y.len(), rates.len()].into_iter().find(|&length| length != n) {
+            return Err(LimitError::Shape { features, neurons, state_features: wrong, state_neurons: 1 }.into());
+        }
         self.evaluate(y, rates);
         // Rates that are not finite make an adaptive step be rejected, and a fixed one infeasible.
         Ok(())

@@ -4,6 +4,7 @@ use nalgebra::DMatrix;
 use rand::Rng;
 
 use crate::Scalar;
+use crate::scalar::Bounded;
 
 /// Bartlett's lower triangular factor of a standard Wishart matrix of order m with that many degrees of freedom.
 pub(crate) fn bartlett_factor<T: Scalar, G: Rng + ?Sized>(m: usize, degrees: usize, rng: &mut G) -> DMatrix<T> {
@@ -21,6 +22,7 @@ pub(crate) fn chi_squared<G: Rng + ?Sized>(degrees: usize, rng: &mut G) -> f64 {
     if degrees == 0 {
         return 0.0;
     }
+    let rng = &mut Bounded::new(rng);
     // Below shape 1 boost: Gamma(a) = Gamma(a + 1) U^{1/a}.
     let shape = 0.5 * degrees as f64;
     let (boosted, factor) = if degrees == 1 {

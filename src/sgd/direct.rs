@@ -18,7 +18,7 @@ use crate::sgd::batch::error_signals::Batch;
 use crate::sgd::batch::update::decayed;
 use crate::sgd::builder::{Direct, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::start::{Features, normalise};
+use crate::start::{Features, check_memory, normalise};
 use crate::state::OrderParameters;
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
@@ -41,6 +41,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
     fn with<R: Rng + FillNormal<T>>(self, mut rng: R) -> Result<DirectSgd<'a, M, R>, SgdError<T>> {
         let Self { model, dimension, features, start, .. } = self;
         let shape = (model.n_features(), model.n_neurons());
+        check_memory::<T>(dimension, model.batch_size().saturating_mul(2))?;
         let (features, weights) = start.place(dimension, shape, model.constraint(), features, &mut rng)?;
         Ok(DirectSgd::new(model, features, weights, rng))
     }

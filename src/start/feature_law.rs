@@ -7,6 +7,9 @@ use crate::Scalar;
 use crate::numerics::gauss::hermite;
 use crate::start::StartError;
 
+/// The most points of a Gauss-Hermite rule.
+const MOST_POINTS: usize = 256;
+
 /// The law of the entries of a feature row u, independent and alike, of mean 0 and second moment 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FeatureLaw<T = f64>(Kind<T>);
@@ -88,10 +91,10 @@ impl<T: Scalar> FeatureLaw<T> {
     /// polynomials of degree 2·order − 1), the atoms themselves, two or three whatever the order, for a discrete law.
     ///
     /// # Errors
-    /// [`StartError::Order`] if `order` is 0.
+    /// [`StartError::Order`] unless 1 ≤ `order` ≤ 256.
     pub fn line(&self, order: usize) -> Result<Vec<(T, T)>, StartError> {
-        if order == 0 {
-            return Err(StartError::Order);
+        if !(1..=MOST_POINTS).contains(&order) {
+            return Err(StartError::Order { order, most: MOST_POINTS });
         }
         Ok(match self.0 {
             Kind::Gaussian => hermite(order).into_iter().map(|(z, w)| (T::lit(z), T::lit(w))).collect(),
@@ -109,7 +112,7 @@ impl<T: Scalar> FeatureLaw<T> {
     /// The product over p = `features` dimensions of [`line`](Self::line), the first feature varying fastest.
     ///
     /// # Errors
-    /// [`StartError::Order`] if `order` is 0, [`StartError::Nodes`] for more than `budget` nodes,
+    /// [`StartError::Order`] unless 1 ≤ `order` ≤ 256, [`StartError::Nodes`] for more than `budget` nodes,
     /// [`StartError::Shape`] if p = 0.
     pub fn nodes(&self, features: usize, order: usize, budget: usize) -> Result<FeatureNodes<T>, StartError> {
         if features == 0 {
@@ -189,7 +192,8 @@ mod tests {
             assert!(matches!(FeatureLaw::sparse(bad), Err(StartError::Density { .. })));
         }
         let law = FeatureLaw::<f64>::gaussian();
-        assert_eq!(law.line(0), Err(StartError::Order));
+        assert_eq!(law.line(0), Err(StartError::Order { order: 0, most: MOST_POINTS }));
+        assert!(law.line(MOST_POINTS).is_ok() && law.line(MOST_POINTS + 1).is_err());
         assert!(matches!(law.nodes(0, 3, 9), Err(StartError::Shape { .. })));
         assert!(law.nodes(2, 3, 9).is_ok());
         assert_eq!(law.nodes(2, 3, 8), Err(StartError::Nodes { points: 3, features: 2, budget: 8 }));

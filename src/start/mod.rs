@@ -21,6 +21,7 @@ pub(crate) use start::normalise;
 pub use whiten::Whitening;
 
 use crate::Scalar;
+use crate::numerics::memory::fits;
 use crate::state::{OrderParameters, OrderParametersError};
 
 /// Why a start law is none, or rows could not be drawn from it.
@@ -60,9 +61,22 @@ pub enum StartError {
         /// The most nodes allowed.
         budget: usize,
     },
-    /// A rule of no points.
-    #[error("a quadrature rule needs at least one point")]
-    Order,
+    /// A rule of no points, or of too many.
+    #[error("a quadrature rule needs from 1 to {most} points, got {order}")]
+    Order {
+        /// The number given.
+        order: usize,
+        /// The largest that works: farther out weights are below the smallest number.
+        most: usize,
+    },
+    /// The rows are too many for memory.
+    #[error("{rows} rows of {columns} numbers do not fit into memory: lower the dimension, or the batch size")]
+    Memory {
+        /// How many rows.
+        rows: usize,
+        /// Numbers kept of each.
+        columns: usize,
+    },
     /// Too few rows for what is asked of them.
     #[error("at least {least} rows are needed here, got {count}")]
     Rows {
@@ -156,6 +170,11 @@ pub enum StartError {
     },
 }
 
+/// Refuses more rows of so many numbers than there is memory for.
+pub(crate) fn check_memory<T>(rows: usize, columns: usize) -> Result<(), StartError> {
+    if fits::<T>(rows, columns) { Ok(()) } else { Err(StartError::Memory { rows, columns }) }
+}
+
 /// The joint law of one row (u, w).
 ///
 /// The features' entries are meant to have mean 0 and E[u uᵀ] = I, as rows of U with UᵀU = N·I do; then Q₀ = E[u wᵀ] and
@@ -221,8 +240,8 @@ impl<T: Scalar> Rows<T> {
     /// Draws that many independent rows, then whitens them.
     ///
     /// # Errors
-    /// [`StartError::Shape`] for a law without features or neurons, [`StartError::NotFinite`] for a law of your own that
-    /// draws NaN or infinity; then as [`whiten`](Self::whiten).
+    /// [`StartError::Shape`] for a law without features or neurons, [`StartError::Memory`] for too many rows,
+    /// [`StartError::NotFinite`] for a law of your own that draws NaN or infinity; then as [`whiten`](Self::whiten).
     pub fn draw<L: StartLaw<T> + ?Sized>(
         law: &L,
         count: usize,
@@ -236,6 +255,7 @@ impl<T: Scalar> Rows<T> {
         if count == 0 {
             return Err(StartError::Rows { count, least: 1 });
         }
+        check_memory::<T>(count, p.saturating_add(m))?;
         let (mut u, mut w) = (vec![T::zero(); p], vec![T::zero(); m]);
         let mut rows = Self { features: DMatrix::zeros(count, p), weights: DMatrix::zeros(count, m) };
         for row in 0..count {

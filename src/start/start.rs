@@ -10,6 +10,7 @@ use rand::Rng;
 
 use super::{
     DiscreteStart, FeatureLaw, Features, LinearGaussianStart, Rows, SampledStart, StartError, StartLaw, Whitening,
+    check_memory,
 };
 use crate::Scalar;
 use crate::model::Constraint;
@@ -157,6 +158,7 @@ impl<'a, T: Scalar> Start<'a, T> {
         rng: &mut R,
     ) -> Result<(Features<T>, DMatrix<T>), StartError> {
         check_dimension(dimension, p, m)?;
+        check_memory::<T>(dimension, p.saturating_add(m).saturating_mul(COPIES))?;
         if given.is_some() && matches!(self.source, Source::Rows(_) | Source::Law(_)) {
             return Err(StartError::FeaturesTwice);
         }
@@ -333,6 +335,9 @@ impl<T: Scalar> fmt::Debug for Start<'_, T> {
         out.field("whitening", &self.whitening).finish()
     }
 }
+
+/// Features and weights, and what they are made of.
+const COPIES: usize = 4;
 
 /// Q = 0, R = I.
 fn uninformative<T: Scalar>(p: usize, m: usize) -> OrderParameters<T> {

@@ -26,11 +26,15 @@ impl<T: Scalar> Rows<T> {
     /// optimal transport between Gaussians).
     ///
     /// # Errors
-    /// [`StartError::Shape`] if the state has other shapes, [`StartError::Rows`] for fewer than p rows (p + m for a
+    /// [`StartError::WeightsShape`] unless there are as many weights as features; [`StartError::Shape`] if the state has other shapes, [`StartError::Rows`] for fewer than p rows (p + m for a
     /// state), [`StartError::Degenerate`] if the rows span too few directions.
     pub fn whiten(&mut self, whitening: &Whitening<T>) -> Result<(), StartError> {
         let (n, p) = self.features.shape();
         let m = self.weights.ncols();
+        if self.weights.nrows() != n {
+            let (rows, columns) = self.weights.shape();
+            return Err(StartError::WeightsShape { dimension: n, neurons: m, rows, columns });
+        }
         let least = match whitening {
             Whitening::None => return Ok(()),
             Whitening::Features => p,

@@ -79,8 +79,10 @@ impl<T: Scalar> OrderParameters<T> {
     /// The state from slices: Q row by row (p·m entries), R row by row (m·m entries).
     ///
     /// # Errors
-    /// [`OrderParametersError::Length`] for another number of entries; then as [`new`](Self::new).
+    /// [`OrderParametersError::Shape`] for no features or no neurons, [`OrderParametersError::Length`] for another number of
+    /// entries; then as [`new`](Self::new).
     pub fn from_rows(features: usize, neurons: usize, q: &[T], r: &[T]) -> Result<Self, OrderParametersError> {
+        check_not_empty(features, neurons)?;
         check_length("Q", features.saturating_mul(neurons), q)?;
         check_length("R", neurons.saturating_mul(neurons), r)?;
         Self::new(DMatrix::from_row_slice(features, neurons, q), DMatrix::from_row_slice(neurons, neurons, r))
@@ -224,12 +226,21 @@ impl<T: Scalar> OrderParameters<T> {
     /// The state from its packed form (see [`to_packed`](Self::to_packed)).
     ///
     /// # Errors
-    /// [`OrderParametersError::Length`] if the length is not p·m + m(m+1)/2; then as [`new`](Self::new).
+    /// [`OrderParametersError::Shape`] for no features or no neurons, [`OrderParametersError::Length`] if the length is not
+    /// p·m + m(m+1)/2; then as [`new`](Self::new).
     pub fn from_packed(features: usize, neurons: usize, packed: &[T]) -> Result<Self, OrderParametersError> {
+        check_not_empty(features, neurons)?;
         check_length("a packed state", packed_len(features, neurons), packed)?;
         let (q, r) = unpack(features, neurons, packed);
         Self::new(q, r)
     }
+}
+
+fn check_not_empty(features: usize, neurons: usize) -> Result<(), OrderParametersError> {
+    if features > 0 && neurons > 0 {
+        return Ok(());
+    }
+    Err(OrderParametersError::Shape { q: (features, neurons), r: (neurons, neurons) })
 }
 
 fn check_length<T>(name: &'static str, expected: usize, slice: &[T]) -> Result<(), OrderParametersError> {

@@ -6,9 +6,10 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 
-/// The number of independent entries of (Q, R).
+/// The number of independent entries of (Q, R); the largest number where there are more.
 pub(crate) fn packed_len(features: usize, neurons: usize) -> usize {
-    features * neurons + neurons * (neurons + 1) / 2
+    let triangle = neurons.checked_mul(neurons.saturating_add(1)).map_or(usize::MAX, |square| square / 2);
+    features.saturating_mul(neurons).saturating_add(triangle)
 }
 
 /// Writes Q row by row and the upper triangle of R row by row into `packed`.

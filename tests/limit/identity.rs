@@ -99,7 +99,7 @@ impl Setting {
     }
 
     fn d(&self) -> [[f64; 2]; 2] {
-        self.kb.plus_shared(self.eta * self.eta).to_array()
+        self.kb.plus_shared(self.eta * self.eta).unwrap().to_array()
     }
 
     /// The closed form at λ = 0, for a given D.

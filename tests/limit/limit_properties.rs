@@ -91,7 +91,7 @@ impl Case {
     }
 
     fn view_covariance(&self) -> [[f64; 2]; 2] {
-        self.background_noise.plus_shared(self.eta * self.eta).to_array()
+        self.background_noise.plus_shared(self.eta * self.eta).unwrap().to_array()
     }
 }
 

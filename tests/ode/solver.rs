@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 
 use approx::assert_abs_diff_eq;
-use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4};
+use contrastive_dynamics::integrate::{DormandPrince, Euler, Output, OutputError, RungeKutta4, System};
 use contrastive_dynamics::limit::{Limit, LimitError};
 use contrastive_dynamics::model::{
     Constraint, GaussianNoise, HiddenDistribution, HiddenQuadrature, Identity, Independent, Law, Model, ModelError,
-    NoNoise, Nonlinearity, Polynomial, Tanh,
+    NoNoise, Nonlinearity, Polynomial, Sigmoid, Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::{OdeError, OdeFailure, ReducedOde};
@@ -22,6 +22,44 @@ fn with<H: HiddenDistribution>(hidden: H, constraint: Constraint) -> Plain<H> {
     let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
     let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3);
     builder.weight_decay(0.5).constraint(constraint).build().unwrap()
+}
+
+/// The error of a rule may grow much faster than the bound by which its steps are chosen: here two hundredfold while the fields' standard
+/// deviations grow by a tenth.
+#[test]
+fn a_frozen_rule_meets_the_tolerance_as_long_as_it_is_kept() {
+    let law = || Law::skewed(2.4, 0.35).unwrap();
+    let builder = Model::builder().nonlinearity(Sigmoid).hidden(Independent::new([law(), law()]).unwrap());
+    let builder = builder.noise(GaussianNoise::correlated(0.3, -0.6).unwrap()).learning_rate(0.7).weight_decay(0.02);
+    let model = builder.n_neurons(2).batch_size(3).penalty_strength(1.5).build().unwrap();
+    let tolerance = 1e-8;
+    let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(tolerance).unwrap();
+    let finer = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-12).unwrap();
+    // Two copies, whose overlaps fall while their backgrounds grow.
+    let at = |t: f64| {
+        let (q, r) = (0.6 - 0.1544 * t, 0.4 + 0.0878 * t);
+        OrderParameters::from_rows(2, 2, &[0.0, 0.0, q, q], &[r; 4]).unwrap()
+    };
+    let (mut errors, mut kept) = (Vec::new(), 0);
+    for k in 0..=10 {
+        let (mut system, state) = (ode.system(&at(0.0)).unwrap(), at(0.1 * f64::from(k)));
+        let mut rates = vec![0.0; state.packed_len()];
+        system.rates(0.0, state.to_packed().as_slice(), &mut rates).unwrap();
+        let frozen = (
+            DMatrix::from_row_slice(2, 2, &rates[..4]),
+            DMatrix::from_row_slice(2, 2, &[rates[4], rates[5], rates[5], rates[6]]),
+        );
+        let truth = finer.rates(&state).unwrap();
+        let error = (frozen.0 - truth.q).amax().max((frozen.1 - truth.r).amax());
+        errors.push(error);
+        if !system.accepted(0.0, state.to_packed().as_slice()).unwrap() {
+            kept += 1;
+            // Entries are at most about 1, rates of R twice those of B.
+            assert!(error < 2.0 * tolerance, "{k}: {error:e}");
+        }
+    }
+    assert!((1..=8).contains(&kept), "{kept}");
+    assert!(errors[10] > 5.0 * tolerance, "what would be kept otherwise: {:e}", errors[10]);
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn written_out(noise: &GaussianNoise, fault: Fault, seed: u64) -> OrderParameter
     let (tau, gamma, n, batch) = (TAU, 0.5, N as f64, 4);
     let law = Law::skewed(1.0, 0.3).unwrap();
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let [[d11, d12], [_, d22]] = noise.background_covariance().plus_shared(1.0).to_array();
+    let [[d11, d12], [_, d22]] = noise.background_covariance().plus_shared(1.0).unwrap().to_array();
     let across = ViewCovariance::new(d11, d12, d22).unwrap();
     let along: ViewCovariance = noise.feature_covariance();
     let chi_squared = ChiSquared::new(n - 2.0 + fault.degrees).unwrap();

@@ -111,10 +111,10 @@ fn growth_rates_in_closed_form_are_eigenvalues_of_the_jacobian_for_any_number_of
     assert!(states[0].moments[0] > states[0].moments[1] && (states[0].moments[0] - 2.25 * 1.4).abs() < 1e-12);
     let model = builder(one(Law::two_point(2.25).unwrap())).n_neurons(2).penalty_strength(0.8).batch_size(3);
     let model = model.gradient_path(GradientPath::StopGradient).build().unwrap();
-    let states = check(&ReducedOde::new(&model).unwrap());
+    let states = check(&ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-10).unwrap());
     assert!(states.len() > 1, "copies besides independent neurons");
     let model = builder(one(Law::two_point(2.25).unwrap())).n_neurons(2).build().unwrap();
-    let states = check(&ReducedOde::new(&model).unwrap());
+    let states = check(&ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-10).unwrap());
     assert!((states[0].growth(0).unwrap() - points[0].growth_rates[0]).abs() < 1e-6, "as one neuron alone");
 }
 

@@ -11,6 +11,7 @@ use std::f64::consts::TAU;
 use nalgebra::Matrix4;
 
 use crate::Scalar;
+use crate::limit::accuracy::COARSER;
 use crate::limit::averages::two_views_gradient::FormGradient;
 use crate::limit::averages::view::elementary;
 use crate::limit::signals::{Product, Signal};
@@ -110,7 +111,7 @@ impl<T: Scalar> Axis<T> {
     }
 
     fn resolves(&self, wanted: &Wanted) -> bool {
-        self.step <= 1.1 * wanted.step && self.reach >= wanted.reach && self.scale <= 1.1 * wanted.scale
+        self.step <= COARSER * wanted.step && self.reach >= wanted.reach && self.scale <= COARSER * wanted.scale
     }
 
     /// Fills in the table at that mean: functions times powers of x below `powers`.

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use gauss_quad::hermite::GaussHermite;
 
 use crate::Scalar;
+use crate::limit::accuracy::COARSER;
 use crate::limit::averages::table::trapezoid_step;
 use crate::model::Smoothness;
 use crate::numerics::gauss::legendre;
@@ -209,12 +210,14 @@ impl<T: Scalar> Kernel<T> {
         }
     }
 
-    /// Whether a coordinate of that gain is still resolved, within a tenth, as a rule of that accuracy does.
+    /// Whether a coordinate of that gain is still resolved, but for a little, as a rule of that accuracy does.
     pub(in crate::limit) fn resolves(&self, smoothness: &Smoothness<T>, gain: f64, accuracy: f64) -> bool {
         match &self.rule {
             Rule::Still => gain == 0.0,
-            Rule::Lattice(lattice) => gain == 0.0 || lattice.step <= 1.1 * trapezoid_step(smoothness, gain, accuracy),
-            Rule::Hermite { gain: had, .. } => gain <= 1.1 * had,
+            Rule::Lattice(lattice) => {
+                gain == 0.0 || lattice.step <= COARSER * trapezoid_step(smoothness, gain, accuracy)
+            }
+            Rule::Hermite { gain: had, .. } => gain <= COARSER * had,
         }
     }
 

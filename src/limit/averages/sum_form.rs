@@ -8,6 +8,7 @@
 use std::f64::consts::{PI, TAU};
 
 use crate::Scalar;
+use crate::limit::accuracy::COARSER;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::averages::sum_grid::{Grid, common_part, grown_accuracy, resolved_step};
 use crate::limit::averages::sum_law::SumLaw;
@@ -201,14 +202,14 @@ impl<T: Scalar> SumForm<T> {
         self.law.update(hidden.law, q, &hidden.scales, self.spread)
     }
 
-    /// Whether the lattice covers the law of u, and resolves what is averaged, within a tenth.
+    /// Whether the lattice covers the law of u, and resolves what is averaged, but for a little.
     pub(in crate::limit) fn resolves(&mut self) -> bool {
         let gain = self.gains.iter().fold(0.0, |most: f64, gain| most.max(gain.as_f64().abs()));
         let Lattice { accuracy, step, windowed, .. } = self.lattice;
         let spread = self.spread.as_f64();
         let along = windowed.max(spread * resolved_step(&self.smoothness, spread, accuracy));
-        let across = gain == 0.0 || self.across <= 1.1 * resolved_step(&self.smoothness, gain, accuracy);
-        across && step <= 1.1 * along && self.covers()
+        let across = gain == 0.0 || self.across <= COARSER * resolved_step(&self.smoothness, gain, accuracy);
+        across && step <= COARSER * along && self.covers()
     }
 
     /// Whether what lies beyond the lattice, and so is folded onto it, is below the error aimed at: by the variance on the lattice, and by the

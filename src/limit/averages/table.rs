@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use gauss_quad::hermite::GaussHermite;
 
 use crate::Scalar;
+use crate::limit::accuracy::COARSER;
 use crate::model::Smoothness;
 use crate::numerics::lanes::LANES;
 use crate::numerics::normal::normal_quantile;
@@ -194,14 +195,14 @@ impl<T: Scalar> NodeTable<T> {
         &self.weights
     }
 
-    /// Whether fields that move so with the coordinates are still resolved, within a tenth.
+    /// Whether fields that move so with the coordinates are still resolved, but for a little.
     pub(crate) fn resolves(&self, coordinates: &[Coordinate]) -> bool {
         match &self.reach {
             Reach::Any => true,
             Reach::Steps { smoothness, accuracy, steps: have } => {
-                have.iter().zip(steps(smoothness, coordinates, *accuracy)).all(|(have, want)| *have <= 1.1 * want)
+                have.iter().zip(steps(smoothness, coordinates, *accuracy)).all(|(have, want)| *have <= COARSER * want)
             }
-            Reach::Gains(gains) => gains.iter().zip(coordinates).all(|(had, now)| now.gain <= 1.1 * had),
+            Reach::Gains(gains) => gains.iter().zip(coordinates).all(|(had, now)| now.gain <= COARSER * had),
         }
     }
 }

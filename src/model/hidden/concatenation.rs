@@ -49,12 +49,16 @@ where
 
     #[inline]
     fn sample<G: Rng + ?Sized>(&self, rng: &mut G, c: &mut [T]) {
-        let (above, below) = c.split_at_mut(self.upper.dimension());
+        let split = self.upper.dimension().min(c.len());
+        let (above, below) = c.split_at_mut(split);
         self.upper.sample(rng, above);
         self.lower.sample(rng, below);
     }
 
     fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        if words.len() != c.len() {
+            return false;
+        }
         let (above, below) = (self.upper.dimension(), self.lower.dimension());
         let split = words.len() / (above + below).max(1) * above;
         let (upper, lower) = c.split_at_mut(split);
@@ -93,8 +97,8 @@ where
 
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         let p = self.upper.dimension();
-        let (above, below) = c.split_at_mut(p);
-        self.upper.transport(&u[..p], above) && self.lower.transport(&u[p..], below)
+        let (Some(u), Some(c)) = (u.split_at_checked(p), c.split_at_mut_checked(p)) else { return false };
+        self.upper.transport(u.0, c.0) && self.lower.transport(u.1, c.1)
     }
 
     fn blocks(&self) -> Vec<Range<usize>> {

@@ -119,6 +119,9 @@ impl<T: Scalar> HiddenDistribution<T> for CorrelatedSigns<T> {
     }
 
     fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        if words.len() != c.len() {
+            return false;
+        }
         let count = words.len() / self.loadings.len();
         for l in 0..self.loadings.len() {
             let (size, agreement) = (self.second_moments[l].sqrt(), self.agreement(l).as_f64());
@@ -163,6 +166,9 @@ impl<T: Scalar> HiddenDistribution<T> for CorrelatedSigns<T> {
 
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         let Some(&first) = u.first() else { return false };
+        if u.len() != c.len() || u.len() != self.dimension() {
+            return false;
+        }
         // The first number makes the common sign, by its half, and the first sign, by its place in that half.
         let up = first < T::lit(0.5);
         let within = first + first - if up { T::zero() } else { T::one() };

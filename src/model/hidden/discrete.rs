@@ -85,6 +85,9 @@ impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
     }
 
     fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        if words.len() != c.len() {
+            return false;
+        }
         let p = self.points.nrows();
         let count = words.len() / p.max(1);
         for (k, &word) in words[..count].iter().enumerate() {
@@ -128,6 +131,9 @@ impl<T: Scalar> HiddenDistribution<T> for Discrete<T> {
 
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         let Some(&first) = u.first() else { return false };
+        if u.len() != c.len() || u.len() != self.dimension() {
+            return false;
+        }
         let column = self.points.column(self.picked(first.as_f64()));
         for (c, &value) in c.iter_mut().zip(column.iter()) {
             *c = value;

@@ -65,6 +65,9 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
 
     #[inline]
     fn samples_from_words(&self, words: &[u64], c: &mut [T]) -> bool {
+        if words.len() != c.len() {
+            return false;
+        }
         let count = words.len() / self.laws.len().max(1);
         let run = |l: usize| l * count..(l + 1) * count;
         self.laws.iter().enumerate().all(|(l, law)| law.samples_from_words(&words[run(l)], &mut c[run(l)]))
@@ -113,6 +116,9 @@ impl<T: Scalar, L: HiddenVariable<T>> HiddenDistribution<T> for Independent<L> {
     }
 
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
+        if u.len() != self.laws.len() || c.len() != u.len() {
+            return false;
+        }
         for ((law, &u), c) in self.laws.iter().zip(u).zip(c) {
             *c = law.quantile(u);
         }

@@ -289,7 +289,7 @@ impl<T: Scalar, L: HiddenDistribution<T>> HiddenDistribution<T> for Mixture<L, T
     /// The first of u picks the component too. Only where all components have the same Gaussian part.
     fn transport(&self, u: &[T], c: &mut [T]) -> bool {
         let Some(&first) = u.first() else { return false };
-        if self.gaussian_parts().rest.iter().any(|factor| factor.ncols() > 0) {
+        if u.len() != c.len() || self.gaussian_parts().rest.iter().any(|factor| factor.ncols() > 0) {
             return false;
         }
         let (law, rest) = self.picked(first);

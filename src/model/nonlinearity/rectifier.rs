@@ -14,11 +14,18 @@ pub struct Relu;
 impl<T: Scalar> Nonlinearity<T> for Relu {
     #[inline]
     fn value(&self, h: T) -> T {
-        if h > T::zero() { h } else { T::zero() }
+        // A NaN is neither.
+        if h <= T::zero() { T::zero() } else { h }
     }
     #[inline]
     fn derivative(&self, h: T) -> T {
-        if h > T::zero() { T::one() } else { T::zero() }
+        if h > T::zero() {
+            T::one()
+        } else if h <= T::zero() {
+            T::zero()
+        } else {
+            h
+        }
     }
     fn smoothness(&self) -> Smoothness<T> {
         Smoothness::Kinked { at: T::zero() }
@@ -57,7 +64,13 @@ impl<T: Scalar> Nonlinearity<T> for LeakyRelu<T> {
     }
     #[inline]
     fn derivative(&self, h: T) -> T {
-        if h > T::zero() { T::one() } else { self.slope }
+        if h > T::zero() {
+            T::one()
+        } else if h <= T::zero() {
+            self.slope
+        } else {
+            h
+        }
     }
     fn smoothness(&self) -> Smoothness<T> {
         Smoothness::Kinked { at: T::zero() }

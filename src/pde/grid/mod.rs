@@ -24,6 +24,9 @@ use crate::state::{OrderParameters, Process, Run, RunError, Trajectory};
 /// Mass given any node that may lie within the outermost thirty-second of the cells; with more there, cells are added.
 const MASS_AT_EDGE: f64 = 1e-14;
 
+/// A step that was made smaller so often has an error that does not fall with its size.
+const MOST_REJECTIONS: u32 = 40;
+
 /// Why a grid could not be set up or run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -327,6 +330,7 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
             StepSize::Adaptive { .. } if self.next_size > 0.0 => self.next_size,
             StepSize::Adaptive { tolerance } => tolerance.sqrt().min(0.01),
         };
+        let mut rejected = 0;
         loop {
             let proposed = size;
             // A rest that is no more than rounding is part of this step.
@@ -342,6 +346,10 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
                 factor = (0.9 / ratio.powf(1.0 / self.levels.len() as f64)).clamp(0.2, 3.0);
                 if !(ratio <= 1.0) {
                     self.work.rejected_steps += 1;
+                    rejected += 1;
+                    if rejected > MOST_REJECTIONS {
+                        return Err(GridFailure::StepTooSmall);
+                    }
                     size *= if ratio.is_finite() { factor } else { 0.2 };
                     continue;
                 }

@@ -242,15 +242,17 @@ impl Marginal {
     /// E\[X^k\].
     #[must_use]
     pub fn moment(&self, k: u32) -> f64 {
+        if k > EXPANDED {
+            return self.average(|x| power(x, k), |middle, half| mean_power(middle, half, k));
+        }
         self.average(
-            |x| x.powi(k.cast_signed()),
+            |x| power(x, k),
             |middle, half| {
                 // The mean over a cell, expanded about its middle: no difference of large powers.
                 let (mut sum, mut binomial) = (0.0, 1.0);
                 for j in 0..=k {
                     if j % 2 == 0 {
-                        let power = middle.powi((k - j).cast_signed()) * half.powi(j.cast_signed());
-                        sum += binomial * power / f64::from(j + 1);
+                        sum += binomial * power(middle, k - j) * power(half, j) / f64::from(j + 1);
                     }
                     binomial *= f64::from(k - j) / f64::from(j + 1);
                 }
@@ -306,20 +308,24 @@ impl Marginal {
     /// The density at those points, smoothed with a Gaussian kernel of standard deviation `bandwidth`.
     ///
     /// # Errors
-    /// [`ObservableError::OutOfRange`] unless the bandwidth is positive and finite.
+    /// [`ObservableError::OutOfRange`] unless the bandwidth is positive and finite, and so is the height of the kernel;
+    /// [`ObservableError::NotFinite`] for points that are not.
     pub fn kernel_density(&self, bandwidth: f64, at: &[f64]) -> Result<Vec<f64>, ObservableError> {
-        if !(bandwidth > 0.0 && bandwidth.is_finite()) {
+        let height = 1.0 / (bandwidth * (2.0 * std::f64::consts::PI).sqrt());
+        if !(bandwidth > 0.0 && bandwidth.is_finite() && height.is_finite()) {
             return Err(ObservableError::OutOfRange { name: "bandwidth", value: bandwidth });
         }
-        let height = 1.0 / (bandwidth * (2.0 * std::f64::consts::PI).sqrt());
+        if let Some((index, &value)) = at.iter().enumerate().find(|(_, x)| !x.is_finite()) {
+            return Err(ObservableError::NotFinite { index, value });
+        }
         let normal = |z: f64| 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
         Ok(at
             .iter()
             .map(|&y| {
                 let atom = |x: f64| height * (-0.5 * ((y - x) / bandwidth).powi(2)).exp();
                 self.average(atom, |middle, half| {
-                    let (z, w) = ((y - middle) / bandwidth, half / bandwidth);
-                    (normal(z + w) - normal(z - w)) / (2.0 * half)
+                    let ends = [y - middle + half, y - middle - half].map(|x| normal(x / bandwidth));
+                    (ends[0] - ends[1]) / (2.0 * half)
                 })
             })
             .collect())
@@ -384,6 +390,34 @@ impl Histogram {
     pub fn densities(&self) -> Vec<f64> {
         self.masses.iter().zip(self.edges.windows(2)).map(|(mass, edge)| mass / (edge[1] - edge[0])).collect()
     }
+}
+
+/// Up to that power means over cells are expanded about the middle.
+const EXPANDED: u32 = 32;
+
+/// x^k, for powers beyond those of `i32` too.
+fn power(x: f64, k: u32) -> f64 {
+    i32::try_from(k).map_or_else(
+        |_| if k % 2 == 1 { x.abs().powf(f64::from(k)).copysign(x) } else { x.abs().powf(f64::from(k)) },
+        |k| x.powi(k),
+    )
+}
+
+/// The mean of x^k over a cell of that middle and half width, by the powers of its ends: from 0 to b it is b^k/(k + 1), and from a to b
+/// of one sign that times (1 − (a/b)^(k + 1))/(1 − a/b).
+fn mean_power(middle: f64, half: f64, k: u32) -> f64 {
+    let count = f64::from(k) + 1.0;
+    let far = middle.abs() + half;
+    // What is odd is so in the middle.
+    let sign = if k % 2 == 1 { 1.0_f64.copysign(middle) } else { 1.0 };
+    let nearer = half - middle.abs();
+    if nearer > 0.0 {
+        // Zero lies within.
+        let other = if k % 2 == 1 { -power(nearer, k) } else { power(nearer, k) };
+        return sign * (far * power(far, k) + nearer * other) / (count * 2.0 * half);
+    }
+    let part = (2.0 * half / far).min(1.0);
+    sign * power(far, k) * -(count * (-part).ln_1p()).exp_m1() / (count * part)
 }
 
 fn check_length(what: &'static str, expected: usize, got: usize) -> Result<(), ObservableError> {

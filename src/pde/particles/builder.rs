@@ -11,7 +11,10 @@ use crate::pde::particles::rows::RowBuffers;
 use crate::pde::particles::scheme::{Heun, StochasticIntegrator};
 use crate::pde::particles::{ParticleError, ParticleSystem, StepFailure};
 use crate::random::LaneRng;
-use crate::start::{Rows, Start, StartError, normalise};
+use crate::start::{Rows, Start, StartError, check_memory, normalise};
+
+/// Columns of a row for each feature and neuron: the weights at three stages, and the normals.
+const COLUMNS: usize = 4;
 
 /// Builds a [`ParticleSystem`]; made by [`ParticleSystem::builder`], where the defaults are.
 pub struct ParticleSystemBuilder<'a, M, T: Scalar = f64, I = Heun<T>> {
@@ -142,6 +145,7 @@ impl<'a, T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleS
     fn draw_rows(&self, rng: &mut dyn Rng) -> Result<Rows<T>, ParticleError<T>> {
         let shape = (self.model.n_features(), self.model.n_neurons());
         let constraint = self.model.constraint();
+        check_memory::<T>(self.particles, (shape.0 + shape.1).saturating_mul(COLUMNS))?;
         self.check(shape, self.start.given_rows().unwrap_or(self.particles))?;
         if self.noise == Noise::Antithetic && self.start.given_rows().is_none() {
             return Ok(twice(&self.start.rows(self.particles / 2, shape, constraint, rng)?));

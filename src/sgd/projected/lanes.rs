@@ -16,7 +16,11 @@ use crate::sgd::batch::lane_rows::{add_product, factor_rows, mapped, sum_of_prod
 use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::projected::lane_batch::LaneBatch;
 use crate::sgd::{Divergence, SgdError, steps_between, time_of, work_of};
+use crate::start::check_memory;
 use crate::state::{Lockstep, OrderParameters, Run, Trajectory};
+
+/// Tables of a batch, each with a number for every sample and lane.
+const LANE_TABLES: usize = 2;
 
 /// From so many degrees of freedom on a chi-square variable is drawn for all lanes at once.
 const MANY_DEGREES: usize = 16;
@@ -90,6 +94,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Simu
         let mut streams = LaneStreams::new(&all);
         let (model, dimension) = (self.model, self.dimension);
         let (p, m) = (model.n_features(), model.n_neurons());
+        check_memory::<f64>(model.batch_size(), (p + m) * LANE_TABLES * WIDTH)?;
         let rows = |count: usize| Rows::new(0.0, count);
         let mut state = State { q: rows(p * m), v: rows(m * m) };
         for lane in 0..WIDTH {

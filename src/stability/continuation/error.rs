@@ -27,6 +27,14 @@ pub enum ContinuationError<E> {
         /// Unknowns of the start.
         found: usize,
     },
+    /// The direction of a start is none, or does not fit the system.
+    #[error("a direction in (x, parameter) needs {expected} finite numbers that are not all zero, got {found}")]
+    Direction {
+        /// Unknowns of the system and the parameter.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
     /// There is no solution near the start.
     #[error("no solution was found near the start")]
     NoSolution,

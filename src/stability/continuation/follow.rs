@@ -14,7 +14,7 @@ use crate::stability::continuation::error::ContinuationError;
 use crate::stability::continuation::locate::between;
 use crate::stability::continuation::node::Node;
 use crate::stability::continuation::settings::Continuation;
-use crate::stability::continuation::switch::Emanating;
+use crate::stability::continuation::switch::{Emanating, check_direction};
 use crate::stability::continuation::system::{AnySystem, ContinuationSystem};
 
 /// Corrections up to which the next step is longer, ...
@@ -147,6 +147,7 @@ impl<T: Compiled> Continuation<T> {
     ) -> Result<Branch<T, E>, ContinuationError<E>> {
         let n = system.dimension();
         self.check(n, start.state.len())?;
+        check_direction(n + 1, &start.direction)?;
         let mut z = DVector::zeros(n + 1);
         z.rows_mut(0, n).copy_from(&start.state);
         z[n] = start.parameter / self.scale;

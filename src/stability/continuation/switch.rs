@@ -43,6 +43,18 @@ pub struct Emanating<T: Scalar = f64> {
     pub direction: DVector<T>,
 }
 
+/// Refuses what is no direction in so many coordinates.
+pub(super) fn check_direction<T: Compiled, E>(
+    expected: usize,
+    direction: &DVector<T>,
+) -> Result<(), ContinuationError<E>> {
+    let norm = direction.norm();
+    if direction.len() == expected && norm > T::zero() && norm.is_finite() {
+        return Ok(());
+    }
+    Err(ContinuationError::Direction { expected, found: direction.len() })
+}
+
 impl<T: Compiled> Continuation<T> {
     /// First points on the branches that cross at a branch point, one for each way out (so two for a branch that
     /// passes through), at a distance of about the first step.
@@ -53,7 +65,8 @@ impl<T: Compiled> Continuation<T> {
     ///
     /// # Errors
     /// [`ContinuationError::System`] if the system cannot be evaluated on any way out;
-    /// [`ContinuationError::NoSolution`] if the point is no branch point.
+    /// [`ContinuationError::NoSolution`] if the point is no branch point; [`ContinuationError::Dimension`] and
+    /// [`ContinuationError::Direction`] for a point of another system.
     pub fn switch<S: ContinuationSystem<T>>(
         &self,
         system: &mut S,
@@ -70,6 +83,10 @@ impl<T: Compiled> Continuation<T> {
         let BifurcationKind::BranchPoint { crossing } = point.kind else { return Err(ContinuationError::NoSolution) };
         let corrector = self.corrector();
         let n = point.state.len();
+        if n != system.dimension() {
+            return Err(ContinuationError::Dimension { expected: system.dimension(), found: n });
+        }
+        check_direction(n + 1, &point.tangent)?;
         let mut z = DVector::zeros(n + 1);
         z.rows_mut(0, n).copy_from(&point.state);
         z[n] = point.parameter / corrector.scale;

@@ -69,7 +69,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             }
             match integrator.step(system, &mut step, self.time_limit) {
                 Ok(()) => {}
-                Err(StepError::StepTooSmall) => return failed(None, step.t),
+                Err(StepError::StepTooSmall | StepError::Length { .. }) => return failed(None, step.t),
                 Err(StepError::System(error)) => return failed(Some(error), step.t),
             }
             if let Some((point, image)) = self.entered(&step.y) {

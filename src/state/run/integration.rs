@@ -23,7 +23,7 @@ pub enum IntegrationError<E> {
     #[error("the new state is not finite: the solution diverges there, or the step is far too large")]
     NotFinite,
     /// The start is not of the system's length.
-    #[error("the system has dimension {dimension}, the start {length} numbers")]
+    #[error("the system has dimension {dimension}, the start, or what a step made of it, {length} numbers")]
     Length {
         /// The dimension of the system.
         dimension: usize,
@@ -37,6 +37,7 @@ impl<E> From<StepError<E>> for IntegrationError<E> {
         match error {
             StepError::System(error) => Self::System(error),
             StepError::StepTooSmall => Self::StepTooSmall,
+            StepError::Length { dimension, length } => Self::Length { dimension, length },
         }
     }
 }
@@ -174,14 +175,11 @@ where
     }
 
     fn interpolate(&self, t: T) -> Option<R> {
-        let mut y = self.step.y.clone();
-        self.step.interpolate(t, &mut y);
-        Some((self.read)(&y))
+        Some((self.read)(&self.step.interpolate(t)))
     }
 
     fn rewind(&mut self, t: T) {
-        let mut y = std::mem::take(&mut self.before.1);
-        self.step.interpolate(t, &mut y);
+        let y = self.step.interpolate(t);
         self.before.1 = std::mem::replace(&mut self.step.y, y);
         (self.step.t, self.step.previous_t) = (t, t);
         self.ready = false;

@@ -2,8 +2,12 @@
 //!
 //! Covers the trait [`Scalar`]. Not here: everything that knows what the numbers mean.
 
+mod bounded;
+
 use rand::Rng;
 use rand_distr::{Distribution, Exp1, StandardNormal, StandardUniform};
+
+pub(crate) use bounded::Bounded;
 
 /// A real number of machine precision: `f32` or `f64`.
 ///
@@ -97,7 +101,7 @@ macro_rules! impl_scalar {
 
             #[inline(always)]
             fn standard_normal<G: Rng + ?Sized>(rng: &mut G) -> Self {
-                StandardNormal.sample(rng)
+                StandardNormal.sample(&mut Bounded::new(rng))
             }
 
             #[inline]
@@ -107,7 +111,7 @@ macro_rules! impl_scalar {
 
             #[inline]
             fn standard_exponential<G: Rng + ?Sized>(rng: &mut G) -> Self {
-                Exp1.sample(rng)
+                Exp1.sample(&mut Bounded::new(rng))
             }
         }
     };
