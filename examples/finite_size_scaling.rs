@@ -4,7 +4,7 @@
 //!
 //! prints a table with the fitted exponents, which should be −1/2, and writes docs/finite_size_scaling.svg. The mean over
 //! runs is closer by another order, below its standard error here. The projected chain has the law of SGD at every N, at a
-//! cost per step that does not depend on it.
+//! cost per step that does not depend on it. Ctrl-C ends the program with the table of what is done by then.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,6 +13,7 @@ use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::parallel::Cancel;
 use contrastive_dynamics::sgd::{ProjectedChain, Simulator};
 use contrastive_dynamics::state::OrderParameters;
 use plotters::prelude::*;
@@ -43,11 +44,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let theory = ReducedOde::new(&model)?.solver().solve(&start, END)?;
     let limit = theory.last().ok_or("the ODE recorded nothing")?.1.to_packed();
 
+    let cancel = Cancel::new();
+    let handler = cancel.clone();
+    ctrlc::set_handler(move || handler.cancel())?;
+
     println!("tanh, one feature, one neuron, t = {END}; deviations from the ODE over runs of SGD\n");
     println!("{:>8} {:>7}  {:>12} {:>12}  {:>22}", "N", "runs", "rms of Q", "rms of R", "|mean Q - limit|");
     let mut rows = Vec::new();
     for (dimension, runs) in SIZES {
-        let summary = Ensemble::new(runs, 1).run(
+        let answer = Ensemble::new(runs, 1).cancelled_by(&cancel).run(
             |replicate| {
                 let mut chain =
                     ProjectedChain::builder(&model, dimension).start(&start).build_seeded(replicate.seed)?;
@@ -57,7 +62,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let deviation = state.to_packed() - &limit;
                 vec![deviation[0], deviation[0].powi(2), deviation[1].powi(2)]
             },
-        )?;
+        );
+        let summary = match answer {
+            Ok(summary) => summary,
+            Err(part) if part.failures == 0 && part.summary.count() > 1 => *part.summary,
+            Err(part) if part.failures == 0 => break,
+            Err(failed) => return Err(failed.into()),
+        };
+        let runs = summary.count();
         let at = |value: usize| summary.at(0, value).ok_or("nothing was recorded");
         let row = Row {
             dimension: dimension as f64,
@@ -69,6 +81,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             row.spread[0], row.spread[1], row.bias.0, row.bias.1
         );
         rows.push(row);
+    }
+    if cancel.is_cancelled() {
+        println!("\nended before all runs were done: no fit, and no picture");
+        return Ok(());
     }
     let slopes = [0, 1].map(|k| slope(rows.iter().map(|row| (row.dimension, row.spread[k]))));
     println!("\nfitted exponents of the rms: Q {:.3}, R {:.3}; expected -0.5", slopes[0], slopes[1]);

@@ -10,10 +10,16 @@
 //! | the projected chain, thirty-two replicates in lock-step on each thread | [`Ensemble::run_projected`] |
 //! | one run of each of many models, or anything else | [`Ensemble::map`] |
 
+mod error;
+mod failure;
+mod replicate;
 mod run;
 mod statistics;
 mod summary;
 
-pub use run::{Ensemble, EnsembleError, Replicate};
+pub use error::{EnsembleError, Failed};
+pub use failure::Failure;
+pub use replicate::Replicate;
+pub use run::Ensemble;
 pub use statistics::Statistics;
 pub use summary::Summary;

@@ -2,52 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use super::summary::{Record, Summary, Unusable};
+use super::error::{EnsembleError, Failed};
+use super::failure::{Failure, caught};
+use super::replicate::Replicate;
+use super::summary::{Record, Summary};
 use crate::Scalar;
 use crate::integrate::Output;
 use crate::model::{LinearRegularizer, Spec};
-use crate::parallel::{Executor, Local};
+use crate::parallel::{Cancel, Executor, Local};
 use crate::sgd::{Projected, SgdError, SimulatorBuilder};
 use crate::state::{OrderParameters, Trajectory};
-
-/// Why an ensemble failed; what was computed before is inside.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnsembleError<E, T: Scalar = f64> {
-    /// A run failed.
-    #[error("replicate {index} (seed {seed}) failed after {} others: {source}", .before.count())]
-    Run {
-        /// Which replicate.
-        index: u64,
-        /// Its seed, to run it alone.
-        seed: u64,
-        /// Why.
-        source: E,
-        /// The statistics over the replicates before it.
-        before: Box<Summary<T>>,
-    },
-    /// A run was recorded at other times than the first, or gave another number of values.
-    #[error("replicate {index} recorded {got} values where the first recorded {expected}, or at other times")]
-    Shape {
-        /// Which replicate.
-        index: u64,
-        /// Values of this run.
-        got: usize,
-        /// Values of the first.
-        expected: usize,
-        /// The statistics over the replicates before it.
-        before: Box<Summary<T>>,
-    },
-}
-
-/// One run of an ensemble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replicate {
-    /// Its number, from 0.
-    pub index: u64,
-    /// Its seed: a function of the ensemble's seed and of the number alone, different for every number.
-    pub seed: u64,
-}
 
 /// An ensemble of runs.
 ///
@@ -80,11 +44,12 @@ pub struct Replicate {
 /// assert!(overlap.quantile(0.1) < overlap.mean() && overlap.mean() < overlap.quantile(0.9));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ensemble<X = Local> {
     replicates: u64,
     seed: u64,
     keep: bool,
+    cancel: Cancel,
     executor: X,
 }
 
@@ -92,7 +57,7 @@ impl Ensemble {
     /// `replicates` runs, numbered from 0, of a master seed.
     #[must_use]
     pub fn new(replicates: u64, seed: u64) -> Self {
-        Self { replicates, seed, keep: false, executor: Local::default() }
+        Self { replicates, seed, keep: false, cancel: Cancel::new(), executor: Local::default() }
     }
 }
 
@@ -101,7 +66,16 @@ impl<X: Executor> Ensemble<X> {
     /// replicate after the other. No bit of the statistics depends on it.
     #[must_use]
     pub fn executor<Y: Executor>(self, executor: Y) -> Ensemble<Y> {
-        Ensemble { replicates: self.replicates, seed: self.seed, keep: self.keep, executor }
+        let Self { replicates, seed, keep, cancel, .. } = self;
+        Ensemble { replicates, seed, keep, cancel, executor }
+    }
+
+    /// Begins no replicate once that flag is set: what is done by then is in the answer's
+    /// [`summary`](EnsembleError::summary).
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
     }
 
     /// Whether every observed value is kept beside the statistics, eight bytes each, for
@@ -128,8 +102,11 @@ impl<X: Executor> Ensemble<X> {
         Replicate { index, seed: mix(mix(self.seed).wrapping_add(step)) }
     }
 
-    /// The result of `work` for every replicate, in the order of their numbers; what fails takes nothing else with it. For
+    /// The result of `work` for every replicate, in the order of their numbers. What fails, or panics, takes nothing else with it. For
     /// one run of each of many models, let the number choose the model.
+    ///
+    /// # Errors
+    /// Of each: [`Failure::Run`], [`Failure::Panic`], or [`Failure::Cancelled`].
     ///
     /// ```
     /// use contrastive_dynamics::ensemble::Ensemble;
@@ -151,12 +128,17 @@ impl<X: Executor> Ensemble<X> {
     /// assert_eq!(ends.len(), 3);
     /// assert!(ends.iter().all(Result::is_ok));
     /// ```
-    pub fn map<R: Send>(&self, work: impl Fn(Replicate) -> R + Sync) -> Vec<R> {
-        self.executor.map(0..self.replicates, &|index| work(self.replicate(index)))
+    pub fn map<R: Send, E: Send>(&self, work: impl Fn(Replicate) -> Result<R, E> + Sync) -> Vec<Result<R, Failure<E>>> {
+        self.executor.map(0..self.replicates, &|index| {
+            if self.cancel.is_cancelled() {
+                return Err(Failure::Cancelled);
+            }
+            caught(|| work(self.replicate(index)))?.map_err(Failure::Run)
+        })
     }
 
-    /// As [`map`](Self::map), but `consume` gets every result when its turn comes. After [`ControlFlow::Break`] nothing
-    /// more is consumed, and replicates that have not begun are left undone.
+    /// Calls `work` with every replicate, and `consume` with every result when its turn comes, in the order of their numbers. After
+    /// [`ControlFlow::Break`] nothing more is consumed, and replicates that have not begun are left undone. A panic ends all.
     pub fn for_each<R: Send>(
         &self,
         work: impl Fn(Replicate) -> R + Sync,
@@ -170,8 +152,9 @@ impl<X: Executor> Ensemble<X> {
     /// state. All runs must be recorded at the same times, and all calls of `observe` give the same number of values.
     ///
     /// # Errors
-    /// [`EnsembleError::Run`] for the first replicate that fails, [`EnsembleError::Shape`] for the first that was recorded
-    /// otherwise than replicate 0; both carry the statistics over the replicates before it.
+    /// [`EnsembleError`] if replicates failed, panicked, were recorded otherwise than the first, or had not begun when the ensemble was
+    /// [cancelled](Self::cancelled_by); all others are run, and their statistics are inside. What fails may differ from the rest, and then
+    /// those are statistics of a selection.
     pub fn run<T, E, F, O>(&self, simulate: F, observe: O) -> Result<Summary<T>, EnsembleError<E, T>>
     where
         T: Scalar,
@@ -179,7 +162,10 @@ impl<X: Executor> Ensemble<X> {
         F: Fn(Replicate) -> Result<Trajectory<T>, E> + Sync,
         O: Fn(T, &OrderParameters<T>) -> Vec<f64> + Sync,
     {
-        let record = |index: u64| vec![simulate(self.replicate(index)).map(|run| Record::new(run, &observe))];
+        let record = |index: u64| {
+            let record = caught(|| simulate(self.replicate(index)).map(|run| Record::new(run, &observe)));
+            vec![record.and_then(|record| record.map_err(Failure::Run))]
+        };
         self.summarise(1, &record)
     }
 
@@ -214,12 +200,22 @@ impl<X: Executor> Ensemble<X> {
         output: &Output<T>,
         observe: O,
     ) -> Result<Summary<T>, EnsembleError<SgdError<T>, T>> {
-        let record = |group: u64| -> Vec<Result<Record<T>, SgdError<T>>> {
+        let record = |group: u64| -> Vec<Result<Record<T>, Failure<SgdError<T>>>> {
             let (first, last) = (group * WIDTH, ((group + 1) * WIDTH).min(self.replicates));
             let seeds: Vec<u64> = (first..last).map(|index| self.replicate(index).seed).collect();
-            match chain.lanes(&seeds).and_then(|mut lanes| lanes.run(end, output)) {
-                Ok(runs) => runs.into_iter().map(|run| run.map(|run| Record::new(run, &observe))).collect(),
-                Err(error) => vec![Err(error)],
+            let group = caught(|| {
+                let runs = chain.lanes(&seeds).and_then(|mut lanes| lanes.run(end, output));
+                runs.map(|runs| -> Vec<_> {
+                    runs.into_iter()
+                        .map(|run| run.map(|run| Record::new(run, &observe)).map_err(Failure::Run))
+                        .collect()
+                })
+            });
+            let failed = |failure: Failure<SgdError<T>>| seeds.iter().map(|_| Err(failure.clone())).collect();
+            match group {
+                Ok(Ok(records)) => records,
+                Ok(Err(error)) => failed(Failure::Run(error)),
+                Err(failure) => failed(failure),
             }
         };
         self.summarise(WIDTH, &record)
@@ -230,33 +226,36 @@ impl<X: Executor> Ensemble<X> {
     where
         T: Scalar,
         E: Send,
-        F: Fn(u64) -> Vec<Result<Record<T>, E>> + Sync,
+        F: Fn(u64) -> Vec<Result<Record<T>, Failure<E>>> + Sync,
     {
         let groups = self.replicates.div_ceil(width);
-        let mut summary = Summary::empty();
-        let mut failure = None;
-        self.executor.for_each(0..groups, record, &mut |_, records| {
-            for record in records {
-                if let Err(error) = summary.add(record, self.keep) {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
+        let mut answer =
+            EnsembleError { summary: Box::new(Summary::empty()), failed: Vec::new(), failures: 0, cancelled: 0 };
+        let unless_cancelled = |group: u64| (!self.cancel.is_cancelled()).then(|| record(group));
+        self.executor.for_each(0..groups, &unless_cancelled, &mut |group, records| {
+            let first = group * width;
+            match records {
+                None => answer.cancelled += width.min(self.replicates - first),
+                Some(records) => {
+                    for (index, record) in (first..).zip(records) {
+                        let Err(failure) = record.and_then(|record| answer.summary.add(record, self.keep)) else {
+                            continue;
+                        };
+                        answer.failures += 1;
+                        if answer.failed.len() < MOST_KEPT {
+                            answer.failed.push(Failed { replicate: self.replicate(index), failure });
+                        }
+                    }
                 }
             }
             ControlFlow::Continue(())
         });
-        let index = summary.count();
-        match failure {
-            None => Ok(summary),
-            Some(Unusable::Run(source)) => {
-                let Replicate { index, seed } = self.replicate(index);
-                Err(EnsembleError::Run { index, seed, source, before: Box::new(summary) })
-            }
-            Some(Unusable::Shape { got, expected }) => {
-                Err(EnsembleError::Shape { index, got, expected, before: Box::new(summary) })
-            }
-        }
+        if answer.failures + answer.cancelled > 0 { Err(answer) } else { Ok(*answer.summary) }
     }
 }
+
+/// Failures that are kept; of more only the number.
+const MOST_KEPT: usize = 1000;
 
 /// Replicates that are stepped together.
 const WIDTH: u64 = crate::random::WIDTH as u64;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::failure::Failure;
 use super::statistics::Statistics;
 use crate::Scalar;
 use crate::state::{OrderParameters, Trajectory};
@@ -23,12 +24,6 @@ impl<T: Scalar> Record<T> {
     }
 }
 
-/// Why a record cannot join a summary.
-pub(super) enum Unusable<E> {
-    Run(E),
-    Shape { got: usize, expected: usize },
-}
-
 impl<T: Scalar> Summary<T> {
     /// Of no replicates yet.
     pub(super) fn empty() -> Self {
@@ -36,15 +31,14 @@ impl<T: Scalar> Summary<T> {
     }
 
     /// Adds the next replicate.
-    pub(super) fn add<E>(&mut self, record: Result<Record<T>, E>, keep: bool) -> Result<(), Unusable<E>> {
-        let record = record.map_err(Unusable::Run)?;
+    pub(super) fn add<E>(&mut self, record: Record<T>, keep: bool) -> Result<(), Failure<E>> {
         if self.count == 0 {
             self.times.clone_from(&record.times);
             self.width = record.width;
             self.statistics = vec![Statistics::new(keep); record.values.len()];
         }
         if !record.regular || record.times != self.times || record.values.len() != self.statistics.len() {
-            return Err(Unusable::Shape { got: record.values.len(), expected: self.statistics.len() });
+            return Err(Failure::Shape { got: record.values.len(), expected: self.statistics.len() });
         }
         for (statistics, value) in self.statistics.iter_mut().zip(record.values) {
             statistics.push(value);

@@ -1,11 +1,13 @@
 //! Many independent things at once: an ordered map over a range of numbers, wherever it runs.
 //!
 //! Covers the trait [`Executor`] and its two implementations here, [`Serial`] and, with the feature `parallel`,
-//! `Threads`. It is the one place that knows rayon. Not here: what is mapped (see [`crate::ensemble`] and
+//! `Threads`, and the flag that ends long work, [`Cancel`]. It is the one place that knows rayon. Not here: what is mapped (see [`crate::ensemble`] and
 //! [`crate::stability`]).
 
+mod cancel;
 mod chunks;
 
+pub use cancel::Cancel;
 pub(crate) use chunks::{each_chunk, each_numbered};
 
 use std::ops::{ControlFlow, Range};

@@ -1,12 +1,13 @@
 //! Ensembles: the same bits for any number of threads, replicates that can be run alone, and errors that lose nothing.
 
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Replicate, Summary};
+use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Failure, Replicate, Summary};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model};
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::parallel::{Executor, Serial};
+use contrastive_dynamics::parallel::{Cancel, Executor, Serial};
 use contrastive_dynamics::sgd::{DirectSgd, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::{OrderParameters, Run, RunError, StopReason, Trajectory};
@@ -40,21 +41,19 @@ fn the_number_of_threads_changes_no_bit() {
 /// Statistics, values, lanes and failures, by executors that run the work in other orders.
 #[test]
 fn the_executor_changes_no_bit() {
-    fn all(ensemble: &Ensemble<impl Executor>) -> (Summary, Summary, Vec<u64>, Option<u64>) {
+    fn all(ensemble: &Ensemble<impl Executor>) -> (Summary, Summary, Vec<u64>, EnsembleError<SgdError>) {
         let model = model();
         let chain = ProjectedChain::builder(&model, 200);
         let summary = ensemble.run(|replicate| run(replicate, 200), observe).unwrap();
         let lanes = ensemble.run_projected(&chain, 1.0, &Output::Stop, observe).unwrap();
         let failing = |replicate: Replicate| run(replicate, if replicate.index == 23 { 1 } else { 200 });
-        let failure = match ensemble.run(failing, observe) {
-            Err(EnsembleError::Run { index, .. }) => Some(index),
-            _ => None,
-        };
-        (summary, lanes, ensemble.map(|replicate| replicate.seed), failure)
+        let failure = ensemble.run(failing, observe).unwrap_err();
+        let seeds = ensemble.map(|replicate| Ok::<_, Infallible>(replicate.seed));
+        (summary, lanes, seeds.into_iter().map(Result::unwrap).collect(), failure)
     }
     let ensemble = || Ensemble::new(150, 5).keep_values(true);
     let here = all(&ensemble());
-    assert_eq!(here.3, Some(23));
+    assert_eq!((here.3.failed[0].replicate.index, here.3.failures, here.3.summary.count()), (23, 1, 149));
     assert_eq!(here, all(&ensemble().executor(Serial)));
     assert_eq!(here, all(&ensemble().executor(Backwards)));
 }
@@ -96,7 +95,8 @@ fn a_replicate_in_lanes_gives_its_value_alone_and_in_smaller_ensembles() {
 }
 
 #[test]
-fn an_ensemble_in_lanes_that_fails_leaves_what_came_before() {
+fn an_ensemble_in_lanes_that_fails_runs_all_others() {
+    const END: f64 = 35.0;
     let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
     let builder = Model::builder().nonlinearity(contrastive_dynamics::model::Identity).hidden(hidden);
     let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
@@ -104,17 +104,22 @@ fn an_ensemble_in_lanes_that_fails_leaves_what_came_before() {
     let chain = ProjectedChain::builder(&diverging, 20);
     let ensemble = Ensemble::new(500, 5);
     // Some runs diverge before this time and some do not.
-    let failed = ensemble.run_projected(&chain, 40.0, &Output::Stop, observe);
-    let Err(EnsembleError::Run { index, seed, source: SgdError::Run(RunError::Failed { .. }), before }) = failed else {
-        panic!("{failed:?}")
-    };
-    assert_eq!((seed, before.count()), (ensemble.replicate(index).seed, index));
+    let answer = ensemble.run_projected(&chain, END, &Output::Stop, observe).unwrap_err();
+    assert!(answer.failures > 10 && answer.summary.count() > 10, "{answer}");
+    assert_eq!(answer.failures + answer.summary.count(), 500);
+    for failed in &answer.failed {
+        assert!(matches!(failed.failure, Failure::Run(SgdError::Run(RunError::Failed { .. }))));
+        assert_eq!(failed.replicate, ensemble.replicate(failed.replicate.index));
+        // Alone it fails, too.
+        let alone = chain.lanes(&[failed.replicate.seed]).unwrap().run(END, &Output::Stop).unwrap();
+        assert!(alone[0].is_err());
+    }
     let small = ProjectedChain::builder(&diverging, 1);
-    let failed = ensemble.run_projected(&small, 1.0, &Output::Stop, observe);
-    assert!(matches!(
-        failed,
-        Err(EnsembleError::Run { index: 0, source: SgdError::Start(StartError::Dimension { .. }), .. })
-    ));
+    let answer = ensemble.run_projected(&small, 1.0, &Output::Stop, observe).unwrap_err();
+    assert_eq!((answer.failures, answer.summary.count()), (500, 0));
+    let dimension =
+        |failure: &Failure<SgdError>| matches!(failure, Failure::Run(SgdError::Start(StartError::Dimension { .. })));
+    assert!(answer.failed.iter().all(|failed| dimension(&failed.failure)));
 }
 
 /// One run of each of many models.
@@ -166,22 +171,72 @@ fn the_mean_is_that_of_the_ode() {
     assert!((overlap.mean() - want).abs() < bound && (overlap.mean() - 1.01 * want).abs() > bound, "{bound}");
 }
 
+/// The statistics over those that are left: by running them alone.
+fn without(count: u64, missing: &[u64]) -> Summary {
+    let left: Vec<u64> = (0..count).filter(|index| !missing.contains(index)).collect();
+    let all = Ensemble::new(count, 5);
+    let number = |replicate: Replicate| left[usize::try_from(replicate.index).unwrap()];
+    let alone = Ensemble::new(left.len() as u64, 5);
+    alone.run(|replicate| run(all.replicate(number(replicate)), 50), observe).unwrap()
+}
+
 #[test]
-fn a_run_that_fails_leaves_what_came_before() {
+fn replicates_that_fail_or_panic_are_known_and_all_others_are_run() {
     let ensemble = Ensemble::new(20, 5);
-    let failed = ensemble.run(|replicate| run(replicate, if replicate.index == 7 { 1 } else { 50 }), observe);
-    let Err(EnsembleError::Run { index: 7, seed, source: SgdError::Start(StartError::Dimension { .. }), before }) =
-        failed
-    else {
-        panic!("{failed:?}")
+    let work = |replicate: Replicate| match replicate.index {
+        7 => run(replicate, 1),
+        11 => panic!("number {}", replicate.index),
+        // Other times: 2 of 3 recorded steps coincide.
+        13 => run(replicate, 51),
+        _ => run(replicate, 50),
     };
-    assert_eq!((seed, before.count()), (ensemble.replicate(7).seed, 7));
-    assert_eq!(before.at(1, 0).unwrap().count(), 7);
-    // Other times: 2 of 3 recorded steps coincide.
-    let odd = ensemble.run(|replicate| run(replicate, if replicate.index == 3 { 51 } else { 50 }), observe);
-    assert!(matches!(odd, Err(EnsembleError::Shape { index: 3, .. })), "{odd:?}");
+    let answer = ensemble.run(work, observe).unwrap_err();
+    let of = |index: usize| (&answer.failed[index].failure, answer.failed[index].replicate);
+    assert!(
+        matches!(of(0), (Failure::Run(SgdError::Start(StartError::Dimension { .. })), r) if r == ensemble.replicate(7))
+    );
+    assert!(matches!(of(1), (Failure::Panic { message }, r) if message == "number 11" && r == ensemble.replicate(11)));
+    assert!(matches!(of(2), (Failure::Shape { .. }, r) if r == ensemble.replicate(13)));
+    assert_eq!((answer.failed.len(), answer.failures, answer.cancelled), (3, 3, 0));
+    assert_eq!(*answer.summary, without(20, &[7, 11, 13]));
+    assert!(answer.to_string().starts_with("3 of 20 replicates failed, the first of them number 7 (seed "), "{answer}");
+    // A panic in what is observed, and one of the first replicate.
+    let observed = ensemble.run(|replicate| run(replicate, 50), |_, _| -> Vec<f64> { panic!("seen") }).unwrap_err();
+    assert_eq!((observed.failures, observed.summary.count()), (20, 0));
+    let ends = ensemble.map(|replicate| if replicate.index == 3 { panic!("three") } else { Ok::<_, SgdError>(1) });
+    assert!(ends.iter().enumerate().all(|(index, end)| end.is_ok() == (index != 3)));
     let none = Ensemble::new(0, 1).run(|replicate| run(replicate, 50), observe).unwrap();
     assert_eq!((none.count(), none.at(0, 0)), (0, None));
+}
+
+/// Whatever runs it: what is done by then is in the answer, and with what is left makes up all.
+#[test]
+fn a_cancelled_ensemble_gives_what_is_done() {
+    fn check(ensemble: Ensemble<impl Executor>) {
+        let cancel = Cancel::new();
+        let ensemble = ensemble.cancelled_by(&cancel);
+        let work = |replicate: Replicate| {
+            if replicate.index == 10 {
+                cancel.cancel();
+            }
+            run(replicate, 50)
+        };
+        let answer = ensemble.run(work, observe).unwrap_err();
+        assert!(answer.failed.is_empty() && answer.cancelled > 0);
+        assert_eq!(answer.summary.count() + answer.cancelled, 5000);
+        assert!(answer.to_string().contains("had not begun when the ensemble was cancelled"), "{answer}");
+        // Nothing begins any more.
+        let nothing = ensemble.run(|replicate| run(replicate, 50), observe).unwrap_err();
+        assert_eq!((nothing.summary.count(), nothing.cancelled), (0, 5000));
+        let model = model();
+        let chain = ProjectedChain::builder(&model, 200);
+        let lanes = ensemble.run_projected(&chain, 1.0, &Output::Stop, observe).unwrap_err();
+        assert_eq!((lanes.summary.count(), lanes.cancelled), (0, 5000));
+        let ends = ensemble.map(|_| Ok::<_, SgdError>(1));
+        assert!(ends.iter().all(|end| matches!(end, Err(Failure::Cancelled))));
+    }
+    check(Ensemble::new(5000, 5));
+    check(Ensemble::new(5000, 5).executor(Serial));
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! An ensemble of which replicates are missing: what went wrong, beside what went well.
+
+use std::error::Error;
+use std::fmt;
+
+use super::failure::Failure;
+use super::replicate::Replicate;
+use super::summary::Summary;
+use crate::Scalar;
+
+/// A replicate that failed, to be run alone from its seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed<E> {
+    /// Which.
+    pub replicate: Replicate,
+    /// Why.
+    pub failure: Failure<E>,
+}
+
+/// An ensemble of which some replicates are missing. All others are done: their statistics are inside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnsembleError<E, T: Scalar = f64> {
+    /// The statistics over all replicates that did not fail, in the order of their numbers.
+    pub summary: Box<Summary<T>>,
+    /// The first thousand that failed.
+    pub failed: Vec<Failed<E>>,
+    /// How many failed.
+    pub failures: u64,
+    /// How many had not begun when the ensemble was told to end.
+    pub cancelled: u64,
+}
+
+impl<E: fmt::Display, T: Scalar> fmt::Display for EnsembleError<E, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { summary, failed, failures, cancelled } = self;
+        let total = summary.count() + failures + cancelled;
+        if let Some(Failed { replicate: Replicate { index, seed }, failure }) = failed.first() {
+            write!(
+                f,
+                "{failures} of {total} replicates failed, the first of them number {index} (seed {seed}): {failure}; "
+            )?;
+        }
+        if *cancelled > 0 {
+            write!(f, "{cancelled} of {total} had not begun when the ensemble was cancelled; ")?;
+        }
+        write!(f, "the statistics over the other {} are in `summary`", summary.count())
+    }
+}
+
+impl<E: Error, T: Scalar> Error for EnsembleError<E, T> {}

@@ -1,0 +1,10 @@
+//! One run of an ensemble: its number and its seed.
+
+/// One run of an ensemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replicate {
+    /// Its number, from 0.
+    pub index: u64,
+    /// Its seed: a function of the ensemble's seed and of the number alone, different for every number.
+    pub seed: u64,
+}

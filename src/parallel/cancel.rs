@@ -1,0 +1,38 @@
+//! A flag by which a long piece of work is told to end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A flag by which long work is told to end, from another thread or a signal handler; all clones are one flag.
+///
+/// [`Ensemble`](crate::ensemble::Ensemble) looks at it before every replicate; an observer of a run may look at it too, and give
+/// [`Break`](std::ops::ControlFlow::Break).
+///
+/// ```
+/// use contrastive_dynamics::parallel::Cancel;
+/// let cancel = Cancel::new();
+/// let handler = cancel.clone(); // say for `ctrlc::set_handler(move || handler.cancel())`
+/// std::thread::spawn(move || handler.cancel()).join().expect("no panic");
+/// assert!(cancel.is_cancelled());
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A flag that is not set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the flag, for good.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the flag is set.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
