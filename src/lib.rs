@@ -47,6 +47,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ensemble;
+mod error;
 pub mod integrate;
 pub mod limit;
 pub mod model;
@@ -62,6 +63,7 @@ pub mod stability;
 pub mod start;
 pub mod state;
 
+pub use error::Error;
 pub use nalgebra;
 pub use rand;
 pub use scalar::Scalar;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms, from the ground up. A room imports from itself and from what stands before it.
-const FLOORS: [&str; 15] = [
+const FLOORS: [&str; 16] = [
     "scalar",
     "numerics",
     "parallel",
@@ -23,6 +23,7 @@ const FLOORS: [&str; 15] = [
     "pde",
     "ensemble",
     "stability",
+    "error",
     "prelude",
 ];
 

@@ -8,6 +8,9 @@ use super::replicate::Replicate;
 use super::summary::Summary;
 use crate::Scalar;
 
+/// Failures that are kept; of more only the number.
+pub(crate) const MOST_KEPT: usize = 1000;
+
 /// A replicate that failed, to be run alone from its seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed<E> {

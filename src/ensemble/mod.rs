@@ -17,6 +17,7 @@ mod run;
 mod statistics;
 mod summary;
 
+pub(crate) use error::MOST_KEPT;
 pub use error::{EnsembleError, Failed};
 pub use failure::Failure;
 pub use replicate::Replicate;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::error::{EnsembleError, Failed};
+use super::error::{EnsembleError, Failed, MOST_KEPT};
 use super::failure::{Failure, caught};
 use super::replicate::Replicate;
 use super::summary::{Record, Summary};
@@ -129,22 +129,27 @@ impl<X: Executor> Ensemble<X> {
     /// assert!(ends.iter().all(Result::is_ok));
     /// ```
     pub fn map<R: Send, E: Send>(&self, work: impl Fn(Replicate) -> Result<R, E> + Sync) -> Vec<Result<R, Failure<E>>> {
-        self.executor.map(0..self.replicates, &|index| {
+        let mut results = Vec::new();
+        self.for_each(work, |_, result| {
+            results.push(result);
+            ControlFlow::Continue(())
+        });
+        results
+    }
+
+    /// As [`map`](Self::map), but `consume` gets every result when its turn comes. After [`ControlFlow::Break`] nothing
+    /// more is consumed, and replicates that have not begun are left undone.
+    pub fn for_each<R: Send, E: Send>(
+        &self,
+        work: impl Fn(Replicate) -> Result<R, E> + Sync,
+        mut consume: impl FnMut(Replicate, Result<R, Failure<E>>) -> ControlFlow<()>,
+    ) {
+        let work = |index| {
             if self.cancel.is_cancelled() {
                 return Err(Failure::Cancelled);
             }
             caught(|| work(self.replicate(index)))?.map_err(Failure::Run)
-        })
-    }
-
-    /// Calls `work` with every replicate, and `consume` with every result when its turn comes, in the order of their numbers. After
-    /// [`ControlFlow::Break`] nothing more is consumed, and replicates that have not begun are left undone. A panic ends all.
-    pub fn for_each<R: Send>(
-        &self,
-        work: impl Fn(Replicate) -> R + Sync,
-        mut consume: impl FnMut(Replicate, R) -> ControlFlow<()>,
-    ) {
-        let work = |index| work(self.replicate(index));
+        };
         self.executor.for_each(0..self.replicates, &work, &mut |index, result| consume(self.replicate(index), result));
     }
 
@@ -253,9 +258,6 @@ impl<X: Executor> Ensemble<X> {
         if answer.failures + answer.cancelled > 0 { Err(answer) } else { Ok(*answer.summary) }
     }
 }
-
-/// Failures that are kept; of more only the number.
-const MOST_KEPT: usize = 1000;
 
 /// Replicates that are stepped together.
 const WIDTH: u64 = crate::random::WIDTH as u64;

@@ -42,6 +42,6 @@ pub use learnability::{
 pub use regions::{
     AreaFraction, AttractionRegions, Border, Grid, Neighbourhood, NotReached, Outcome, RegionMap, RegionsError,
 };
-pub use selection::{FiniteSizeSelection, Selection, SelectionError, SobolStarts};
+pub use selection::{FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SobolStarts};
 pub use spectrum::{Spectrum, SpectrumError, eigenvalues, spectrum};
 pub use steady::{SteadyState, SteadyStateError, steady_state};

@@ -2,12 +2,13 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 
-use contrastive_dynamics::ensemble::Ensemble;
+use contrastive_dynamics::ensemble::{Ensemble, Failure};
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{ProjectedChain, SgdError};
 use contrastive_dynamics::stability::{
-    AttractionRegions, FiniteSizeSelection, Selection, SelectionError, SobolStarts, uninformative_points,
+    AttractionRegions, FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SobolStarts,
+    uninformative_points,
 };
 use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
@@ -160,16 +161,12 @@ fn what_cannot_be_run_is_refused_and_failures_keep_what_there_is() {
         ProjectedChain::builder(&model, if r.index == 3 { 1 } else { 50 }).build_seeded(r.seed)
     };
     let failed = regions.selection_at_finite_size(&Ensemble::new(9, 1), (500.0, 5), failing);
-    let Err(SelectionError::Replicate {
-        index: 3,
-        seed,
-        source: SgdError::Start(StartError::Dimension { .. }),
-        before,
-    }) = failed
-    else {
-        panic!("{failed:?}")
+    let Err(SelectionError::Replicates(part)) = failed else { panic!("{failed:?}") };
+    let PartialSelection { others, failed, failures: 1, cancelled: 0 } = *part else { panic!("{part:?}") };
+    let Failure::Run(RunFailure::Start(SgdError::Start(StartError::Dimension { .. }))) = failed[0].failure else {
+        panic!("{:?}", failed[0])
     };
-    assert_eq!((seed, before.runs()), (Ensemble::new(9, 1).replicate(3).seed, 3));
+    assert_eq!((failed[0].replicate, others.runs()), (Ensemble::new(9, 1).replicate(3), 8));
     // Too short a time decides nothing.
     let short = regions.selection_at_finite_size(&Ensemble::new(9, 1), (0.1, 5), |r| start(r.seed)).unwrap();
     assert_eq!((short.undecided(), short.fraction(0)), (9, 0.0));

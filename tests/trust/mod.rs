@@ -3,4 +3,5 @@
 mod generators;
 mod lengths;
 mod sizes;
+mod survivors;
 mod values;

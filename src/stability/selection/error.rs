@@ -2,7 +2,11 @@
 //!
 //! Covers [`SelectionError`]. Not here: why one start reaches no point (see [`crate::stability::NotReached`]).
 
+use std::error::Error;
+use std::fmt;
+
 use crate::Scalar;
+use crate::ensemble::{Failed, Replicate};
 use crate::stability::regions::{Outcome, RegionsError};
 use crate::stability::selection::counts::FiniteSizeSelection;
 
@@ -53,32 +57,51 @@ pub enum SelectionError<E, T: Scalar = f64> {
     /// The regions could not be computed.
     #[error(transparent)]
     Regions(#[from] RegionsError<T>),
-    /// A simulation could not be set up.
-    #[error("replicate {index} (seed {seed}) failed after {} others: {source}", .before.runs())]
-    Replicate {
-        /// Which replicate.
-        index: u64,
-        /// Its seed, to run it alone.
-        seed: u64,
-        /// Why.
-        source: E,
-        /// The counts over the replicates before it.
-        before: Box<FiniteSizeSelection>,
-    },
-    /// A simulation diverged.
-    #[error(
-        "replicate {index} (seed {seed}) diverged at step {step} after {} others: lower the learning rate or add weight \
-         decay",
-        .before.runs()
-    )]
+    /// Some replicates are missing.
+    #[error(transparent)]
+    Replicates(Box<PartialSelection<E>>),
+}
+
+/// A selection of which some replicates are missing: they failed, panicked, or had not begun when the ensemble was cancelled. All others
+/// were run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartialSelection<E> {
+    /// The counts over all others.
+    pub others: FiniteSizeSelection,
+    /// The first thousand that failed.
+    pub failed: Vec<Failed<RunFailure<E>>>,
+    /// How many failed.
+    pub failures: u64,
+    /// How many had not begun.
+    pub cancelled: u64,
+}
+
+impl<E: fmt::Display> fmt::Display for PartialSelection<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { others, failed, failures, cancelled } = self;
+        if let Some(Failed { replicate: Replicate { index, seed }, failure }) = failed.first() {
+            write!(f, "{failures} replicates failed, the first of them number {index} (seed {seed}): {failure}; ")?;
+        }
+        if *cancelled > 0 {
+            write!(f, "{cancelled} had not begun when the ensemble was cancelled; ")?;
+        }
+        write!(f, "what the other {} selected is in `others`", others.runs())
+    }
+}
+
+impl<E: Error> Error for PartialSelection<E> {}
+
+/// Why a run selected nothing.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunFailure<E> {
+    /// The simulation could not be set up.
+    #[error(transparent)]
+    Start(E),
+    /// It diverged.
+    #[error("diverged at step {step}: lower the learning rate or add weight decay")]
     Diverged {
-        /// Which replicate.
-        index: u64,
-        /// Its seed, to run it alone.
-        seed: u64,
         /// The step whose update was not finite.
         step: u64,
-        /// The counts over the replicates before it.
-        before: Box<FiniteSizeSelection>,
     },
 }

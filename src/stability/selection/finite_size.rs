@@ -5,20 +5,14 @@
 
 use std::ops::ControlFlow;
 
-use crate::ensemble::{Ensemble, Replicate};
+use crate::ensemble::{Ensemble, Failed, Failure, MOST_KEPT, Replicate};
 use crate::limit::Compiled;
 use crate::parallel::Executor;
 use crate::sgd::{Divergence, Simulator};
 use crate::stability::regions::AttractionRegions;
 use crate::stability::selection::counts::FiniteSizeSelection;
-use crate::stability::selection::error::SelectionError;
+use crate::stability::selection::error::{PartialSelection, RunFailure, SelectionError};
 use crate::stability::selection::table::for_each_image;
-
-/// Why a run did not end.
-enum Broken<E> {
-    Start(E),
-    Diverged(u64),
-}
 
 impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     /// How often SGD at finite N ends at each stable point: every replicate of `ensemble` is run by the simulator that
@@ -33,8 +27,8 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     /// executor.
     ///
     /// # Errors
-    /// [`SelectionError::Run`] for a time or stride that is not positive; [`SelectionError::Replicate`] and
-    /// [`SelectionError::Diverged`] for the first replicate that fails, with the counts before it.
+    /// [`SelectionError::Run`] for a time or stride that is not positive; [`SelectionError::Replicates`] if some fail, with the counts
+    /// over all others.
     pub fn selection_at_finite_size<E, S, F>(
         &self,
         ensemble: &Ensemble<impl Executor>,
@@ -69,8 +63,8 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         if !(time_limit > T::zero() && time_limit.is_finite() && stride > 0) {
             return Err(SelectionError::Run { time: time_limit.as_f64(), stride });
         }
-        let run = |replicate: Replicate| -> Result<Option<(usize, usize)>, Broken<E>> {
-            let mut simulator = simulate(replicate).map_err(Broken::Start)?;
+        let run = |replicate: Replicate| -> Result<Option<(usize, usize)>, RunFailure<E>> {
+            let mut simulator = simulate(replicate).map_err(RunFailure::Start)?;
             loop {
                 if let Some(label) = self.neighbourhood_of(&simulator.order_parameters()) {
                     return Ok(Some(label));
@@ -81,29 +75,30 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 // No step begins at the time limit, whatever is left of the stride.
                 let mut left = stride;
                 while left > 0 && simulator.time() < time_limit {
-                    simulator.step().map_err(|Divergence { step }| Broken::Diverged(step))?;
+                    simulator.step().map_err(|Divergence { step }| RunFailure::Diverged { step })?;
                     left -= 1;
                 }
             }
         };
         let mut selection = FiniteSizeSelection { counts: for_each_image(self, &0), undecided: 0 };
-        let mut failure = None;
+        let (mut failed, mut failures, mut cancelled) = (Vec::new(), 0, 0);
         ensemble.for_each(run, |replicate, outcome| {
             match outcome {
                 Ok(Some((point, image))) => selection.counts[point][image] += 1,
                 Ok(None) => selection.undecided += 1,
-                Err(broken) => {
-                    failure = Some((replicate, broken));
-                    return ControlFlow::Break(());
+                Err(Failure::Cancelled) => cancelled += 1,
+                Err(failure) => {
+                    failures += 1;
+                    if failed.len() < MOST_KEPT {
+                        failed.push(Failed { replicate, failure });
+                    }
                 }
             }
             observe(&selection, ensemble.replicates())
         });
-        let Some((Replicate { index, seed }, broken)) = failure else { return Ok(selection) };
-        let before = Box::new(selection);
-        Err(match broken {
-            Broken::Start(source) => SelectionError::Replicate { index, seed, source, before },
-            Broken::Diverged(step) => SelectionError::Diverged { index, seed, step, before },
-        })
+        if failures + cancelled == 0 {
+            return Ok(selection);
+        }
+        Err(SelectionError::Replicates(Box::new(PartialSelection { others: selection, failed, failures, cancelled })))
     }
 }

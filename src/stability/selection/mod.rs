@@ -11,5 +11,5 @@ mod limit;
 mod table;
 
 pub use counts::FiniteSizeSelection;
-pub use error::SelectionError;
+pub use error::{PartialSelection, RunFailure, SelectionError};
 pub use limit::{Selection, SobolStarts};
