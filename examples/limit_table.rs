@@ -9,6 +9,7 @@
 //! that names the case and the field, and exit code 2.
 
 use std::error::Error;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use contrastive_dynamics::integrate::Output;
@@ -91,10 +92,14 @@ fn run() -> Result<Value, Box<dyn Error>> {
 
 fn main() -> ExitCode {
     match run() {
-        Ok(answer) => {
-            println!("{answer:#}");
-            ExitCode::SUCCESS
-        }
+        Ok(answer) => match writeln!(std::io::stdout(), "{answer:#}") {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                eprintln!("limit_table: standard output: {error}");
+                ExitCode::from(2)
+            }
+            _ => ExitCode::SUCCESS,
+        },
         Err(error) => {
             eprintln!("limit_table: {error}");
             ExitCode::from(2)

@@ -47,7 +47,17 @@ fn every_fault_is_told_with_its_case_and_field() {
         ("\"R\": [[0.8]]", "\"S\": [[0.8]]", "field R"),
         ("\"R\": [[0.8]]", "\"R\": [[0.01]]", "Q and R"),
         ("\"Q\": [[0.4], [0.1]]", "\"Q\": [[0.4]]", "Q and R"),
-        ("\"Q\": [[0.4], [0.1]]", "\"Q\": 0.4", "field"),
+        ("\"Q\": [[0.4], [0.1]]", "\"Q\": 0.4", "field Q:"),
+        ("\"Q\": [[0.4], [0.1]]", "\"Q\": [[0.4], [\"x\"]]", "field Q[1][0]:"),
+        ("\"R\": [[0.8]]", "\"R\": \"no\"", "field R:"),
+        ("\"R\": [[0.8]]", "\"R\": [[0.8]], \"S\": 1", "field S: unknown field"),
+        ("\"scale\": 1.5", "\"scale\": 1.5, \"q\": 0.5", "parameters.hidden[0].q"),
+        ("\"scale\": 1.5", "\"scale\": 1.5, \"width\": 2", "parameters.hidden[0].width"),
+        (
+            "\"Kf\": [[0.3, 0.1], [0.1, 0.3]]",
+            "\"Kf\": [[0.3, 0.1], [-0.2, 0.3]]",
+            "must be symmetric, got 0.1 and -0.2",
+        ),
     ] {
         let text = message(from, to);
         assert!(text.contains("case one") && text.contains(field), "{to}: {text}");
@@ -58,6 +68,12 @@ fn every_fault_is_told_with_its_case_and_field() {
 fn what_is_no_case_file_is_told_so_and_a_case_without_name_by_its_position() {
     for text in ["", "[1", "{}", "{\"cases\": 3}"] {
         assert!(matches!(read_cases::<NoData>(text), Err(CaseFileError::Format { .. })));
+    }
+    for (from, to, key) in
+        [("\"tau\": 0.3", "\"tau\": 0.3, \"tau\": 0.4", "`tau`"), ("\"Q\":", "\"Q\": 1, \"Q\":", "`Q`")]
+    {
+        let text = read_cases::<NoData>(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(text.contains(key) && text.contains("twice"), "{text}");
     }
     let text = read_cases::<NoData>(&GOOD.replace("\"name\": \"one\",", "")).unwrap_err().to_string();
     assert!(text.contains("case number 1"), "{text}");

@@ -15,8 +15,11 @@
 //! Covers reading such files with errors that name case and field. Not here: what to compute for a case, which its caller says
 //! by the type of the rest of the case.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use contrastive_dynamics::model::{
     Erf, GaussianNoise, Identity, Independent, Law, Model, ModelError, Nonlinearity, Tanh, ViewCovariance,
@@ -148,13 +151,81 @@ pub(crate) struct Case<D> {
     pub(crate) data: D,
 }
 
-/// A case as it stands in the file, with the fields of D beside name and parameters.
+/// The name of a case.
 #[derive(Deserialize)]
-struct RawCase<D> {
+struct Named {
     name: String,
-    parameters: Parameters,
-    #[serde(flatten)]
-    data: D,
+}
+
+/// What stands in cases: what is asked, and what another program answered.
+const FIELDS: [&str; 16] = [
+    "name",
+    "parameters",
+    "Q",
+    "R",
+    "Q0",
+    "R0",
+    "times",
+    "A",
+    "B",
+    "Lambda",
+    "dQ",
+    "dR",
+    "state",
+    "layout",
+    "fixed_points",
+    "note",
+];
+
+/// JSON in which no object has a key twice.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<Z: Deserializer<'de>>(deserializer: Z) -> Result<Self, Z::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_bool<E>(self, x: bool) -> Result<Value, E> {
+                Ok(x.into())
+            }
+            fn visit_i64<E>(self, x: i64) -> Result<Value, E> {
+                Ok(x.into())
+            }
+            fn visit_u64<E>(self, x: u64) -> Result<Value, E> {
+                Ok(x.into())
+            }
+            fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
+                Ok(x.into())
+            }
+            fn visit_str<E>(self, x: &str) -> Result<Value, E> {
+                Ok(x.into())
+            }
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(Strict(item)) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(list.into())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+                let mut object = serde_json::Map::new();
+                while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+                    if object.contains_key(&key) {
+                        return Err(A::Error::custom(format!("the key `{key}` stands there twice")));
+                    }
+                    object.insert(key, value);
+                }
+                Ok(object.into())
+            }
+        }
+        deserializer.deserialize_any(Any).map(Strict)
+    }
 }
 
 /// Reads every case of a file. D says which further fields a case must have.
@@ -164,38 +235,46 @@ struct RawCase<D> {
 /// and field for the first field that is wrong.
 pub(crate) fn read_cases<D: DeserializeOwned>(text: &str) -> Result<Vec<Case<D>>, CaseFileError> {
     let format = |message: String| CaseFileError::Format { message };
-    let file: serde_json::Value = serde_json::from_str(text).map_err(|e| format(e.to_string()))?;
-    let cases = file.get("cases").and_then(serde_json::Value::as_array);
+    let Strict(file) = serde_json::from_str(text).map_err(|e| format(e.to_string()))?;
+    let cases = file.get("cases").and_then(Value::as_array);
     let cases = cases.ok_or_else(|| format("it needs a list named `cases`".into()))?;
     cases
         .iter()
         .enumerate()
         .map(|(position, value)| {
-            let name = value.get("name").and_then(serde_json::Value::as_str);
+            let name = value.get("name").and_then(Value::as_str);
             let name = name.map_or_else(|| format!("number {}", position + 1), str::to_owned);
-            // The parameters first and alone: a flattened case would not tell where in them the error is.
             let fail = |field: String, message: String| CaseFileError::Field { case: name.clone(), field, message };
+            if let Some(unknown) = value.as_object().and_then(|case| case.keys().find(|key| !FIELDS.contains(&&***key)))
+            {
+                return Err(fail(unknown.clone(), format!("unknown field, expected one of {FIELDS:?}")));
+            }
             let parameters = value.get("parameters").ok_or_else(|| fail("parameters".into(), "missing".into()))?;
-            serde_path_to_error::deserialize::<_, Parameters>(parameters)
-                .map_err(|e| fail(format!("parameters.{}", e.path()), e.inner().to_string()))?;
-            serde_path_to_error::deserialize::<_, RawCase<D>>(value)
-                .map(|RawCase { name, parameters, data }| Case { name, parameters, data })
-                .map_err(|e| {
-                    let message = e.inner().to_string();
-                    let path = e.path().to_string();
-                    // Within flattened data the path is lost; serde names a missing field between backticks.
-                    let named = message.split('`').nth(1).map_or(path.clone(), str::to_owned);
-                    fail(if path == "." { named } else { path }, message)
-                })
+            let parameters =
+                read::<Parameters>(parameters).map_err(|(path, e)| fail(format!("parameters.{path}"), e))?;
+            let Named { name } = read(value).map_err(|(path, e)| fail(path, e))?;
+            let data = read::<D>(value).map_err(|(path, e)| fail(path, e))?;
+            Ok(Case { name, parameters, data })
         })
         .collect()
+}
+
+/// As that type; or where it is not, and why.
+fn read<D: DeserializeOwned>(value: &Value) -> Result<D, (String, String)> {
+    serde_path_to_error::deserialize::<_, D>(value).map_err(|e| {
+        let (message, path) = (e.inner().to_string(), e.path().to_string());
+        // A missing field has no path; serde names it between backticks.
+        let named = message.split('`').nth(1).map_or(path.clone(), str::to_owned);
+        (if path == "." { named } else { path }, message)
+    })
 }
 
 impl<D> Case<D> {
     /// The model of that case, with that many neurons.
     ///
     /// # Errors
-    /// [`CaseFileError::Model`] with the field whose value is out of range.
+    /// [`CaseFileError::Model`] with the field whose value is out of range; [`CaseFileError::Field`] for a `q` where there is none, and a
+    /// covariance that is not symmetric.
     pub(crate) fn model(&self, neurons: usize) -> Result<CaseModel, CaseFileError> {
         let fail = |field: &'static str| {
             move |source: ModelError| CaseFileError::Model { case: self.name.clone(), field, source }
@@ -206,12 +285,26 @@ impl<D> Case<D> {
             Sigma::Erf => Box::new(Erf),
             Sigma::Identity => Box::new(Identity),
         };
+        let field = |field: &str, message: String| CaseFileError::Field {
+            case: self.name.clone(),
+            field: field.into(),
+            message,
+        };
+        for (l, spec) in p.hidden.iter().enumerate() {
+            if spec.q.is_some() != (spec.kind == HiddenKind::Ternary) {
+                let message = "a ternary law has a `q`, and no other".into();
+                return Err(field(&format!("parameters.hidden[{l}].q"), message));
+            }
+        }
+        for (name, k) in [("parameters.Kf", p.feature_covariance), ("parameters.Kb", p.background_covariance)] {
+            if k[0][1] != k[1][0] {
+                return Err(field(name, format!("must be symmetric, got {} and {}", k[0][1], k[1][0])));
+            }
+        }
         let law = |spec: &HiddenSpec| {
             let second_moment = spec.scale * spec.scale;
             match (spec.kind, spec.q) {
                 (HiddenKind::Ternary, q) => Law::three_point(second_moment, q.unwrap_or(f64::NAN)),
-                // Only a ternary law has a q.
-                (_, Some(q)) => Err(ModelError::Activity { value: q }),
                 (HiddenKind::Rademacher, _) => Law::two_point(second_moment),
                 (HiddenKind::Gaussian, _) => Law::gaussian(second_moment),
                 (HiddenKind::Uniform, _) => Law::uniform(second_moment),
@@ -219,13 +312,7 @@ impl<D> Case<D> {
         };
         let laws: Result<Vec<Law>, ModelError> = p.hidden.iter().map(law).collect();
         let hidden = laws.and_then(Independent::new).map_err(fail("parameters.hidden"))?;
-        let covariance = |k: [[f64; 2]; 2]| {
-            if k[0][1] == k[1][0] {
-                ViewCovariance::new(k[0][0], k[0][1], k[1][1])
-            } else {
-                Err(ModelError::ViewCovariance { v11: k[0][0], v12: f64::NAN, v22: k[1][1] })
-            }
-        };
+        let covariance = |k: [[f64; 2]; 2]| ViewCovariance::new(k[0][0], k[0][1], k[1][1]);
         let noise = GaussianNoise::new(
             covariance(p.feature_covariance).map_err(fail("parameters.Kf"))?,
             covariance(p.background_covariance).map_err(fail("parameters.Kb"))?,
