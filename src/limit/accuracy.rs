@@ -12,4 +12,4 @@ pub(super) const COARSER: f64 = 1.1;
 
 /// A rule to be used near a state is verified where all weights are larger by that factor, too: the error may grow by a hundred times
 /// before the bound that steps are chosen by does.
-pub(super) const GROWTH: f64 = 1.05;
+pub(super) const GROWTH: f64 = 1.02;

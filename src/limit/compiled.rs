@@ -104,7 +104,7 @@ impl<T: Compiled> Limit<'_, T> {
         T::refine(self, state, false).map(|(_, estimated)| estimated)
     }
 
-    /// The rule that meets the tolerance at `state`, and where all weights are larger by a twentieth, frozen: a smooth function of the
+    /// The rule that meets the tolerance at `state`, and where all weights are larger by a fiftieth, frozen: a smooth function of the
     /// state, to be used near it.
     ///
     /// # Errors

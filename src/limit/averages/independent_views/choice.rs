@@ -13,8 +13,14 @@ use crate::limit::fields::moments::ViewNoise;
 use crate::limit::hidden::Hidden;
 use crate::model::Smoothness;
 
-/// Of the noise for which a lattice is chosen there may be so much less.
-pub(super) const SHRINKS: f64 = 0.6;
+/// Of the noise for which a lattice is chosen there may be so much less. Many features make the waves that this takes dear, and with
+/// few of them the choice of another lattice is.
+fn shrinks(features: usize) -> f64 {
+    if features < MANY { 0.6 } else { 0.7 }
+}
+
+/// From so many features on waves are dear.
+const MANY: usize = 6;
 /// In parts of the views' own noise: less noise in common than that is little.
 const LITTLE: f64 = 0.1;
 /// By how much the density at the end of the lattice is below the error aimed at.
@@ -42,11 +48,12 @@ impl Choice {
     ) -> Option<Self> {
         let m = noise.common.len().isqrt();
         let common = matrix(&noise.common);
+        let shrinks = shrinks(q.len() / m);
         let least: Vec<[f64; 2]> =
-            needs(noise)?.into_iter().map(|[c, own]| [least_common(c, own), SHRINKS * own]).collect();
+            needs(noise)?.into_iter().map(|[c, own]| [least_common(c, own, shrinks), shrinks * own]).collect();
         // Less than that by some of the views' own noise: the least of the eigenvalues may go its way.
         let own = DVector::from_iterator(m, least.iter().map(|least| LITTLE * least[1]));
-        let cut = is_covariance(&common).then(|| &common * SHRINKS - DMatrix::from_diagonal(&own));
+        let cut = is_covariance(&common).then(|| &common * shrinks - DMatrix::from_diagonal(&own));
         let error = (-accuracy).exp();
         let radius = (2.0 * (accuracy + END_MARGIN)).sqrt();
         let mut lines = Vec::with_capacity(m);
@@ -94,13 +101,13 @@ impl Choice {
 }
 
 /// The least noise in common that a lattice chosen at c serves: little of it counts as none, so that it may change its sign once.
-fn least_common(c: f64, own: f64) -> f64 {
+fn least_common(c: f64, own: f64, shrinks: f64) -> f64 {
     if c > LITTLE * own {
-        SHRINKS * c
+        shrinks * c
     } else if c >= 0.0 {
         0.0
     } else {
-        (c / SHRINKS).min(-0.5 * LITTLE * own)
+        (c / shrinks).min(-0.5 * LITTLE * own)
     }
 }
 
