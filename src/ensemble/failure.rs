@@ -9,7 +9,7 @@ pub enum Failure<E> {
     /// Its run failed.
     #[error(transparent)]
     Run(E),
-    /// It panicked, in the run or in what was observed: under lock-step all that are stepped together.
+    /// It panicked, in the run or in what was observed.
     #[error("panicked: {message}")]
     Panic {
         /// What the panic said.

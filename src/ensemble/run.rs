@@ -205,23 +205,23 @@ impl<X: Executor> Ensemble<X> {
         output: &Output<T>,
         observe: O,
     ) -> Result<Summary<T>, EnsembleError<SgdError<T>, T>> {
+        let together = |seeds: &[u64]| -> Result<Vec<Result<Record<T>, Failure<SgdError<T>>>>, Failure<SgdError<T>>> {
+            let runs = caught(|| {
+                let runs = chain.lanes(seeds).and_then(|mut lanes| lanes.run(end, output))?;
+                let record = |run: Result<Trajectory<T>, SgdError<T>>| Ok(Record::new(run?, &observe));
+                Ok(runs.into_iter().map(|run| record(run).map_err(Failure::Run)).collect())
+            })?;
+            runs.map_err(Failure::Run)
+        };
         let record = |group: u64| -> Vec<Result<Record<T>, Failure<SgdError<T>>>> {
             let (first, last) = (group * WIDTH, ((group + 1) * WIDTH).min(self.replicates));
             let seeds: Vec<u64> = (first..last).map(|index| self.replicate(index).seed).collect();
-            let group = caught(|| {
-                let runs = chain.lanes(&seeds).and_then(|mut lanes| lanes.run(end, output));
-                runs.map(|runs| -> Vec<_> {
-                    runs.into_iter()
-                        .map(|run| run.map(|run| Record::new(run, &observe)).map_err(Failure::Run))
-                        .collect()
-                })
-            });
-            let failed = |failure: Failure<SgdError<T>>| seeds.iter().map(|_| Err(failure.clone())).collect();
-            match group {
-                Ok(Ok(records)) => records,
-                Ok(Err(error)) => failed(Failure::Run(error)),
-                Err(failure) => failed(failure),
-            }
+            // What fails all at once is run again one by one: a path does not depend on its company.
+            together(&seeds).unwrap_or_else(|_| {
+                let alone =
+                    |seed: &u64| together(&[*seed]).and_then(|mut run| run.pop().unwrap_or(Err(Failure::Cancelled)));
+                seeds.iter().map(alone).collect()
+            })
         };
         self.summarise(WIDTH, &record)
     }

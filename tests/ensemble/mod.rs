@@ -209,6 +209,29 @@ fn replicates_that_fail_or_panic_are_known_and_all_others_are_run() {
     assert_eq!((none.count(), none.at(0, 0)), (0, None));
 }
 
+/// Of thirty-two that are stepped together one panics: the others are run again, and give what they give anywhere.
+#[test]
+fn a_panic_in_lanes_takes_no_neighbour_with_it() {
+    let model = model();
+    let chain = ProjectedChain::builder(&model, 200).start(start());
+    let ensemble = Ensemble::new(70, 5).keep_values(true);
+    let all = ensemble.run_projected(&chain, 1.0, &Output::Stop, observe).unwrap();
+    let values = all.at(0, 0).unwrap().values().unwrap();
+    let largest = values.iter().fold(0.0_f64, |most, x| most.max(*x));
+    let careful = |t: f64, state: &OrderParameters| {
+        assert!(state.q()[(0, 0)] < largest, "too large");
+        observe(t, state)
+    };
+    let answer = ensemble.run_projected(&chain, 1.0, &Output::Stop, careful).unwrap_err();
+    assert_eq!((answer.failures, answer.summary.count()), (1, 69));
+    assert!(matches!(&answer.failed[0].failure, Failure::Panic { message } if message == "too large"));
+    let index = usize::try_from(answer.failed[0].replicate.index).unwrap();
+    assert_eq!(values[index], largest);
+    let mut others = values.to_vec();
+    others.remove(index);
+    assert_eq!(answer.summary.at(0, 0).unwrap().values().unwrap(), others);
+}
+
 /// Whatever runs it: what is done by then is in the answer, and with what is left makes up all.
 #[test]
 fn a_cancelled_ensemble_gives_what_is_done() {
