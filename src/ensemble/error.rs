@@ -9,7 +9,33 @@ use super::summary::Summary;
 use crate::Scalar;
 
 /// Failures that are kept; of more only the number.
-pub(crate) const MOST_KEPT: usize = 1000;
+const MOST_KEPT: usize = 1000;
+
+/// Keeps one more failure, or counts it.
+pub(crate) fn keep<E>(failed: &mut Vec<Failed<E>>, failures: &mut u64, replicate: Replicate, failure: Failure<E>) {
+    *failures += 1;
+    if failed.len() < MOST_KEPT {
+        failed.push(Failed { replicate, failure });
+    }
+}
+
+/// What is missing, as errors begin.
+pub(crate) fn write_missing<E: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    (failed, failures, cancelled): (&[Failed<E>], u64, u64),
+    total: u64,
+) -> fmt::Result {
+    if let Some(Failed { replicate: Replicate { index, seed }, failure }) = failed.first() {
+        write!(
+            f,
+            "{failures} of {total} replicates failed, the first of them number {index} (seed {seed}): {failure}; "
+        )?;
+    }
+    if cancelled > 0 {
+        write!(f, "{cancelled} of {total} had not begun when the ensemble was cancelled; ")?;
+    }
+    Ok(())
+}
 
 /// A replicate that failed, to be run alone from its seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +63,7 @@ impl<E: fmt::Display, T: Scalar> fmt::Display for EnsembleError<E, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { summary, failed, failures, cancelled } = self;
         let total = summary.count() + failures + cancelled;
-        if let Some(Failed { replicate: Replicate { index, seed }, failure }) = failed.first() {
-            write!(
-                f,
-                "{failures} of {total} replicates failed, the first of them number {index} (seed {seed}): {failure}; "
-            )?;
-        }
-        if *cancelled > 0 {
-            write!(f, "{cancelled} of {total} had not begun when the ensemble was cancelled; ")?;
-        }
+        write_missing(f, (failed, *failures, *cancelled), total)?;
         write!(f, "the statistics over the other {} are in `summary`", summary.count())
     }
 }

@@ -17,8 +17,8 @@ mod run;
 mod statistics;
 mod summary;
 
-pub(crate) use error::MOST_KEPT;
 pub use error::{EnsembleError, Failed};
+pub(crate) use error::{keep, write_missing};
 pub use failure::Failure;
 pub use replicate::Replicate;
 pub use run::Ensemble;

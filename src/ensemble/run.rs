@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::error::{EnsembleError, Failed, MOST_KEPT};
+use super::error::{EnsembleError, keep};
 use super::failure::{Failure, caught};
 use super::replicate::Replicate;
 use super::summary::{Record, Summary};
@@ -243,12 +243,8 @@ impl<X: Executor> Ensemble<X> {
                 None => answer.cancelled += width.min(self.replicates - first),
                 Some(records) => {
                     for (index, record) in (first..).zip(records) {
-                        let Err(failure) = record.and_then(|record| answer.summary.add(record, self.keep)) else {
-                            continue;
-                        };
-                        answer.failures += 1;
-                        if answer.failed.len() < MOST_KEPT {
-                            answer.failed.push(Failed { replicate: self.replicate(index), failure });
+                        if let Err(failure) = record.and_then(|record| answer.summary.add(record, self.keep)) {
+                            keep(&mut answer.failed, &mut answer.failures, self.replicate(index), failure);
                         }
                     }
                 }

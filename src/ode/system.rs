@@ -70,15 +70,21 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
     /// derivative.
     pub fn jacobian(&mut self, y: &[T]) -> Result<Sensitivities<T>, LimitError<T>> {
         let limit = &self.ode.limit;
-        let (p, m) = self.q.shape();
-        if y.len() != packed_len(p, m) {
-            return Err(LimitError::Shape { features: p, neurons: m, state_features: y.len(), state_neurons: 1 });
-        }
+        self.check_length(y.len())?;
         unpack_into(y, &mut self.q, &mut self.r);
         let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
         let directions = self.ode.directions(&[]);
         self.nodes += self.rule.nodes();
         self.ode.differentiate(limit, &mut self.rule, &state, &directions)
+    }
+
+    /// Refuses what is no packed state.
+    fn check_length(&self, length: usize) -> Result<(), LimitError<T>> {
+        let (features, neurons) = self.q.shape();
+        if length == packed_len(features, neurons) {
+            return Ok(());
+        }
+        Err(LimitError::Shape { features, neurons, state_features: length, state_neurons: 1 })
     }
 
     /// How often the rule was chosen anew.
@@ -121,11 +127,8 @@ impl<T: Compiled> System<T> for OdeSystem<'_, '_, T> {
     }
 
     fn rates(&mut self, _t: T, y: &[T], rates: &mut [T]) -> Result<(), RatesError<T>> {
-        let (features, neurons) = self.q.shape();
-        let n = packed_len(features, neurons);
-        if let Some(wrong) = [y.len(), rates.len()].into_iter().find(|&length| length != n) {
-            return Err(LimitError::Shape { features, neurons, state_features: wrong, state_neurons: 1 }.into());
-        }
+        self.check_length(y.len())?;
+        self.check_length(rates.len())?;
         self.evaluate(y, rates);
         // Rates that are not finite make an adaptive step be rejected, and a fixed one infeasible.
         Ok(())

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use rand::{Rng, TryRng};
 
-/// Words of a draw after which the generator is given up. Of independent words a draw takes three: this many come up once in 10^500
-/// draws.
+/// Words of a draw after which the generator is given up. The samplers accept more than nine candidates in ten, each of a few words, so
+/// that independent words never come to so many.
 const MOST: u32 = 1000;
 
 /// The words of a generator, and after [`MOST`] of them others, with which every sampler ends.

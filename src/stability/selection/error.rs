@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::Scalar;
-use crate::ensemble::{Failed, Replicate};
+use crate::ensemble::{Failed, write_missing};
 use crate::stability::regions::{Outcome, RegionsError};
 use crate::stability::selection::counts::FiniteSizeSelection;
 
@@ -79,12 +79,8 @@ pub struct PartialSelection<E> {
 impl<E: fmt::Display> fmt::Display for PartialSelection<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { others, failed, failures, cancelled } = self;
-        if let Some(Failed { replicate: Replicate { index, seed }, failure }) = failed.first() {
-            write!(f, "{failures} replicates failed, the first of them number {index} (seed {seed}): {failure}; ")?;
-        }
-        if *cancelled > 0 {
-            write!(f, "{cancelled} had not begun when the ensemble was cancelled; ")?;
-        }
+        let total = others.runs() + failures + cancelled;
+        write_missing(f, (failed, *failures, *cancelled), total)?;
         write!(f, "what the other {} selected is in `others`", others.runs())
     }
 }

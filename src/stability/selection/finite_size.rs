@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::ensemble::{Ensemble, Failed, Failure, MOST_KEPT, Replicate};
+use crate::ensemble::{Ensemble, Failure, Replicate, keep};
 use crate::limit::Compiled;
 use crate::parallel::Executor;
 use crate::sgd::{Divergence, Simulator};
@@ -87,12 +87,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 Ok(Some((point, image))) => selection.counts[point][image] += 1,
                 Ok(None) => selection.undecided += 1,
                 Err(Failure::Cancelled) => cancelled += 1,
-                Err(failure) => {
-                    failures += 1;
-                    if failed.len() < MOST_KEPT {
-                        failed.push(Failed { replicate, failure });
-                    }
-                }
+                Err(failure) => keep(&mut failed, &mut failures, replicate, failure),
             }
             observe(&selection, ensemble.replicates())
         });

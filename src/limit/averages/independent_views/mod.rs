@@ -192,6 +192,7 @@ impl<T: Scalar> IndependentViews<T> {
             return None;
         }
         let cut = (self.cut.as_ref(), self.accuracy);
+        // Before its tables are made: the sums over the points alone (see `LatticeLaw::work`).
         if self.work() + points * points.powf(1.0 / neurons.len() as f64) > self.most_work {
             return None;
         }
