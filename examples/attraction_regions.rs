@@ -10,9 +10,10 @@
 //! that the first feature is selected, against q: for a law of starts with overlaps of order one, and for uninformative
 //! starts at finite N.
 
+mod picture;
+
 use std::error::Error;
 use std::f64::consts::FRAC_PI_2;
-use std::path::Path;
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::integrate::{Output, System};
@@ -30,7 +31,6 @@ use plotters::prelude::*;
 type Built = Model<f64, Tanh, Independent, GaussianNoise>;
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-const PICTURE: &str = "docs/attraction_regions.svg";
 /// Overlaps are drawn up to there.
 const WIDTH: f64 = 1.08;
 const DIMENSION: usize = 500;
@@ -192,21 +192,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     draw(&portraits, &rows)?;
-    println!("\npicture written to {PICTURE}");
     Ok(())
 }
 
 fn draw(portraits: &[Portrait], rows: &[Row]) -> Result<(), Box<dyn Error>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURE);
-    let root = SVGBackend::new(&path, (1380, 500)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let areas = root.split_evenly((1, 3));
-    for (area, portrait) in areas.iter().zip(portraits) {
-        draw_portrait(area, portrait)?;
-    }
-    draw_probabilities(&areas[2], rows)?;
-    root.present()?;
-    Ok(())
+    picture::write("attraction_regions.svg", (1380, 500), |root| {
+        let areas = root.split_evenly((1, 3));
+        for (area, portrait) in areas.iter().zip(portraits) {
+            draw_portrait(area, portrait)?;
+        }
+        draw_probabilities(&areas[2], rows)?;
+        Ok(())
+    })
 }
 
 fn draw_portrait(area: &DrawingArea<SVGBackend<'_>, Shift>, portrait: &Portrait) -> Result<(), Box<dyn Error>> {

@@ -6,8 +6,9 @@
 //! cargo run --release --features parallel --example bifurcation
 //! ```
 
+mod picture;
+
 use std::error::Error;
-use std::path::Path;
 
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, ModelError, Tanh};
@@ -19,8 +20,6 @@ use contrastive_dynamics::stability::{
 use contrastive_dynamics::state::OrderParameters;
 use plotters::prelude::*;
 
-const BRANCHES: &str = "docs/bifurcation.svg";
-const LEARNABLE: &str = "docs/learnability.svg";
 /// The range of η.
 const RANGE: [f64; 2] = [0.7, 2.2];
 
@@ -47,7 +46,6 @@ fn main() -> Outcome<()> {
         println!("feature {mode}: the growth rate changes sign at eta = {:.8}", critical.parameter);
     }
     draw_branches(&branches, &events)?;
-    println!("picture written to {BRANCHES}\n");
 
     let (variances, correlations) = (spaced(0.05, 3.0, 60), spaced(-1.0, 1.0, 41));
     let diagram = PhaseDiagram::of_models(&variances, &correlations, model_at);
@@ -58,7 +56,6 @@ fn main() -> Outcome<()> {
         let all = (0..diagram.first.len()).flat_map(|i| (0..diagram.second.len()).map(move |j| (i, j)));
         println!("feature {mode} is learnable in {} of {cells} cells", all.filter(grows).count());
     }
-    println!("picture written to {LEARNABLE}");
     Ok(())
 }
 
@@ -142,106 +139,102 @@ const STABLE: RGBColor = RGBColor(0, 90, 181);
 const UNSTABLE: RGBColor = RGBColor(220, 50, 32);
 
 fn draw_branches(branches: &[Line], events: &[Event]) -> Outcome<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BRANCHES);
-    let root = SVGBackend::new(&path, (960, 460)).into_drawing_area();
-    root.fill(&WHITE)?;
-    for (feature, area) in root.split_evenly((1, 2)).iter().enumerate() {
-        let mut chart = ChartBuilder::on(area)
-            .caption(format!("fixed points: feature {}", feature + 1), ("sans-serif", 18))
-            .margin(12)
-            .x_label_area_size(44)
-            .y_label_area_size(52)
-            .build_cartesian_2d(RANGE[0]..RANGE[1], -0.03..1.0)?;
-        chart
-            .configure_mesh()
-            .x_desc("background strength")
-            .y_desc("cosine similarity")
-            .label_style(("sans-serif", 13))
-            .axis_desc_style(("sans-serif", 15))
-            .light_line_style(WHITE)
-            .bold_line_style(BLACK.mix(0.08))
-            .draw()?;
-        for branch in branches {
-            for (pair, stable) in branch.points.windows(2).zip(&branch.stable) {
-                let ends = pair.iter().map(|point| (point.0, point.1[feature]));
-                let style = if *stable { STABLE.stroke_width(3) } else { UNSTABLE.stroke_width(1) };
-                chart.draw_series(LineSeries::new(ends, style))?;
+    picture::write("bifurcation.svg", (960, 460), |root| {
+        for (feature, area) in root.split_evenly((1, 2)).iter().enumerate() {
+            let mut chart = ChartBuilder::on(area)
+                .caption(format!("fixed points: feature {}", feature + 1), ("sans-serif", 18))
+                .margin(12)
+                .x_label_area_size(44)
+                .y_label_area_size(52)
+                .build_cartesian_2d(RANGE[0]..RANGE[1], -0.03..1.0)?;
+            chart
+                .configure_mesh()
+                .x_desc("background strength")
+                .y_desc("cosine similarity")
+                .label_style(("sans-serif", 13))
+                .axis_desc_style(("sans-serif", 15))
+                .light_line_style(WHITE)
+                .bold_line_style(BLACK.mix(0.08))
+                .draw()?;
+            for branch in branches {
+                for (pair, stable) in branch.points.windows(2).zip(&branch.stable) {
+                    let ends = pair.iter().map(|point| (point.0, point.1[feature]));
+                    let style = if *stable { STABLE.stroke_width(3) } else { UNSTABLE.stroke_width(1) };
+                    chart.draw_series(LineSeries::new(ends, style))?;
+                }
+            }
+            for (_, event) in events {
+                let (q, r) = (event.state[feature], event.state[2]);
+                let place = (event.parameter, (q / r.sqrt()).abs());
+                chart.draw_series([Circle::new(place, 5, BLACK.stroke_width(2))])?;
+            }
+            if feature == 0 {
+                chart
+                    .draw_series(LineSeries::new([], STABLE.stroke_width(3)))?
+                    .label("stable")
+                    .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], STABLE.stroke_width(3)));
+                chart
+                    .draw_series(LineSeries::new([], UNSTABLE.stroke_width(1)))?
+                    .label("unstable")
+                    .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], UNSTABLE.stroke_width(1)));
+                chart
+                    .draw_series([] as [Circle<(f64, f64), i32>; 0])?
+                    .label("bifurcation")
+                    .legend(|(x, y)| Circle::new((x + 12, y), 5, BLACK.stroke_width(2)));
+                chart
+                    .configure_series_labels()
+                    .position(SeriesLabelPosition::MiddleLeft)
+                    .background_style(WHITE.mix(0.9))
+                    .border_style(BLACK.mix(0.3))
+                    .label_font(("sans-serif", 13))
+                    .draw()?;
             }
         }
-        for (_, event) in events {
-            let (q, r) = (event.state[feature], event.state[2]);
-            let place = (event.parameter, (q / r.sqrt()).abs());
-            chart.draw_series([Circle::new(place, 5, BLACK.stroke_width(2))])?;
-        }
-        if feature == 0 {
-            chart
-                .draw_series(LineSeries::new([], STABLE.stroke_width(3)))?
-                .label("stable")
-                .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], STABLE.stroke_width(3)));
-            chart
-                .draw_series(LineSeries::new([], UNSTABLE.stroke_width(1)))?
-                .label("unstable")
-                .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], UNSTABLE.stroke_width(1)));
-            chart
-                .draw_series([] as [Circle<(f64, f64), i32>; 0])?
-                .label("bifurcation")
-                .legend(|(x, y)| Circle::new((x + 12, y), 5, BLACK.stroke_width(2)));
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::MiddleLeft)
-                .background_style(WHITE.mix(0.9))
-                .border_style(BLACK.mix(0.3))
-                .label_font(("sans-serif", 13))
-                .draw()?;
-        }
-    }
-    root.present()?;
-    Ok(())
+        Ok(())
+    })
 }
 
 fn draw_learnability(diagram: &PhaseDiagram) -> Outcome<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(LEARNABLE);
-    let root = SVGBackend::new(&path, (700, 500)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (variances, correlations) = (&diagram.first, &diagram.second);
-    let half = |x: &[f64]| 0.5 * (x[1] - x[0]);
-    let (dx, dy) = (half(variances), half(correlations));
-    let mut chart = ChartBuilder::on(&root)
-        .caption("Learnable from an uninformative start", ("sans-serif", 20))
-        .margin(12)
-        .x_label_area_size(46)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0.05 - dx..3.0 + dx, -1.0 - dy..1.0 + dy)?;
-    chart
-        .configure_mesh()
-        .x_desc("variance of isotropic augmentation noise")
-        .y_desc("its correlation between views")
-        .disable_mesh()
-        .label_style(("sans-serif", 14))
-        .axis_desc_style(("sans-serif", 16))
-        .draw()?;
-    let colors = [RGBColor(235, 235, 235), RGBColor(150, 190, 230), STABLE];
-    for (i, &variance) in variances.iter().enumerate() {
-        for (j, &correlation) in correlations.iter().enumerate() {
-            let grows = |mode: usize| diagram.growth(i, j, mode).map(|rate| usize::from(rate > 0.0));
-            let Some(learnable) = grows(0).and_then(|first| Some(first + grows(1)?)) else { continue };
-            let corners = [(variance - dx, correlation - dy), (variance + dx, correlation + dy)];
-            chart.draw_series([Rectangle::new(corners, colors[learnable].filled())])?;
-        }
-    }
-    for (label, color) in ["no feature", "feature 1", "both features"].into_iter().zip(colors) {
+    picture::write("learnability.svg", (700, 500), |root| {
+        let (variances, correlations) = (&diagram.first, &diagram.second);
+        let half = |x: &[f64]| 0.5 * (x[1] - x[0]);
+        let (dx, dy) = (half(variances), half(correlations));
+        let mut chart = ChartBuilder::on(root)
+            .caption("Learnable from an uninformative start", ("sans-serif", 20))
+            .margin(12)
+            .x_label_area_size(46)
+            .y_label_area_size(56)
+            .build_cartesian_2d(0.05 - dx..3.0 + dx, -1.0 - dy..1.0 + dy)?;
         chart
-            .draw_series([] as [Circle<(f64, f64), i32>; 0])?
-            .label(label)
-            .legend(move |(x, y)| Rectangle::new([(x + 4, y - 6), (x + 20, y + 6)], color.filled()));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.9))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 14))
-        .draw()?;
-    root.present()?;
-    Ok(())
+            .configure_mesh()
+            .x_desc("variance of isotropic augmentation noise")
+            .y_desc("its correlation between views")
+            .disable_mesh()
+            .label_style(("sans-serif", 14))
+            .axis_desc_style(("sans-serif", 16))
+            .draw()?;
+        let colors = [RGBColor(235, 235, 235), RGBColor(150, 190, 230), STABLE];
+        for (i, &variance) in variances.iter().enumerate() {
+            for (j, &correlation) in correlations.iter().enumerate() {
+                let grows = |mode: usize| diagram.growth(i, j, mode).map(|rate| usize::from(rate > 0.0));
+                let Some(learnable) = grows(0).and_then(|first| Some(first + grows(1)?)) else { continue };
+                let corners = [(variance - dx, correlation - dy), (variance + dx, correlation + dy)];
+                chart.draw_series([Rectangle::new(corners, colors[learnable].filled())])?;
+            }
+        }
+        for (label, color) in ["no feature", "feature 1", "both features"].into_iter().zip(colors) {
+            chart
+                .draw_series([] as [Circle<(f64, f64), i32>; 0])?
+                .label(label)
+                .legend(move |(x, y)| Rectangle::new([(x + 4, y - 6), (x + 20, y + 6)], color.filled()));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .background_style(WHITE.mix(0.9))
+            .border_style(BLACK.mix(0.3))
+            .label_font(("sans-serif", 14))
+            .draw()?;
+        Ok(())
+    })
 }

@@ -7,8 +7,9 @@
 //! projected chain at N = 10⁵, from overlaps of the order of N^(−1/2) like those of random weights, follows the ODE from the same
 //! start, but that its noise moves the escape a little. Which feature wins from there is settled by strength and by luck: over many random starts, the share of each feature.
 
+mod picture;
+
 use std::error::Error;
-use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Spec, Tanh};
@@ -27,7 +28,6 @@ const RATIO: f64 = 0.985;
 const END: f64 = 40.0;
 /// Random starts of the ODE.
 const STARTS: u64 = 200;
-const PICTURE: &str = "docs/many_features.svg";
 
 fn strength(l: usize) -> f64 {
     STRONGEST * RATIO.powi(i32::try_from(l).unwrap_or(i32::MAX))
@@ -94,7 +94,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("\n  in all {:.3}", shares.iter().sum::<f64>());
     draw(growth, &theory, &simulated, &shares)?;
-    println!("picture written to {PICTURE}");
     Ok(())
 }
 
@@ -141,82 +140,79 @@ fn draw(
     simulated: &[(f64, OrderParameters)],
     shares: &[f64],
 ) -> Result<(), Box<dyn Error>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURE);
-    let root = SVGBackend::new(&path, (960, 760)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (above, below) = root.split_vertically(400);
-    let (left, right) = below.split_horizontally(480);
-    let (blue, red) = (RGBColor(0, 90, 181), RGBColor(220, 50, 32));
-    // The features with the largest overlaps of the run.
-    let most: Vec<f64> =
-        (0..FEATURES).map(|l| theory.iter().map(|(_, state)| cosines(state)[l]).fold(0.0, f64::max)).collect();
-    let mut order: Vec<usize> = (0..FEATURES).collect();
-    order.sort_by(|&a, &b| most[b].total_cmp(&most[a]));
+    picture::write("many_features.svg", (960, 760), |root| {
+        let (above, below) = root.split_vertically(400);
+        let (left, right) = below.split_horizontally(480);
+        let (blue, red) = (RGBColor(0, 90, 181), RGBColor(220, 50, 32));
+        // The features with the largest overlaps of the run.
+        let most: Vec<f64> =
+            (0..FEATURES).map(|l| theory.iter().map(|(_, state)| cosines(state)[l]).fold(0.0, f64::max)).collect();
+        let mut order: Vec<usize> = (0..FEATURES).collect();
+        order.sort_by(|&a, &b| most[b].total_cmp(&most[a]));
 
-    let mut chart = ChartBuilder::on(&above)
-        .caption("one run from random weights: ODE (lines) and SGD at N = 10⁵ (dots)", ("sans-serif", 19))
-        .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.0..END, 0.0..1.05)?;
-    chart.configure_mesh().x_desc("t").y_desc("cosine similarity").light_line_style(WHITE).draw()?;
-    // The grey ones first, so that they lie below.
-    for (rank, &l) in order.iter().enumerate().skip(8).chain(order.iter().enumerate().take(8)) {
-        let color = if rank < 8 { Palette99::pick(rank).to_rgba() } else { RGBColor(190, 190, 190).to_rgba() };
-        let line = theory.iter().map(|(t, state)| (t, cosines(state)[l]));
-        let width = if rank < 8 { 2 } else { 1 };
-        let series = chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
-        if rank < 8 {
-            series
-                .label(format!("feature {l}, second moment {:.2}", strength(l)))
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
-            let dots = simulated.iter().step_by(2).map(|(t, state)| (*t, cosines(state)[l]));
-            chart.draw_series(dots.map(|at| Circle::new(at, 3, color.filled())))?;
+        let mut chart = ChartBuilder::on(&above)
+            .caption("one run from random weights: ODE (lines) and SGD at N = 10⁵ (dots)", ("sans-serif", 19))
+            .margin(12)
+            .x_label_area_size(40)
+            .y_label_area_size(60)
+            .build_cartesian_2d(0.0..END, 0.0..1.05)?;
+        chart.configure_mesh().x_desc("t").y_desc("cosine similarity").light_line_style(WHITE).draw()?;
+        // The grey ones first, so that they lie below.
+        for (rank, &l) in order.iter().enumerate().skip(8).chain(order.iter().enumerate().take(8)) {
+            let color = if rank < 8 { Palette99::pick(rank).to_rgba() } else { RGBColor(190, 190, 190).to_rgba() };
+            let line = theory.iter().map(|(t, state)| (t, cosines(state)[l]));
+            let width = if rank < 8 { 2 } else { 1 };
+            let series = chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
+            if rank < 8 {
+                series
+                    .label(format!("feature {l}, second moment {:.2}", strength(l)))
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
+                let dots = simulated.iter().step_by(2).map(|(t, state)| (*t, cosines(state)[l]));
+                chart.draw_series(dots.map(|at| Circle::new(at, 3, color.filled())))?;
+            }
         }
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleRight)
-        .background_style(WHITE.mix(0.9))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 14))
-        .draw()?;
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::MiddleRight)
+            .background_style(WHITE.mix(0.9))
+            .border_style(BLACK.mix(0.3))
+            .label_font(("sans-serif", 14))
+            .draw()?;
 
-    let weakest = strength(FEATURES - 1);
-    let (low, high) = growth.iter().fold((0.0_f64, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
-    let mut chart = ChartBuilder::on(&left)
-        .caption("growth rate out of the uninformative state", ("sans-serif", 17))
-        .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.9 * weakest..1.02 * STRONGEST, 1.1 * low..1.1 * high)?;
-    chart
-        .configure_mesh()
-        .x_desc("second moment")
-        .y_desc("μ")
-        .y_label_formatter(&|y| format!("{:.2}", (y * 1e6).round() / 1e6 + 0.0))
-        .light_line_style(WHITE)
-        .draw()?;
-    let zero = [(0.9 * weakest, 0.0), (1.02 * STRONGEST, 0.0)];
-    chart.draw_series(DashedLineSeries::new(zero, 5, 4, BLACK.mix(0.7).stroke_width(1)))?;
-    let points = growth
-        .iter()
-        .enumerate()
-        .map(|(l, &rate)| Circle::new((strength(l), rate), 3, if rate > 0.0 { blue.filled() } else { red.filled() }));
-    chart.draw_series(points)?;
+        let weakest = strength(FEATURES - 1);
+        let (low, high) = growth.iter().fold((0.0_f64, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
+        let mut chart = ChartBuilder::on(&left)
+            .caption("growth rate out of the uninformative state", ("sans-serif", 17))
+            .margin(12)
+            .x_label_area_size(40)
+            .y_label_area_size(60)
+            .build_cartesian_2d(0.9 * weakest..1.02 * STRONGEST, 1.1 * low..1.1 * high)?;
+        chart
+            .configure_mesh()
+            .x_desc("second moment")
+            .y_desc("μ")
+            .y_label_formatter(&|y| format!("{:.2}", (y * 1e6).round() / 1e6 + 0.0))
+            .light_line_style(WHITE)
+            .draw()?;
+        let zero = [(0.9 * weakest, 0.0), (1.02 * STRONGEST, 0.0)];
+        chart.draw_series(DashedLineSeries::new(zero, 5, 4, BLACK.mix(0.7).stroke_width(1)))?;
+        let points = growth.iter().enumerate().map(|(l, &rate)| {
+            Circle::new((strength(l), rate), 3, if rate > 0.0 { blue.filled() } else { red.filled() })
+        });
+        chart.draw_series(points)?;
 
-    let top = 1.15 * shares.iter().copied().fold(0.0, f64::max);
-    let mut chart = ChartBuilder::on(&right)
-        .caption("share of random starts that each feature wins", ("sans-serif", 17))
-        .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.9 * weakest..1.02 * STRONGEST, 0.0..top)?;
-    chart.configure_mesh().x_desc("second moment").y_desc("share").light_line_style(WHITE).draw()?;
-    for (l, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-        chart.draw_series([PathElement::new([(strength(l), 0.0), (strength(l), share)], blue.stroke_width(2))])?;
-        chart.draw_series([Circle::new((strength(l), share), 3, blue.filled())])?;
-    }
-    root.present()?;
-    Ok(())
+        let top = 1.15 * shares.iter().copied().fold(0.0, f64::max);
+        let mut chart = ChartBuilder::on(&right)
+            .caption("share of random starts that each feature wins", ("sans-serif", 17))
+            .margin(12)
+            .x_label_area_size(40)
+            .y_label_area_size(60)
+            .build_cartesian_2d(0.9 * weakest..1.02 * STRONGEST, 0.0..top)?;
+        chart.configure_mesh().x_desc("second moment").y_desc("share").light_line_style(WHITE).draw()?;
+        for (l, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+            chart.draw_series([PathElement::new([(strength(l), 0.0), (strength(l), share)], blue.stroke_width(2))])?;
+            chart.draw_series([Circle::new((strength(l), share), 3, blue.filled())])?;
+        }
+        Ok(())
+    })
 }

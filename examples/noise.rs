@@ -10,8 +10,9 @@
 //! Isotropic noise lowers the similarity, and negative correlation recovers a part; in the background alone it beats no
 //! noise at all. There tr Λ falls with ρ. With isotropic noise it does not: the similarity is recovered by the drift.
 
+mod picture;
+
 use std::error::Error;
-use std::path::Path;
 
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
@@ -24,7 +25,6 @@ const LEARNING_RATE: f64 = 1.0;
 const WEIGHT_DECAY: f64 = 0.5;
 const MOST_NOISE: f64 = 1.0;
 const CORRELATIONS: [f64; 5] = [-1.0, -0.5, 0.0, 0.5, 1.0];
-const PICTURE: &str = "docs/noise.svg";
 
 #[derive(Clone, Copy)]
 enum Place {
@@ -94,7 +94,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         panels.push((name, curves));
     }
     draw(&panels, clean)?;
-    println!("picture written to {PICTURE}");
     Ok(())
 }
 
@@ -115,21 +114,19 @@ fn describe(best: Best) -> Result<(), Box<dyn Error>> {
 }
 
 fn draw(panels: &[(&str, Curves)], clean: Outcome) -> Result<(), Box<dyn Error>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURE);
-    let root = SVGBackend::new(&path, (900, 980)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let labels = ["steady cosine similarity", "gradient variance tr Λ", "growth rate μ"];
-    let areas = root.split_evenly((3, 2));
-    for (k, area) in areas.iter().enumerate() {
-        let (quantity, (name, curves)) = (k / 2, &panels[k % 2]);
-        let values = curves.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.1[quantity]));
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
-        let room = 0.06 * (high - low);
-        let title = if quantity == 0 { name } else { "" };
-        panel(area, (title, labels[quantity]), (low - room)..(high + room), (curves, quantity), clean[quantity])?;
-    }
-    root.present()?;
-    Ok(())
+    picture::write("noise.svg", (900, 980), |root| {
+        let labels = ["steady cosine similarity", "gradient variance tr Λ", "growth rate μ"];
+        let areas = root.split_evenly((3, 2));
+        for (k, area) in areas.iter().enumerate() {
+            let (quantity, (name, curves)) = (k / 2, &panels[k % 2]);
+            let values = curves.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.1[quantity]));
+            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+            let room = 0.06 * (high - low);
+            let title = if quantity == 0 { name } else { "" };
+            panel(area, (title, labels[quantity]), (low - room)..(high + room), (curves, quantity), clean[quantity])?;
+        }
+        Ok(())
+    })
 }
 
 fn panel(

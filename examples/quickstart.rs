@@ -4,8 +4,9 @@
 //!
 //! Two features with the same second moment and different fourth moments compete for one neuron.
 
+mod picture;
+
 use std::error::Error;
-use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
@@ -17,7 +18,6 @@ use plotters::prelude::*;
 
 const DIMENSION: usize = 2000;
 const END: f64 = 16.0;
-const PICTURE: &str = "docs/quickstart.svg";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let model = Model::builder()
@@ -77,47 +77,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\nlargest difference {worst:.4}, in units of N^(-1/2): {:.2}", worst / expected);
 
     draw(&simulated, &states, &theory)?;
-    println!("picture written to {PICTURE}");
     Ok(())
 }
 
 /// Simulation as points, theory as lines.
 fn draw(times: &[f64], states: &[OrderParameters], theory: &Trajectory) -> Result<(), Box<dyn Error>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURE);
-    let root = SVGBackend::new(&path, (900, 520)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .caption("Online SGD at N = 2000 (points) and its limit (lines)", ("sans-serif", 22))
-        .margin(14)
-        .x_label_area_size(44)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0.0..END, -0.1..1.15)?;
-    chart
-        .configure_mesh()
-        .x_desc("time t = steps / N")
-        .y_desc("order parameter")
-        .label_style(("sans-serif", 15))
-        .axis_desc_style(("sans-serif", 17))
-        .light_line_style(WHITE)
-        .draw()?;
-    let labels = ["Q1: overlap, kurtosis 1", "Q2: overlap, kurtosis 2", "R: squared norm / N"];
-    let colors = [RGBColor(0, 90, 181), RGBColor(220, 50, 32), RGBColor(60, 60, 60)];
-    for (entry, (label, color)) in labels.into_iter().zip(colors).enumerate() {
-        let line = theory.iter().map(|(t, state)| (t, state.to_packed()[entry]));
+    picture::write("quickstart.svg", (900, 520), |root| {
+        let mut chart = ChartBuilder::on(root)
+            .caption("Online SGD at N = 2000 (points) and its limit (lines)", ("sans-serif", 22))
+            .margin(14)
+            .x_label_area_size(44)
+            .y_label_area_size(56)
+            .build_cartesian_2d(0.0..END, -0.1..1.15)?;
         chart
-            .draw_series(LineSeries::new(line, color.stroke_width(2)))?
-            .label(label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
-        let points = times.iter().zip(states).map(|(&t, state)| (t, state.to_packed()[entry]));
-        chart.draw_series(points.map(|point| Circle::new(point, 3, color.filled())))?;
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleRight)
-        .background_style(WHITE.mix(0.9))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 15))
-        .draw()?;
-    root.present()?;
-    Ok(())
+            .configure_mesh()
+            .x_desc("time t = steps / N")
+            .y_desc("order parameter")
+            .label_style(("sans-serif", 15))
+            .axis_desc_style(("sans-serif", 17))
+            .light_line_style(WHITE)
+            .draw()?;
+        let labels = ["Q1: overlap, kurtosis 1", "Q2: overlap, kurtosis 2", "R: squared norm / N"];
+        let colors = [RGBColor(0, 90, 181), RGBColor(220, 50, 32), RGBColor(60, 60, 60)];
+        for (entry, (label, color)) in labels.into_iter().zip(colors).enumerate() {
+            let line = theory.iter().map(|(t, state)| (t, state.to_packed()[entry]));
+            chart
+                .draw_series(LineSeries::new(line, color.stroke_width(2)))?
+                .label(label)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
+            let points = times.iter().zip(states).map(|(&t, state)| (t, state.to_packed()[entry]));
+            chart.draw_series(points.map(|point| Circle::new(point, 3, color.filled())))?;
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::MiddleRight)
+            .background_style(WHITE.mix(0.9))
+            .border_style(BLACK.mix(0.3))
+            .label_font(("sans-serif", 15))
+            .draw()?;
+        Ok(())
+    })
 }

@@ -7,8 +7,9 @@
 //! be 2³⁰; the limit takes nodes of the two sums that the neurons see. The projected chain and the ODE start from the same small overlaps
 //! with every feature.
 
+mod picture;
+
 use std::error::Error;
-use std::path::Path;
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
@@ -23,7 +24,6 @@ const DIMENSION: usize = 50_000;
 const STRONGEST: f64 = 2.5;
 const RATIO: f64 = 0.97;
 const END: f64 = 40.0;
-const PICTURE: &str = "docs/shared_features.svg";
 
 fn strength(l: usize) -> f64 {
     STRONGEST * RATIO.powi(i32::try_from(l).unwrap_or(i32::MAX))
@@ -91,50 +91,47 @@ fn main() -> Result<(), Box<dyn Error>> {
     let similarity = end.r()[(0, 1)] / (end.r()[(0, 0)] * end.r()[(1, 1)]).sqrt();
     println!("cosine similarity of the neurons with each other at the end: {similarity:.4}");
     draw(&theory, &simulated)?;
-    println!("picture written to {PICTURE}");
     Ok(())
 }
 
 fn draw(theory: &Trajectory<f64>, simulated: &[(f64, OrderParameters)]) -> Result<(), Box<dyn Error>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURE);
-    let root = SVGBackend::new(&path, (960, 420)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (left, right) = root.split_horizontally(480);
-    for (neuron, area) in [left, right].iter().enumerate() {
-        let most: Vec<f64> = (0..FEATURES)
-            .map(|l| theory.iter().map(|(_, state)| cosines(state, neuron)[l]).fold(0.0, f64::max))
-            .collect();
-        let order = ranked(&most);
-        let caption = format!("neuron {}: ODE (lines), SGD at N = 50 000 (dots)", neuron + 1);
-        let mut chart = ChartBuilder::on(area)
-            .caption(caption, ("sans-serif", 17))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(60)
-            .build_cartesian_2d(0.0..END, 0.0..1.05)?;
-        chart.configure_mesh().x_desc("t").y_desc("cosine similarity").light_line_style(WHITE).draw()?;
-        // The grey ones first, so that they lie below.
-        for (rank, &l) in order.iter().enumerate().rev() {
-            let color = if rank < 4 { Palette99::pick(rank).to_rgba() } else { RGBColor(190, 190, 190).to_rgba() };
-            let line = theory.iter().map(|(t, state)| (t, cosines(state, neuron)[l]));
-            let width = if rank < 4 { 2 } else { 1 };
-            let series = chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
-            if rank < 4 {
-                series
-                    .label(format!("feature {l}, second moment {:.2}", strength(l)))
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
-                let dots = simulated.iter().step_by(2).map(|(t, state)| (*t, cosines(state, neuron)[l]));
-                chart.draw_series(dots.map(|at| Circle::new(at, 3, color.filled())))?;
+    picture::write("shared_features.svg", (960, 420), |root| {
+        let (left, right) = root.split_horizontally(480);
+        for (neuron, area) in [left, right].iter().enumerate() {
+            let most: Vec<f64> = (0..FEATURES)
+                .map(|l| theory.iter().map(|(_, state)| cosines(state, neuron)[l]).fold(0.0, f64::max))
+                .collect();
+            let order = ranked(&most);
+            let caption = format!("neuron {}: ODE (lines), SGD at N = 50 000 (dots)", neuron + 1);
+            let mut chart = ChartBuilder::on(area)
+                .caption(caption, ("sans-serif", 17))
+                .margin(12)
+                .x_label_area_size(40)
+                .y_label_area_size(60)
+                .build_cartesian_2d(0.0..END, 0.0..1.05)?;
+            chart.configure_mesh().x_desc("t").y_desc("cosine similarity").light_line_style(WHITE).draw()?;
+            // The grey ones first, so that they lie below.
+            for (rank, &l) in order.iter().enumerate().rev() {
+                let color = if rank < 4 { Palette99::pick(rank).to_rgba() } else { RGBColor(190, 190, 190).to_rgba() };
+                let line = theory.iter().map(|(t, state)| (t, cosines(state, neuron)[l]));
+                let width = if rank < 4 { 2 } else { 1 };
+                let series = chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
+                if rank < 4 {
+                    series
+                        .label(format!("feature {l}, second moment {:.2}", strength(l)))
+                        .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
+                    let dots = simulated.iter().step_by(2).map(|(t, state)| (*t, cosines(state, neuron)[l]));
+                    chart.draw_series(dots.map(|at| Circle::new(at, 3, color.filled())))?;
+                }
             }
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::MiddleRight)
+                .background_style(WHITE.mix(0.9))
+                .border_style(BLACK.mix(0.3))
+                .label_font(("sans-serif", 14))
+                .draw()?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::MiddleRight)
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 14))
-            .draw()?;
-    }
-    root.present()?;
-    Ok(())
+        Ok(())
+    })
 }

@@ -8,8 +8,9 @@
 //! solutions of the ODE, and the fixed points against λ, by continuation. Below: who learns what, for a start of the first neuron anywhere
 //! on a plane and a fixed one of the second, at both strengths.
 
+mod picture;
+
 use std::error::Error;
-use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::limit::Parameter;
@@ -34,7 +35,6 @@ const CELLS: usize = 64;
 const REACH: f64 = 0.7;
 /// Overlaps of the second neuron's start.
 const SECOND: [f64; 2] = [0.3, 0.1];
-const PICTURE: &str = "docs/two_neurons.svg";
 
 const SHARED: RGBColor = RGBColor(0, 90, 181);
 const SAME: RGBColor = RGBColor(220, 50, 32);
@@ -129,7 +129,6 @@ fn main() -> Answer<()> {
         maps.push((strength, learned));
     }
     draw(&solutions, &branches, &maps)?;
-    println!("picture written to {PICTURE}");
     Ok(())
 }
 
@@ -184,39 +183,37 @@ fn who_learns_what(strength: f64) -> Answer<(Vec<Learned>, RegionMap)> {
 type Solutions = [(f64, Trajectory<f64>)];
 
 fn draw(solutions: &Solutions, branches: &[Branch], maps: &[(f64, Vec<Learned>)]) -> Answer<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURE);
-    let root = SVGBackend::new(&path, (1000, 860)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (above, below) = root.split_vertically(420);
-    let (left, right) = above.split_horizontally(500);
-    draw_solutions(&left, solutions)?;
-    draw_branches(&right, branches)?;
-    for ((strength, learned), area) in maps.iter().zip(below.split_evenly((1, 2))) {
-        let mut chart = ChartBuilder::on(&area)
-            .caption(format!("who learns what, λ = {strength}"), ("sans-serif", 18))
-            .margin(12)
-            .x_label_area_size(44)
-            .y_label_area_size(56)
-            .build_cartesian_2d(-REACH..REACH, -REACH..REACH)?;
-        chart
-            .configure_mesh()
-            .disable_mesh()
-            .x_desc("overlap of neuron 1 with feature 1 at the start")
-            .y_desc("with feature 2")
-            .x_label_formatter(&tidy)
-            .y_label_formatter(&tidy)
-            .draw()?;
-        let width = 2.0 * REACH / CELLS as f64;
-        for (cell, learned) in learned.iter().enumerate() {
-            let corner = [cell % CELLS, cell / CELLS].map(|k| width * k as f64 - REACH);
-            let corners = [(corner[0], corner[1]), (corner[0] + width, corner[1] + width)];
-            chart.draw_series([Rectangle::new(corners, learned.color().mix(0.75).filled())])?;
+    picture::write("two_neurons.svg", (1000, 860), |root| {
+        let (above, below) = root.split_vertically(420);
+        let (left, right) = above.split_horizontally(500);
+        draw_solutions(&left, solutions)?;
+        draw_branches(&right, branches)?;
+        for ((strength, learned), area) in maps.iter().zip(below.split_evenly((1, 2))) {
+            let mut chart = ChartBuilder::on(&area)
+                .caption(format!("who learns what, λ = {strength}"), ("sans-serif", 18))
+                .margin(12)
+                .x_label_area_size(44)
+                .y_label_area_size(56)
+                .build_cartesian_2d(-REACH..REACH, -REACH..REACH)?;
+            chart
+                .configure_mesh()
+                .disable_mesh()
+                .x_desc("overlap of neuron 1 with feature 1 at the start")
+                .y_desc("with feature 2")
+                .x_label_formatter(&tidy)
+                .y_label_formatter(&tidy)
+                .draw()?;
+            let width = 2.0 * REACH / CELLS as f64;
+            for (cell, learned) in learned.iter().enumerate() {
+                let corner = [cell % CELLS, cell / CELLS].map(|k| width * k as f64 - REACH);
+                let corners = [(corner[0], corner[1]), (corner[0] + width, corner[1] + width)];
+                chart.draw_series([Rectangle::new(corners, learned.color().mix(0.75).filled())])?;
+            }
+            chart.draw_series([Circle::new((SECOND[0], SECOND[1]), 5, BLACK.filled())])?;
+            chart.draw_series([Text::new("neuron 2", (SECOND[0] + 0.03, SECOND[1] + 0.02), ("sans-serif", 14))])?;
         }
-        chart.draw_series([Circle::new((SECOND[0], SECOND[1]), 5, BLACK.filled())])?;
-        chart.draw_series([Text::new("neuron 2", (SECOND[0] + 0.03, SECOND[1] + 0.02), ("sans-serif", 14))])?;
-    }
-    root.present()?;
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Adding zero turns a rounded −0 into 0.

@@ -6,9 +6,10 @@
 //! cargo run --release --example weight_density
 //! ```
 
+mod picture;
+
 use std::error::Error;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Model, Regularizer, Tanh};
@@ -21,8 +22,6 @@ use contrastive_dynamics::start::{FeatureLaw, Features, LinearGaussianStart, Row
 use contrastive_dynamics::state::{OrderParameters, Run};
 use plotters::prelude::*;
 
-const DENSITIES: &str = "docs/weight_density.svg";
-const SPARSITY: &str = "docs/weight_sparsity.svg";
 const N: usize = 10_000;
 const TIMES: [f64; 3] = [1.0, 5.0, 25.0];
 /// One row of features in ten has a part in the feature.
@@ -141,7 +140,6 @@ fn main() -> Outcome<()> {
     let mut all = panels("L2", L2, 0.3)?;
     all.extend(panels("L1", L1, 0.3)?);
     draw_densities(&all)?;
-    println!("picture written to {DENSITIES}\n");
 
     let decays: Vec<f64> = (1..=8).map(|k| 0.06 * f64::from(k)).collect();
     let curves = [("L1", at_rest(L1, &decays)?), ("L2", at_rest(L2, &decays)?)];
@@ -152,7 +150,6 @@ fn main() -> Outcome<()> {
         }
     }
     draw_sparsity(&curves)?;
-    println!("picture written to {SPARSITY}");
     Ok(())
 }
 
@@ -160,90 +157,86 @@ const BLUE_LINE: RGBColor = RGBColor(0, 90, 181);
 const RED_LINE: RGBColor = RGBColor(220, 50, 32);
 
 fn draw_densities(panels: &[Panel]) -> Outcome<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DENSITIES);
-    let root = SVGBackend::new(&path, (960, 560)).into_drawing_area();
-    root.fill(&WHITE)?;
-    for (k, (area, panel)) in root.split_evenly((2, 3)).iter().zip(panels).enumerate() {
-        let mut chart = ChartBuilder::on(area)
-            .caption(&panel.title, ("sans-serif", 18))
-            .margin(8)
-            .x_label_area_size(38)
-            .y_label_area_size(44)
-            .build_cartesian_2d(-WIDEST..WIDEST, (RANGE[0]..RANGE[1]).log_scale())?;
-        chart
-            .configure_mesh()
-            .x_desc("weight w")
-            .y_desc("density")
-            .x_labels(7)
-            .y_labels(6)
-            .y_label_formatter(&|y| format!("{y}"))
-            .label_style(("sans-serif", 13))
-            .axis_desc_style(("sans-serif", 14))
-            .light_line_style(WHITE)
-            .bold_line_style(BLACK.mix(0.08))
-            .draw()?;
-        let bars = panel
-            .bars
-            .iter()
-            .filter(|bar| bar.1 > RANGE[0])
-            .map(|(edges, y)| Rectangle::new([(edges[0], RANGE[0]), (edges[1], *y)], BLACK.mix(0.22).filled()));
-        chart
-            .draw_series(bars)?
-            .label("SGD, N = 10 000")
-            .legend(|(x, y)| Rectangle::new([(x + 4, y - 5), (x + 20, y + 5)], BLACK.mix(0.22).filled()));
-        let line = panel.line.iter().copied().filter(|(w, y)| w.abs() < WIDEST && *y > RANGE[0]);
-        chart
-            .draw_series(LineSeries::new(line, BLUE_LINE.stroke_width(2)))?
-            .label("limit")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 22, y)], BLUE_LINE.stroke_width(2)));
-        if k == 0 {
+    picture::write("weight_density.svg", (960, 560), |root| {
+        for (k, (area, panel)) in root.split_evenly((2, 3)).iter().zip(panels).enumerate() {
+            let mut chart = ChartBuilder::on(area)
+                .caption(&panel.title, ("sans-serif", 18))
+                .margin(8)
+                .x_label_area_size(38)
+                .y_label_area_size(44)
+                .build_cartesian_2d(-WIDEST..WIDEST, (RANGE[0]..RANGE[1]).log_scale())?;
             chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .background_style(WHITE.mix(0.9))
-                .label_font(("sans-serif", 13))
+                .configure_mesh()
+                .x_desc("weight w")
+                .y_desc("density")
+                .x_labels(7)
+                .y_labels(6)
+                .y_label_formatter(&|y| format!("{y}"))
+                .label_style(("sans-serif", 13))
+                .axis_desc_style(("sans-serif", 14))
+                .light_line_style(WHITE)
+                .bold_line_style(BLACK.mix(0.08))
                 .draw()?;
+            let bars = panel
+                .bars
+                .iter()
+                .filter(|bar| bar.1 > RANGE[0])
+                .map(|(edges, y)| Rectangle::new([(edges[0], RANGE[0]), (edges[1], *y)], BLACK.mix(0.22).filled()));
+            chart
+                .draw_series(bars)?
+                .label("SGD, N = 10 000")
+                .legend(|(x, y)| Rectangle::new([(x + 4, y - 5), (x + 20, y + 5)], BLACK.mix(0.22).filled()));
+            let line = panel.line.iter().copied().filter(|(w, y)| w.abs() < WIDEST && *y > RANGE[0]);
+            chart
+                .draw_series(LineSeries::new(line, BLUE_LINE.stroke_width(2)))?
+                .label("limit")
+                .legend(|(x, y)| PathElement::new([(x, y), (x + 22, y)], BLUE_LINE.stroke_width(2)));
+            if k == 0 {
+                chart
+                    .configure_series_labels()
+                    .position(SeriesLabelPosition::UpperLeft)
+                    .background_style(WHITE.mix(0.9))
+                    .label_font(("sans-serif", 13))
+                    .draw()?;
+            }
         }
-    }
-    root.present()?;
-    Ok(())
+        Ok(())
+    })
 }
 
 fn draw_sparsity(curves: &[(&str, Vec<[f64; 3]>)]) -> Outcome<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SPARSITY);
-    let root = SVGBackend::new(&path, (760, 480)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
-        .caption("L1 makes weights sparse; the cosine similarity stays", ("sans-serif", 20))
-        .margin(14)
-        .x_label_area_size(46)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.0..0.5, 0.0..1.0)?;
-    chart
-        .configure_mesh()
-        .x_desc("weight decay")
-        .y_desc("at rest")
-        .label_style(("sans-serif", 14))
-        .axis_desc_style(("sans-serif", 16))
-        .light_line_style(WHITE)
-        .draw()?;
-    for ((name, rows), color) in curves.iter().zip([BLUE_LINE, RED_LINE]) {
+    picture::write("weight_sparsity.svg", (760, 480), |root| {
+        let mut chart = ChartBuilder::on(root)
+            .caption("L1 makes weights sparse; the cosine similarity stays", ("sans-serif", 20))
+            .margin(14)
+            .x_label_area_size(46)
+            .y_label_area_size(60)
+            .build_cartesian_2d(0.0..0.5, 0.0..1.0)?;
         chart
-            .draw_series(LineSeries::new(rows.iter().map(|row| (row[0], row[1])), color.stroke_width(2)))?
-            .label(format!("{name}: cosine similarity"))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
+            .configure_mesh()
+            .x_desc("weight decay")
+            .y_desc("at rest")
+            .label_style(("sans-serif", 14))
+            .axis_desc_style(("sans-serif", 16))
+            .light_line_style(WHITE)
+            .draw()?;
+        for ((name, rows), color) in curves.iter().zip([BLUE_LINE, RED_LINE]) {
+            chart
+                .draw_series(LineSeries::new(rows.iter().map(|row| (row[0], row[1])), color.stroke_width(2)))?
+                .label(format!("{name}: cosine similarity"))
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
+            chart
+                .draw_series(rows.iter().map(|row| Circle::new((row[0], row[2]), 4, color.filled())))?
+                .label(format!("{name}: fraction of |w| < {SMALL} sqrt(R)"))
+                .legend(move |(x, y)| Circle::new((x + 12, y), 4, color.filled()));
+        }
         chart
-            .draw_series(rows.iter().map(|row| Circle::new((row[0], row[2]), 4, color.filled())))?
-            .label(format!("{name}: fraction of |w| < {SMALL} sqrt(R)"))
-            .legend(move |(x, y)| Circle::new((x + 12, y), 4, color.filled()));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleRight)
-        .background_style(WHITE.mix(0.9))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 14))
-        .draw()?;
-    root.present()?;
-    Ok(())
+            .configure_series_labels()
+            .position(SeriesLabelPosition::MiddleRight)
+            .background_style(WHITE.mix(0.9))
+            .border_style(BLACK.mix(0.3))
+            .label_font(("sans-serif", 14))
+            .draw()?;
+        Ok(())
+    })
 }

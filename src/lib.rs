@@ -18,6 +18,7 @@
 //! | what runs anything, and what a run reports | [`state`] |
 //! | how particles, grids and SGD start | [`start`] |
 //! | what do many runs do | [`ensemble`] |
+//! | how work is saved and goes on later | [`save`] |
 //! | where random numbers come from | [`random`] |
 //! | where many things run at once | [`parallel`] |
 //! | all of it that most programs need, for one `use` | [`prelude`] |
@@ -57,6 +58,7 @@ pub mod parallel;
 pub mod pde;
 pub mod prelude;
 pub mod random;
+pub mod save;
 mod scalar;
 pub mod sgd;
 pub mod stability;

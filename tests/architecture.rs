@@ -8,12 +8,13 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms, from the ground up. A room imports from itself and from what stands before it.
-const FLOORS: [&str; 16] = [
+const FLOORS: [&str; 17] = [
     "scalar",
     "numerics",
     "parallel",
     "random",
     "integrate",
+    "save",
     "state",
     "model",
     "start",

@@ -9,6 +9,8 @@ mod model;
 mod ode;
 mod pde;
 mod random;
+#[cfg(feature = "serde")]
+mod save;
 mod sgd;
 mod stability;
 mod support;

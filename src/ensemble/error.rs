@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::replicate::Replicate;
 use super::summary::Summary;
 use crate::Scalar;
+use crate::save::SaveError;
 
 /// Failures that are kept; of more only the number.
 const MOST_KEPT: usize = 1000;
@@ -32,7 +33,7 @@ pub(crate) fn write_missing<E: fmt::Display>(
         )?;
     }
     if cancelled > 0 {
-        write!(f, "{cancelled} of {total} had not begun when the ensemble was cancelled; ")?;
+        write!(f, "{cancelled} of {total} had not begun when the ensemble was ended; ")?;
     }
     Ok(())
 }
@@ -57,11 +58,16 @@ pub struct EnsembleError<E, T: Scalar = f64> {
     pub failures: u64,
     /// How many had not begun when the ensemble was told to end.
     pub cancelled: u64,
+    /// Why the ensemble could not be saved, or what was saved is refused. Then no more replicates were begun.
+    pub unsaved: Option<SaveError>,
 }
 
 impl<E: fmt::Display, T: Scalar> fmt::Display for EnsembleError<E, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { summary, failed, failures, cancelled } = self;
+        let Self { summary, failed, failures, cancelled, unsaved } = self;
+        if let Some(error) = unsaved {
+            write!(f, "{error}; ")?;
+        }
         let total = summary.count() + failures + cancelled;
         write_missing(f, (failed, *failures, *cancelled), total)?;
         write!(f, "the statistics over the other {} are in `summary`", summary.count())

@@ -12,6 +12,7 @@
 
 mod error;
 mod failure;
+mod progress;
 mod replicate;
 mod run;
 mod statistics;
@@ -20,6 +21,7 @@ mod summary;
 pub use error::{EnsembleError, Failed};
 pub(crate) use error::{keep, write_missing};
 pub use failure::Failure;
+pub use progress::EnsembleProgress;
 pub use replicate::Replicate;
 pub use run::Ensemble;
 pub use statistics::Statistics;

@@ -1,15 +1,20 @@
-//! Replicates: their seeds, and how they are run and combined.
+//! Replicates: their seeds, how they are run and combined, and how that is saved.
 
+use std::fmt;
 use std::ops::ControlFlow;
+
+use std::sync::Arc;
 
 use super::error::{EnsembleError, keep};
 use super::failure::{Failure, caught};
+use super::progress::EnsembleProgress;
 use super::replicate::Replicate;
 use super::summary::{Record, Summary};
 use crate::Scalar;
 use crate::integrate::Output;
 use crate::model::{LinearRegularizer, Spec};
 use crate::parallel::{Cancel, Executor, Local};
+use crate::save::{Fingerprint, SaveError, Store};
 use crate::sgd::{Projected, SgdError, SimulatorBuilder};
 use crate::state::{OrderParameters, Trajectory};
 
@@ -44,20 +49,41 @@ use crate::state::{OrderParameters, Trajectory};
 /// assert!(overlap.quantile(0.1) < overlap.mean() && overlap.mean() < overlap.quantile(0.9));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ensemble<X = Local> {
     replicates: u64,
     seed: u64,
     keep: bool,
     cancel: Cancel,
+    saving: Option<Saving>,
     executor: X,
+}
+
+/// Where and how often an ensemble is saved, and what its runs do.
+#[derive(Clone)]
+struct Saving {
+    store: Arc<dyn Store<EnsembleProgress> + Send + Sync>,
+    every: u64,
+    work: Fingerprint,
+}
+
+impl<X: fmt::Debug> fmt::Debug for Ensemble<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ensemble")
+            .field("replicates", &self.replicates)
+            .field("seed", &self.seed)
+            .field("keep", &self.keep)
+            .field("saved", &self.saving.is_some())
+            .field("executor", &self.executor)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Ensemble {
     /// `replicates` runs, numbered from 0, of a master seed.
     #[must_use]
     pub fn new(replicates: u64, seed: u64) -> Self {
-        Self { replicates, seed, keep: false, cancel: Cancel::new(), executor: Local::default() }
+        Self { replicates, seed, keep: false, cancel: Cancel::new(), saving: None, executor: Local::default() }
     }
 }
 
@@ -66,8 +92,8 @@ impl<X: Executor> Ensemble<X> {
     /// replicate after the other. No bit of the statistics depends on it.
     #[must_use]
     pub fn executor<Y: Executor>(self, executor: Y) -> Ensemble<Y> {
-        let Self { replicates, seed, keep, cancel, .. } = self;
-        Ensemble { replicates, seed, keep, cancel, executor }
+        let Self { replicates, seed, keep, cancel, saving, .. } = self;
+        Ensemble { replicates, seed, keep, cancel, saving, executor }
     }
 
     /// Begins no replicate once that flag is set: what is done by then is in the answer's
@@ -75,6 +101,44 @@ impl<X: Executor> Ensemble<X> {
     #[must_use]
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
+        self
+    }
+
+    /// Keeps the statistics in `store` after every so many replicates (about: it is done between groups of those that are run
+    /// together), when the ensemble is cancelled, and at the end; and goes on from what is kept there. They come out the same,
+    /// to the last bit, however often it was interrupted. With more replicates than before the ensemble is extended. Those that failed
+    /// are run again, for their errors.
+    ///
+    /// `work` tells what the runs do, so that no other runs are added to them: begin with the
+    /// [fingerprint](crate::model::fingerprint) of the model, add the dimension and what else decides. Of [`run_projected`](Self::run_projected) model, dimension, output and end are known.
+    /// [`map`](Self::map) and [`for_each`](Self::for_each) save nothing.
+    ///
+    /// ```
+    /// # #[cfg(feature = "serde")]
+    /// # {
+    /// use contrastive_dynamics::model::fingerprint;
+    /// use contrastive_dynamics::prelude::*;
+    /// use contrastive_dynamics::save::File;
+    /// let hidden = Independent::new([Law::two_point(2.25)?])?;
+    /// let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.3).build()?;
+    /// let chain = ProjectedChain::builder(&model, 1000);
+    /// let path = std::env::temp_dir().join("contrastive-dynamics-ensemble");
+    /// let run = |replicates| {
+    ///     let ensemble = Ensemble::new(replicates, 1).saved_in(File::new(&path), 64, fingerprint(&model));
+    ///     ensemble.run_projected(&chain, 1.0, &Output::Stop, |_, state| vec![state.r()[(0, 0)]])
+    /// };
+    /// assert_eq!(run(100)?.count(), 100);
+    /// assert_eq!(run(300)?.count(), 300); // only 200 are run
+    /// # std::fs::remove_file(&path)?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn saved_in<S>(mut self, store: S, every: u64, work: Fingerprint) -> Self
+    where
+        S: Store<EnsembleProgress> + Send + Sync + 'static,
+    {
+        self.saving = Some(Saving { store: Arc::new(store), every, work });
         self
     }
 
@@ -171,7 +235,7 @@ impl<X: Executor> Ensemble<X> {
             let record = caught(|| simulate(self.replicate(index)).map(|run| Record::new(run, &observe)));
             vec![record.and_then(|record| record.map_err(Failure::Run))]
         };
-        self.summarise(1, &record)
+        self.summarise(1, |work| work, &record)
     }
 
     /// Runs every replicate of a projected chain to time `end`, thirty-two at a time in lock-step
@@ -223,35 +287,121 @@ impl<X: Executor> Ensemble<X> {
                 seeds.iter().map(alone).collect()
             })
         };
-        self.summarise(WIDTH, &record)
+        let settings = format!("{:?} {output:?}", end.as_f64());
+        let known = |work: Fingerprint| chain.fingerprint(work.text(&settings));
+        self.summarise(WIDTH, known, &record)
     }
 
-    /// Summarises groups of that many replicates, in the order of their numbers.
-    fn summarise<T, E, F>(&self, width: u64, record: &F) -> Result<Summary<T>, EnsembleError<E, T>>
+    /// Summarises groups of that many replicates, in the order of their numbers; `known` adds to the fingerprint what is known of
+    /// the runs.
+    fn summarise<T, E, F>(
+        &self,
+        width: u64,
+        known: impl FnOnce(Fingerprint) -> Fingerprint,
+        record: &F,
+    ) -> Result<Summary<T>, EnsembleError<E, T>>
     where
         T: Scalar,
         E: Send,
         F: Fn(u64) -> Vec<Result<Record<T>, Failure<E>>> + Sync,
     {
-        let groups = self.replicates.div_ceil(width);
-        let mut answer =
-            EnsembleError { summary: Box::new(Summary::empty()), failed: Vec::new(), failures: 0, cancelled: 0 };
+        let mut saves = self.saving.as_ref().map(|Saving { store, every, work }| {
+            let work = Fingerprint::of("an ensemble").count(self.seed).count(u64::from(self.keep)).and(*work);
+            Saves { store: &**store, every: *every, work: known(work), saved_at: 0 }
+        });
+        let mut answer = EnsembleError {
+            summary: Box::new(Summary::empty()),
+            failed: Vec::new(),
+            failures: 0,
+            cancelled: 0,
+            unsaved: None,
+        };
+        let begun = match &mut saves {
+            Some(saves) => self.resume(saves, width, record, &mut answer),
+            None => Ok(0),
+        };
+        let begin = begun.unwrap_or_else(|error| {
+            answer.unsaved = Some(error);
+            self.replicates
+        });
+        if answer.unsaved.is_some() {
+            answer.cancelled = self.replicates;
+            return Err(answer);
+        }
         let unless_cancelled = |group: u64| (!self.cancel.is_cancelled()).then(|| record(group));
-        self.executor.for_each(0..groups, &unless_cancelled, &mut |group, records| {
-            let first = group * width;
-            match records {
-                None => answer.cancelled += width.min(self.replicates - first),
-                Some(records) => {
-                    for (index, record) in (first..).zip(records) {
-                        if let Err(failure) = record.and_then(|record| answer.summary.add(record, self.keep)) {
-                            keep(&mut answer.failed, &mut answer.failures, self.replicate(index), failure);
-                        }
-                    }
+        let groups = begin / width..self.replicates.div_ceil(width);
+        self.executor.for_each(groups, &unless_cancelled, &mut |group, records| {
+            let (first, last) = (group * width, ((group + 1) * width).min(self.replicates));
+            let Some(records) = records else {
+                // What comes later is not after what is missing, and cannot be saved.
+                if let Some(saves) = saves.take() {
+                    answer.unsaved = saves.save(first.max(begin), &answer).err();
+                }
+                answer.cancelled += last - first.max(begin);
+                return ControlFlow::Continue(());
+            };
+            for (index, record) in (first..).zip(records).filter(|(index, _)| *index >= begin) {
+                self.add(&mut answer, index, record);
+            }
+            let due = saves.as_mut().filter(|saves| last == self.replicates || last - saves.saved_at >= saves.every);
+            if let Some(saves) = due {
+                saves.saved_at = last;
+                if let Err(error) = saves.save(last, &answer) {
+                    answer.unsaved = Some(error);
+                    answer.cancelled = self.replicates - last;
+                    return ControlFlow::Break(());
                 }
             }
             ControlFlow::Continue(())
         });
-        if answer.failures + answer.cancelled > 0 { Err(answer) } else { Ok(*answer.summary) }
+        let complete = answer.failures + answer.cancelled == 0 && answer.unsaved.is_none();
+        if complete { Ok(*answer.summary) } else { Err(answer) }
+    }
+
+    /// Adds a replicate to the statistics, or to those that failed.
+    fn add<T: Scalar, E>(&self, answer: &mut EnsembleError<E, T>, index: u64, record: Result<Record<T>, Failure<E>>) {
+        if let Err(failure) = record.and_then(|record| answer.summary.add(record, self.keep)) {
+            keep(&mut answer.failed, &mut answer.failures, self.replicate(index), failure);
+        }
+    }
+
+    /// Takes over what is kept; the first replicate that is still to be run.
+    fn resume<T: Scalar, E>(
+        &self,
+        saves: &mut Saves<'_>,
+        width: u64,
+        record: &impl Fn(u64) -> Vec<Result<Record<T>, Failure<E>>>,
+        answer: &mut EnsembleError<E, T>,
+    ) -> Result<u64, SaveError> {
+        let Some(kept) = saves.store.load(saves.work)? else { return Ok(0) };
+        *answer.summary = kept.summary(self.replicates)?;
+        for failed in kept.failed.chunk_by(|a, b| a / width == b / width) {
+            let group = failed[0] / width;
+            for (index, record) in (group * width..).zip(record(group)).filter(|(index, _)| failed.contains(index)) {
+                self.add(answer, index, record);
+            }
+        }
+        // Of more failures than are kept only the number is known.
+        answer.failures = answer.failures.max(kept.failures);
+        saves.saved_at = kept.next;
+        Ok(kept.next)
+    }
+}
+
+/// Saves of an ensemble under way.
+struct Saves<'s> {
+    store: &'s (dyn Store<EnsembleProgress> + Send + Sync),
+    every: u64,
+    work: Fingerprint,
+    /// The first replicate that was not in the last save.
+    saved_at: u64,
+}
+
+impl Saves<'_> {
+    /// Keeps the statistics over the replicates before `next`.
+    fn save<T: Scalar, E>(&self, next: u64, answer: &EnsembleError<E, T>) -> Result<(), SaveError> {
+        let failed = answer.failed.iter().map(|failed| failed.replicate.index).collect();
+        self.store.store(self.work, &EnsembleProgress::new(next, answer.failures, failed, &answer.summary))
     }
 }
 

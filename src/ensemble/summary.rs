@@ -53,10 +53,10 @@ impl<T: Scalar> Summary<T> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(bound = "T: serde::Serialize + serde::de::DeserializeOwned"))]
 pub struct Summary<T: Scalar = f64> {
-    times: Vec<T>,
-    width: usize,
-    statistics: Vec<Statistics>,
-    count: u64,
+    pub(super) times: Vec<T>,
+    pub(super) width: usize,
+    pub(super) statistics: Vec<Statistics>,
+    pub(super) count: u64,
 }
 
 impl<T: Scalar> Summary<T> {

@@ -14,6 +14,7 @@ use crate::model::{
     AugmentationNoise, GradientPath, HiddenDistribution, Nonlinearity, Parity, Settings, Smoothness, Spec,
     ViewCovariance,
 };
+use crate::save::Fingerprint;
 
 /// Noise of its own that a view has, in parts of what the views have in common: less makes averages across kinks expensive.
 const LEAST_OWN: f64 = 0.05;
@@ -97,6 +98,13 @@ pub(super) struct Options<T> {
     pub(super) tolerance: T,
     /// The most nodes of one average at one value of the hidden variables.
     pub(super) node_budget: usize,
+}
+
+impl<T: Scalar> Limit<'_, T> {
+    /// `work` with how the averages are to be computed; the model is not in it.
+    pub(crate) fn fingerprint(&self, work: Fingerprint) -> Fingerprint {
+        work.text(&format!("{:?}", self.options))
+    }
 }
 
 impl<T: Scalar> std::fmt::Debug for Limit<'_, T> {

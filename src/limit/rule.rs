@@ -1,5 +1,7 @@
 //! A frozen choice of nodes for every average that the coefficients need (theory §3, §9).
 
+use nalgebra::DMatrix;
+
 use super::accuracy::Accuracy;
 use super::averages::forms::Form;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
@@ -40,8 +42,11 @@ pub struct Rule<T: Scalar = f64> {
     pub(super) reach: Option<T>,
     /// The largest variance of each field, view 1 first, for which the rule was verified; empty if it holds for any.
     pub(super) most: Vec<T>,
-    /// The factors of the hidden variables in these nodes.
+    /// The factors of the hidden variables for which the nodes were chosen, and those in them.
+    chosen_scales: Vec<T>,
     scales: Vec<T>,
+    /// The nodes of the hidden law and of whole batches as they were chosen, once they have been scaled.
+    chosen: Option<Box<(HiddenQuadrature<T>, Option<DMatrix<T>>)>>,
     pub(super) smoothness: Smoothness<T>,
     pub(super) hidden: HiddenQuadrature<T>,
     pub(super) groups: Groups<T>,
@@ -124,7 +129,9 @@ impl<T: Scalar> Rule<T> {
             saturated: nodes.saturated,
             reach: None,
             most: Vec::new(),
+            chosen_scales: limit.hidden.scales.clone(),
             scales: limit.hidden.scales.clone(),
+            chosen: None,
             exact: false,
             smoothness,
             groups: Groups::new(p, m, hidden.weights.len(), limit.hidden.mirror),
@@ -419,16 +426,23 @@ impl<T: Scalar> Rule<T> {
     /// [`Limit::for_directions`] of what differs.
     pub(crate) fn follow(&mut self, limit: &Limit<'_, T>) {
         self.work.numbers = Numbers::constants(limit);
-        let factors: Vec<T> = limit.hidden.scales.iter().zip(&self.scales).map(|(&now, &then)| now / then).collect();
-        if factors.iter().any(|factor| *factor != T::one()) {
-            if !self.hidden.weights.is_empty() {
-                scale_nodes(&mut self.hidden, &factors);
-            }
-            if let Some(batches) = &mut self.batches {
-                batches.scale_hidden(&factors);
-            }
-            self.scales.clone_from(&limit.hidden.scales);
+        if limit.hidden.scales == self.scales {
+            return;
         }
+        // From the nodes that were chosen: what a rule is does not depend on where it has been.
+        let (hidden, batches) = &**self.chosen.get_or_insert_with(|| {
+            Box::new((self.hidden.clone(), self.batches.as_ref().map(|batches| batches.hidden().clone())))
+        });
+        let factors = limit.hidden.scales.iter().zip(&self.chosen_scales);
+        let factors: Vec<T> = factors.map(|(&now, &then)| now / then).collect();
+        if !hidden.weights.is_empty() {
+            self.hidden.clone_from(hidden);
+            scale_nodes(&mut self.hidden, &factors);
+        }
+        if let (Some(batches), Some(hidden)) = (&mut self.batches, batches) {
+            batches.scale_hidden(hidden, &factors);
+        }
+        self.scales.clone_from(&limit.hidden.scales);
     }
 
     /// Whether its error depends on how large the fields are, beyond what its nodes are chosen for.

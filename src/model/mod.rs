@@ -6,6 +6,7 @@
 mod builder;
 mod check;
 mod error;
+mod fingerprint;
 pub(crate) mod hidden;
 mod loss;
 mod noise;
@@ -22,6 +23,7 @@ pub use check::{
     check_noise, check_nonlinearity, check_regularizer, check_variable,
 };
 pub use error::ModelError;
+pub use fingerprint::fingerprint;
 pub use hidden::{
     Characteristic, CharacteristicRows, Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian,
     HiddenDistribution, HiddenQuadrature, HiddenVariable, Independent, JointCharacteristic, Laplace, Law, Mixture,

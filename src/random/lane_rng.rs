@@ -18,12 +18,12 @@ use crate::scalar::InPrecision;
 /// A block of which the first `used` items have been given away.
 #[derive(Debug, Clone)]
 pub(crate) struct Stock<T, const N: usize> {
-    items: [T; N],
-    used: usize,
+    pub(super) items: [T; N],
+    pub(super) used: usize,
 }
 
 impl<T: Copy + Default, const N: usize> Stock<T, N> {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self { items: [T::default(); N], used: N }
     }
 
@@ -81,10 +81,10 @@ impl<T: Copy + Default, const N: usize> Stock<T, N> {
 /// Not for cryptography.
 #[derive(Clone)]
 pub struct LaneRng {
-    state: LaneState,
-    words: Stock<u64, WIDTH>,
-    doubles: Stock<f64, BLOCK>,
-    singles: Stock<f32, BLOCK>,
+    pub(super) state: LaneState,
+    pub(super) words: Stock<u64, WIDTH>,
+    pub(super) doubles: Stock<f64, BLOCK>,
+    pub(super) singles: Stock<f32, BLOCK>,
 }
 
 impl LaneRng {

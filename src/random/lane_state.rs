@@ -19,7 +19,7 @@ pub(super) type Round = [u64; WIDTH];
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(align(64))]
 pub(crate) struct LaneState {
-    words: [Round; 4],
+    pub(super) words: [Round; 4],
 }
 
 impl LaneState {

@@ -20,7 +20,7 @@ pub(crate) type Row<T> = [T; WIDTH];
 pub(crate) type Block<T> = [T; BLOCK];
 
 /// Rounds of words that are drawn ahead.
-const STOCK: usize = 16;
+pub(super) const STOCK: usize = 16;
 
 /// Four generators for each lane: xoshiro256++ of the lane's seed, and that after one, two and three jumps of 2¹²⁸ steps.
 ///
@@ -29,13 +29,13 @@ const STOCK: usize = 16;
 /// needs more than its neighbours; so that the first two never fall out of step.
 #[derive(Debug, Clone)]
 pub(crate) struct LaneStreams {
-    normals: LaneState,
-    uniforms: LaneState,
-    words: LaneState,
-    spare: LaneState,
+    pub(super) normals: LaneState,
+    pub(super) uniforms: LaneState,
+    pub(super) words: LaneState,
+    pub(super) spare: LaneState,
     /// Word `used[l]` and later of lane l are still to be given away.
-    stock: [Round; STOCK],
-    used: [usize; WIDTH],
+    pub(super) stock: [Round; STOCK],
+    pub(super) used: [usize; WIDTH],
 }
 
 impl LaneStreams {

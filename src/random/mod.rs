@@ -9,6 +9,8 @@ mod lane_rng;
 mod lane_state;
 mod lane_streams;
 mod rows;
+#[cfg(feature = "serde")]
+mod stored;
 mod wishart;
 
 pub use lane_rng::LaneRng;
@@ -48,6 +50,7 @@ impl<T: Scalar, F: FillNormal<T> + ?Sized> FillNormal<T> for &mut F {
 /// assert!(noise.iter().all(|x| *x != 0.0));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PerDraw<R>(
     /// The generator.
     pub R,

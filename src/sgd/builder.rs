@@ -5,7 +5,8 @@
 use std::marker::PhantomData;
 
 use crate::Scalar;
-use crate::model::Spec;
+use crate::model::{Spec, fingerprint};
+use crate::save::Fingerprint;
 use crate::start::{Features, Start};
 
 /// Direct SGD, as a builder knows it.
@@ -46,6 +47,11 @@ pub struct SimulatorBuilder<'a, M: Spec, K> {
 }
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>, K> SimulatorBuilder<'a, M, K> {
+    /// `work` with model and dimension.
+    pub(crate) fn fingerprint(&self, work: Fingerprint) -> Fingerprint {
+        work.and(fingerprint(self.model)).count(self.dimension as u64)
+    }
+
     pub(super) fn new(model: &'a M, dimension: usize) -> Self {
         Self { model, dimension, features: None, start: Start::uninformative(), kind: PhantomData }
     }

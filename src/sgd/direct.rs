@@ -10,16 +10,18 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Spec, ViewCovariance};
+use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Spec, ViewCovariance, fingerprint};
 use crate::numerics::kernels::{Columns, add_scaled, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
+use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::error_signals::Batch;
 use crate::sgd::batch::update::decayed;
 use crate::sgd::builder::{Direct, SimulatorBuilder};
+use crate::sgd::checkpoint::SavedWeights;
 use crate::sgd::{Divergence, SgdError, Simulator};
 use crate::start::{Features, check_memory, normalise};
-use crate::state::OrderParameters;
+use crate::state::{Checkpoint, OrderParameters};
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
     /// The simulator, drawing everything from a [`LaneRng`] with that seed.
@@ -345,6 +347,25 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for Direc
         let q = self.features.matrix().tr_mul(&self.weights) * scale;
         let r = self.weights.tr_mul(&self.weights) * scale;
         OrderParameters::from_parts(q, r)
+    }
+}
+
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T> + Clone> Checkpoint for DirectSgd<'_, M, R> {
+    type Saved = SavedWeights<T, R>;
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of("direct SGD").and(fingerprint(self.model)).count(self.dimension() as u64)
+    }
+
+    fn saved(&self) -> SavedWeights<T, R> {
+        SavedWeights::new(&self.features, &self.weights, self.rng.clone(), self.steps)
+    }
+
+    fn restore(&mut self, mut saved: SavedWeights<T, R>) -> Result<(), SaveError> {
+        let shape = (self.dimension(), self.model.n_features(), self.model.n_neurons());
+        (self.features, self.weights) = saved.matrices(shape)?;
+        (self.rng, self.steps) = (saved.rng, saved.steps);
+        Ok(())
     }
 }
 

@@ -14,14 +14,16 @@
 
 mod batch;
 mod builder;
+mod checkpoint;
 mod compressed;
 mod direct;
 mod projected;
 
 pub use builder::{Compressed, Direct, Projected, SimulatorBuilder};
+pub use checkpoint::SavedWeights;
 pub use compressed::CompressedSgd;
 pub use direct::DirectSgd;
-pub use projected::{ProjectedChain, ProjectedLanes};
+pub use projected::{ProjectedChain, ProjectedLanes, SavedChain, SavedLanes};
 
 use crate::Scalar;
 use crate::integrate::{Output, Work};

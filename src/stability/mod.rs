@@ -27,8 +27,9 @@ mod tolerances;
 
 pub use crate::numerics::maximum::{End, Maximum, OptimumError, maximum};
 pub use continuation::{
-    Bifurcation, BifurcationKind, BoxedSystem, Branch, BranchState, BranchStop, Continuation, ContinuationError,
-    ContinuationSystem, CurveError, Emanating, FamilyCurve, FunctionSystem, OdeCurve, Uncertainty,
+    Bifurcation, BifurcationKind, BoxedSystem, Branch, BranchProgress, BranchState, BranchStop, Continuation,
+    ContinuationError, ContinuationSystem, CurveError, Emanating, FamilyCurve, FunctionSystem, OdeCurve,
+    SavedContinuation, Uncertainty,
 };
 pub use fixed_point::{
     CollapsedPoint, FailedStart, FixedPoint, FixedPointError, FixedPointFinder, FixedPoints, Kind, NewtonStop,
@@ -40,7 +41,8 @@ pub use learnability::{
     uninformative_points,
 };
 pub use regions::{
-    AreaFraction, AttractionRegions, Border, Grid, Neighbourhood, NotReached, Outcome, RegionMap, RegionsError,
+    AreaFraction, AttractionRegions, Border, Grid, MapProgress, Neighbourhood, NotReached, Outcome, RegionMap,
+    RegionsError, SavedRegions,
 };
 pub use selection::{FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SobolStarts};
 pub use spectrum::{Spectrum, SpectrumError, eigenvalues, spectrum};

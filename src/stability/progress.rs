@@ -31,6 +31,16 @@ impl<'f> Progress<'f> {
         flow
     }
 
+    /// So much was done before.
+    pub(crate) fn done(&mut self, before: usize) {
+        self.done += before;
+    }
+
+    /// Stops the work for another reason.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
     /// Whether the observer has said `Break`.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped

@@ -16,5 +16,8 @@ pub use error::OrderParametersError;
 pub(crate) use feasibility::check_on_sphere;
 pub use order_parameters::OrderParameters;
 pub(crate) use packed::{packed_len, unpack, unpack_into};
-pub use run::{Direction, Integration, IntegrationError, Lockstep, Outcome, Process, Run, RunError, Snapshot};
+pub use run::{
+    Checkpoint, Direction, Integration, IntegrationError, Lockstep, Outcome, Process, Run, RunError, RunProgress,
+    Snapshot,
+};
 pub use trajectory::{StopReason, Trajectory};

@@ -247,7 +247,7 @@ fn a_cancelled_ensemble_gives_what_is_done() {
         let answer = ensemble.run(work, observe).unwrap_err();
         assert!(answer.failed.is_empty() && answer.cancelled > 0);
         assert_eq!(answer.summary.count() + answer.cancelled, 5000);
-        assert!(answer.to_string().contains("had not begun when the ensemble was cancelled"), "{answer}");
+        assert!(answer.to_string().contains("had not begun when the ensemble was ended"), "{answer}");
         // Nothing begins any more.
         let nothing = ensemble.run(|replicate| run(replicate, 50), observe).unwrap_err();
         assert_eq!((nothing.summary.count(), nothing.cancelled), (0, 5000));

@@ -108,8 +108,14 @@ impl<T: Scalar> BatchTable<T> {
         Some(Self { batches, batch, neurons, nodes, coordinates, hidden: hidden.nodes.clone() })
     }
 
-    /// Multiplies c_l by `factors[l]`.
-    pub(in crate::limit) fn scale_hidden(&mut self, factors: &[T]) {
+    /// The nodes of the hidden law, p x n.
+    pub(in crate::limit) fn hidden(&self) -> &DMatrix<T> {
+        &self.hidden
+    }
+
+    /// Takes those nodes of the hidden law, with c_l multiplied by `factors[l]`.
+    pub(in crate::limit) fn scale_hidden(&mut self, hidden: &DMatrix<T>, factors: &[T]) {
+        self.hidden.clone_from(hidden);
         for (l, &factor) in factors.iter().enumerate() {
             self.hidden.row_mut(l).scale_mut(factor);
         }

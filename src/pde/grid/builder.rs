@@ -279,7 +279,9 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
         let (p, regularizer) = (state.n_features(), self.model.regularizer());
         let mut solver = GridSolver {
+            model: self.model,
             rule: limit.rule(&state)?,
+            ruled_at: state.clone(),
             coefficients: Coefficients::zeros(p, 1),
             decay: self.model.learning_rate() * self.model.weight_decay(),
             regularizer,

@@ -17,9 +17,10 @@ use operator::{Generator, Work as Room, extrapolate, extrapolation};
 
 use crate::integrate::{Output, Work};
 use crate::limit::{Coefficients, Limit, LimitError, Rule};
-use crate::model::{Regularizer, Spec};
+use crate::model::{Regularizer, Spec, fingerprint};
+use crate::save::{Fingerprint, SaveError};
 use crate::start::StartError;
-use crate::state::{OrderParameters, Process, Run, RunError, Trajectory};
+use crate::state::{Checkpoint, OrderParameters, Process, Run, RunError, Trajectory};
 
 /// Mass given any node that may lie within the outermost thirty-second of the cells; with more there, cells are added.
 const MASS_AT_EDGE: f64 = 1e-14;
@@ -171,8 +172,11 @@ enum StepSize {
 /// | [`cell_limit`](GridSolverBuilder::cell_limit), [`step_limit`](GridSolverBuilder::step_limit) | most cells times nodes, most steps of a run | 10⁶ each |
 #[derive(Debug, Clone)]
 pub struct GridSolver<'a, M: Spec<Scalar = f64>> {
+    model: &'a M,
     limit: Limit<'a>,
     rule: Rule,
+    /// The state at which the rule was chosen.
+    ruled_at: OrderParameters,
     coefficients: Coefficients,
     regularizer: &'a M::Regularizer,
     /// τγ.
@@ -395,6 +399,7 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
         density.check_resolved()?;
         if !self.rule.resolves(&self.limit, state.q(), state.r()) {
             self.rule = self.limit.rule(&state)?;
+            self.ruled_at = state.clone();
             self.work.rule_refinements += 1;
         }
         self.density = density;
@@ -411,6 +416,65 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
     /// with [`RunError::Failed`] or [`RunError::StepLimit`] and the trajectory so far.
     pub fn run(&mut self, end: f64, output: &Output) -> Result<Trajectory, GridError> {
         Ok(Run::of(self).output(output.clone()).to(end)?)
+    }
+}
+
+/// What is kept of a [`GridSolver`]: the masses of the cells, where the coefficients' quadrature rule was chosen, time and counters.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SavedGrid {
+    /// Number of the first cell.
+    first: i64,
+    masses: Vec<f64>,
+    ruled_at: OrderParameters,
+    time: f64,
+    next_size: f64,
+    error: f64,
+    work: Work,
+}
+
+impl<M: Spec<Scalar = f64>> Checkpoint for GridSolver<'_, M> {
+    type Saved = SavedGrid;
+
+    fn fingerprint(&self) -> Fingerprint {
+        let GridDensity { cells, nodes, .. } = &self.density;
+        let settings = format!("{:?} {:?} {}", self.size, self.flux, self.levels.len());
+        let work = Fingerprint::of("a grid").and(fingerprint(self.model)).text(&settings).numbers([cells.width]);
+        let work = work.numbers(nodes.nodes.iter().copied()).numbers(nodes.weights.iter().copied());
+        self.limit.fingerprint(work)
+    }
+
+    fn saved(&self) -> SavedGrid {
+        SavedGrid {
+            first: self.density.cells.first,
+            masses: self.density.masses.clone(),
+            ruled_at: self.ruled_at.clone(),
+            time: self.time,
+            next_size: self.next_size,
+            error: self.error,
+            work: self.work,
+        }
+    }
+
+    fn restore(&mut self, saved: SavedGrid) -> Result<(), SaveError> {
+        let SavedGrid { first, masses, ruled_at, time, next_size, error, work } = saved;
+        let nodes = self.density.cells.nodes;
+        let fits = !masses.is_empty() && masses.len().is_multiple_of(nodes) && masses.len() <= self.most_cells;
+        // Numbers of cells that can be computed with.
+        let within = first.unsigned_abs() < 1 << 52;
+        if !fits || !within || (ruled_at.n_features(), ruled_at.n_neurons()) != (self.state.n_features(), 1) {
+            return Err(SaveError::content("its cells or order parameters are of another number"));
+        }
+        let unusable = |error: LimitError| SaveError::content(format!("its coefficients fail: {error}"));
+        self.rule = self.limit.rule(&ruled_at).map_err(unusable)?;
+        self.ruled_at = ruled_at;
+        (self.density.cells.first, self.density.cells.count) = (first, masses.len() / nodes);
+        self.density.masses = masses;
+        let (q, r) = self.density.moments();
+        self.state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
+        (self.time, self.next_size, self.error, self.work) = (time, next_size, error, work);
+        self.resize();
+        Ok(())
     }
 }
 

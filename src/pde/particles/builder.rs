@@ -133,6 +133,7 @@ impl<'a, T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleS
         let update = (model.regularizer(), model.learning_rate() * model.weight_decay(), model.constraint());
         let field = Field::new(limit, update, self.noise, rows).map_err(ParticleError::Coefficients)?;
         Ok(ParticleSystem {
+            model: self.model,
             field,
             scheme: self.scheme,
             time: T::zero(),

@@ -1,6 +1,7 @@
 //! What moves the particles: coefficients from their own law, and new weights from old ones (theory §4).
 //!
-//! Covers the coefficients, the normals of a step, and when a step is accepted. Not here: the schemes (see `scheme`).
+//! Covers the coefficients, the normals of a step, when a step is accepted, and what is kept of all that. Not here: the
+//! schemes (see `scheme`).
 
 use nalgebra::DMatrix;
 
@@ -11,8 +12,9 @@ use crate::model::{Constraint, Regularizer};
 use crate::numerics::matrix::square_root;
 use crate::pde::particles::StepFailure;
 use crate::pde::particles::noise::{Matching, Noise};
-use crate::pde::particles::rows::{Blend, RowBuffers};
+use crate::pde::particles::rows::{Blend, RowBuffers, SavedRows};
 use crate::pde::particles::scheme::{Change, Flow, MeanField, Stage};
+use crate::save::SaveError;
 use crate::state::{OrderParameters, packed_len, unpack};
 
 /// Particles with everything that a step needs.
@@ -26,6 +28,8 @@ pub(super) struct Field<'a, T: Scalar, G> {
     pub(super) noise: Noise,
     pub(super) rows: RowBuffers<T>,
     rule: Rule<T>,
+    /// The state at which the rule was chosen.
+    ruled_at: OrderParameters<T>,
     coefficients: Coefficients<T>,
     /// Q, the upper triangle of R and the mean of w, at every stage.
     moments: [Vec<T>; 3],
@@ -55,6 +59,7 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         state.check_reached()?;
         Ok(Self {
             rule: limit.rule(&state)?,
+            ruled_at: state,
             coefficients: Coefficients::zeros(p, m),
             moments: [moments.clone(), moments.clone(), moments],
             feature_moments: rows.feature_moments(),
@@ -94,6 +99,7 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         state.check_reached()?;
         if !self.rule.resolves(&self.limit, state.q(), state.r()) {
             self.rule = self.limit.rule(&state)?;
+            self.ruled_at = state;
             self.work.rule_refinements += 1;
         }
         self.rows.accept();
@@ -151,6 +157,11 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         }
         self.rows.draw(self.noise == Noise::Antithetic);
         self.drawn = true;
+        self.match_normals()
+    }
+
+    /// Matches the normals that are drawn, if they are to be.
+    fn match_normals(&mut self) -> Result<(), StepFailure<T>> {
         if self.noise != Noise::Matched {
             return Ok(());
         }
@@ -170,6 +181,58 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         gram.fill_lower_triangle_with_upper_triangle();
         self.matching = Matching::new(&gram, &cross, &own);
         if self.matching.is_none() { Err(StepFailure::Unmatched) } else { Ok(()) }
+    }
+}
+
+/// What is kept of a field.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: Scalar + serde::Deserialize<'de>"))
+)]
+pub(super) struct SavedField<T: Scalar> {
+    rows: SavedRows<T>,
+    moments: Vec<T>,
+    ruled_at: OrderParameters<T>,
+    /// Whether a step that failed has left a flow and normals for the next.
+    flows: bool,
+    drawn: bool,
+    work: Work,
+}
+
+impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
+    pub(super) fn saved(&self) -> SavedField<T> {
+        SavedField {
+            rows: self.rows.saved(self.drawn),
+            moments: self.moments[Stage::Start as usize].clone(),
+            ruled_at: self.ruled_at.clone(),
+            flows: self.flow.is_some(),
+            drawn: self.drawn,
+            work: self.work,
+        }
+    }
+
+    /// Takes it over, unless it does not fit.
+    pub(super) fn restore(&mut self, saved: SavedField<T>) -> Result<(), SaveError> {
+        let SavedField { rows, moments, ruled_at, flows, drawn, work } = saved;
+        let (p, m) = self.shape();
+        if moments.len() != packed_len(p, m) + m || (ruled_at.n_features(), ruled_at.n_neurons()) != (p, m) {
+            return Err(SaveError::content("its order parameters are of another number"));
+        }
+        let unusable = |error: &dyn std::fmt::Display| SaveError::content(format!("its coefficients fail: {error}"));
+        let rule = self.limit.rule(&ruled_at).map_err(|error| unusable(&error))?;
+        self.rows.restore(rows, drawn)?;
+        self.moments[Stage::Start as usize] = moments;
+        self.feature_moments = self.rows.feature_moments();
+        (self.rule, self.ruled_at, self.drawn) = (rule, ruled_at, drawn);
+        self.flow = None;
+        self.matching = None;
+        if flows {
+            self.flow = Some(self.compute_flow(Stage::Start));
+        }
+        self.work = work;
+        if drawn { self.match_normals().map_err(|error| unusable(&error)) } else { Ok(()) }
     }
 }
 

@@ -12,16 +12,17 @@ mod scheme;
 
 pub use builder::ParticleSystemBuilder;
 pub use exponential::Exponential;
-use field::Field;
+use field::{Field, SavedField};
 pub use noise::Noise;
 pub use scheme::{Change, EulerMaruyama, Flow, Heun, MeanField, Stage, StepSize, StochasticIntegrator};
 
 use crate::Scalar;
 use crate::integrate::{Output, Work};
 use crate::limit::{Compiled, LimitError};
-use crate::model::Spec;
+use crate::model::{Spec, fingerprint};
+use crate::save::{Fingerprint, SaveError};
 use crate::start::StartError;
-use crate::state::{OrderParameters, OrderParametersError, Process, Run, RunError, Trajectory};
+use crate::state::{Checkpoint, OrderParameters, OrderParametersError, Process, Run, RunError, Trajectory};
 
 /// Why a step of particles failed; they stay where they were before it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -123,6 +124,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// worked on in chunks of 4096, of which chunk k draws from [`LaneRng::stream`](crate::random::LaneRng::stream) k.
 #[derive(Debug, Clone)]
 pub struct ParticleSystem<'a, M: Spec, I = Heun<<M as Spec>::Scalar>> {
+    model: &'a M,
     field: Field<'a, M::Scalar, M::Regularizer>,
     scheme: I,
     time: M::Scalar,
@@ -278,6 +280,43 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
     /// `end`), or with [`RunError::Failed`] or [`RunError::StepLimit`] and the trajectory so far.
     pub fn run(&mut self, end: T, output: &Output<T>) -> Result<Trajectory<T>, ParticleError<T>> {
         Ok(Run::of(self).output(output.clone()).to(end)?)
+    }
+}
+
+/// What is kept of a [`ParticleSystem`]: rows, the generators of their chunks, where the coefficients' quadrature rule was chosen, time and
+/// counters.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: Scalar + serde::Deserialize<'de>"))
+)]
+pub struct SavedParticles<T: Scalar> {
+    field: SavedField<T>,
+    time: T,
+    next_size: T,
+    error: T,
+}
+
+impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> Checkpoint for ParticleSystem<'_, M, I> {
+    type Saved = SavedParticles<T>;
+
+    fn fingerprint(&self) -> Fingerprint {
+        let settings = format!("{:?} {:?} {}", self.scheme.step_size(), self.field.noise, self.scheme.order());
+        let work = Fingerprint::of("particles").and(fingerprint(self.model)).count(self.particles() as u64);
+        self.field.limit.fingerprint(work.text(&settings))
+    }
+
+    fn saved(&self) -> SavedParticles<T> {
+        let Self { time, next_size, error, .. } = *self;
+        SavedParticles { field: self.field.saved(), time, next_size, error }
+    }
+
+    fn restore(&mut self, saved: SavedParticles<T>) -> Result<(), SaveError> {
+        let SavedParticles { field, time, next_size, error } = saved;
+        self.field.restore(field)?;
+        (self.time, self.next_size, self.error) = (time, next_size, error);
+        Ok(())
     }
 }
 

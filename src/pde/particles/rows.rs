@@ -10,6 +10,7 @@ use crate::numerics::lanes::{LANES, Lanes, dispatch, groups, groups_mut};
 use crate::parallel::{each_chunk, each_numbered};
 use crate::pde::particles::scheme::Stage;
 use crate::random::{FillNormal, LaneRng};
+use crate::save::SaveError;
 use crate::start::Rows;
 
 /// Rows that are worked on at a time: a column of them fits into the first-level cache.
@@ -34,6 +35,17 @@ pub(super) struct RowBuffers<T: Scalar> {
     streams: Vec<LaneRng>,
     /// Sums of each chunk.
     partial: Vec<T>,
+}
+
+/// What is kept of the rows.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct SavedRows<T> {
+    u: Vec<T>,
+    weights: Vec<T>,
+    /// Only those of a step that was begun.
+    normals: Vec<T>,
+    streams: Vec<LaneRng>,
 }
 
 /// One column of new weights as a sum over columns.
@@ -65,6 +77,32 @@ impl<T: Compiled> RowBuffers<T> {
             streams: (0..count.div_ceil(CHUNK) as u64).map(|chunk| LaneRng::stream(seed, chunk)).collect(),
             partial: Vec::new(),
         }
+    }
+
+    pub(super) fn saved(&self, drawn: bool) -> SavedRows<T> {
+        SavedRows {
+            u: self.u.clone(),
+            weights: self.stages[Stage::Start as usize].clone(),
+            normals: if drawn { self.normals.clone() } else { Vec::new() },
+            streams: self.streams.clone(),
+        }
+    }
+
+    /// Takes them over, unless they do not fit.
+    pub(super) fn restore(&mut self, saved: SavedRows<T>, drawn: bool) -> Result<(), SaveError> {
+        let SavedRows { u, weights, normals, streams } = saved;
+        let lengths = (u.len(), weights.len(), streams.len());
+        let drawn_length = if drawn { self.normals.len() } else { 0 };
+        if lengths != (self.u.len(), self.normals.len(), self.streams.len()) || normals.len() != drawn_length {
+            return Err(SaveError::content("its particles are of another number"));
+        }
+        self.u = u;
+        self.stages[Stage::Start as usize] = weights;
+        self.streams = streams;
+        if drawn {
+            self.normals = normals;
+        }
+        Ok(())
     }
 
     /// u_l of all rows.

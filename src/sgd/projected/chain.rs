@@ -9,14 +9,15 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, Constraint, LinearRegularizer, Spec};
+use crate::model::{AugmentationNoise, Constraint, LinearRegularizer, Spec, fingerprint};
 use crate::numerics::kernels::fill_normals;
 use crate::numerics::triangle::{factor_covariance, factor_rows};
 use crate::random::chi_squared;
+use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::span::Span;
 use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::state::OrderParameters;
+use crate::state::{Checkpoint, OrderParameters};
 
 impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> SimulatorBuilder<'a, M, Projected> {
     /// The chain, drawing everything from a xoshiro256++ generator with that seed.
@@ -279,6 +280,45 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> 
         let q = DMatrix::from_fn(p, m, |l, i| T::lit(self.state.q[l * m + i]));
         let r = DMatrix::from_fn(m, m, |i, j| T::lit(self.state.covariance(m, i, j)));
         OrderParameters::from_parts(q, r)
+    }
+}
+
+/// What is kept of a [`ProjectedChain`]: Q, V, the generator R, and the number of steps.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SavedChain<R> {
+    q: Vec<f64>,
+    v: Vec<f64>,
+    rank: usize,
+    rng: R,
+    steps: u64,
+}
+
+impl<T, M, R> Checkpoint for ProjectedChain<'_, M, R>
+where
+    T: Scalar,
+    M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>,
+    R: Rng + Clone,
+{
+    type Saved = SavedChain<R>;
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of("the projected chain").and(fingerprint(self.model)).count(self.dimension as u64)
+    }
+
+    fn saved(&self) -> SavedChain<R> {
+        let State { q, v, rank } = self.state.clone();
+        SavedChain { q, v, rank, rng: self.rng.clone(), steps: self.steps }
+    }
+
+    fn restore(&mut self, saved: SavedChain<R>) -> Result<(), SaveError> {
+        let SavedChain { q, v, rank, rng, steps } = saved;
+        if q.len() != self.state.q.len() || v.len() != self.state.v.len() || rank > self.model.n_neurons() {
+            return Err(SaveError::content("its overlaps are of another number"));
+        }
+        self.state = State { q, v, rank };
+        (self.rng, self.steps) = (rng, steps);
+        Ok(())
     }
 }
 

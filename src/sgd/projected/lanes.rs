@@ -9,15 +9,16 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::{Output, Work};
-use crate::model::{Constraint, LinearRegularizer, Spec};
+use crate::model::{Constraint, LinearRegularizer, Spec, fingerprint};
 use crate::numerics::lanes::dispatch;
 use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH, chi_squared};
+use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
 use crate::sgd::builder::{Projected, SimulatorBuilder};
 use crate::sgd::projected::lane_batch::LaneBatch;
 use crate::sgd::{Divergence, SgdError, steps_between, time_of, work_of};
 use crate::start::check_memory;
-use crate::state::{Lockstep, OrderParameters, Run, Trajectory};
+use crate::state::{Checkpoint, Lockstep, OrderParameters, Run, Trajectory};
 
 /// Tables of a batch, each with a number for every sample and lane.
 const LANE_TABLES: usize = 2;
@@ -411,6 +412,61 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Lockstep
 
     fn numbers_of(&self, state: &OrderParameters<T>) -> Vec<T> {
         state.to_packed().data.into()
+    }
+}
+
+/// What is kept of [`ProjectedLanes`]: Q and V in every lane, the lanes' generators, which of them have diverged, and the number
+/// of steps.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SavedLanes {
+    q: Vec<f64>,
+    v: Vec<f64>,
+    streams: LaneStreams,
+    /// The step in which each lane diverged.
+    diverged: Vec<Option<u64>>,
+    steps: u64,
+}
+
+impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Checkpoint for ProjectedLanes<'_, M> {
+    type Saved = SavedLanes;
+
+    fn fingerprint(&self) -> Fingerprint {
+        let work = Fingerprint::of("projected chains in lock-step").and(fingerprint(self.model));
+        work.count(self.dimension as u64).count(self.replicates as u64)
+    }
+
+    fn saved(&self) -> SavedLanes {
+        SavedLanes {
+            q: self.state.q.concat(),
+            v: self.state.v.concat(),
+            streams: self.streams.clone(),
+            diverged: self.diverged.iter().map(|at| at.map(|Divergence { step }| step)).collect(),
+            steps: self.steps,
+        }
+    }
+
+    fn restore(&mut self, saved: SavedLanes) -> Result<(), SaveError> {
+        let SavedLanes { q, v, streams, diverged, steps } = saved;
+        let State { q: own_q, v: own_v } = &mut self.state;
+        let lengths = [(own_q.len(), &q), (own_v.len(), &v)];
+        let fit = lengths.iter().all(|(rows, numbers)| rows * WIDTH == numbers.len());
+        // A lane that diverged did so in a step that was taken.
+        if !fit || diverged.len() != WIDTH || diverged.iter().flatten().any(|step| !(1..=steps).contains(step)) {
+            return Err(SaveError::content("its overlaps or lanes are of another number"));
+        }
+        for (rows, numbers) in [(own_q, q), (own_v, v)] {
+            rows.iter_mut().zip(numbers.as_chunks().0).for_each(|(row, numbers)| *row = *numbers);
+        }
+        for (own, at) in self.diverged.iter_mut().zip(diverged) {
+            *own = at.map(|step| Divergence { step });
+        }
+        (self.streams, self.steps) = (streams, steps);
+        Ok(())
+    }
+
+    fn failure_of(&self, replicate: usize) -> Option<Divergence> {
+        self.divergence(replicate)
     }
 }
 

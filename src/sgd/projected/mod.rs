@@ -5,5 +5,5 @@ mod lane_batch;
 mod lanes;
 mod single;
 
-pub use chain::ProjectedChain;
-pub use lanes::ProjectedLanes;
+pub use chain::{ProjectedChain, SavedChain};
+pub use lanes::{ProjectedLanes, SavedLanes};

@@ -25,6 +25,8 @@ pub enum BranchStop<E> {
     StepTooSmall,
     /// The next solution is not admissible.
     Inadmissible,
+    /// The branch could not be saved, for that reason.
+    Unsaved(String),
     /// The system could not be evaluated.
     Failed(E),
     /// The eigenvalues could not be computed.
@@ -149,6 +151,7 @@ impl<T: Scalar, E> Branch<T, E> {
             BranchStop::Closed => BranchStop::Closed,
             BranchStop::StepTooSmall => BranchStop::StepTooSmall,
             BranchStop::Inadmissible => BranchStop::Inadmissible,
+            BranchStop::Unsaved(reason) => BranchStop::Unsaved(reason),
             BranchStop::Failed(error) => BranchStop::Failed(map(error)),
             BranchStop::Spectrum(error) => BranchStop::Spectrum(error),
         };

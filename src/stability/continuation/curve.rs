@@ -13,7 +13,7 @@ use crate::stability::continuation::error::CurveError;
 use crate::stability::continuation::sharpness::{of_rates, sharpest};
 use crate::stability::continuation::system::{BoxedSystem, ContinuationSystem, Uncertainty};
 use crate::stability::fixed_point::{Linearization, from_inside};
-use crate::state::OrderParameters;
+use crate::state::{OrderParameters, packed_len, unpack};
 
 /// The fixed points of a reduced ODE along one of its model's parameters.
 ///
@@ -50,7 +50,7 @@ pub struct OdeCurve<'a, T: Scalar = f64> {
     entries: Entries,
     chosen: Option<Chosen<'a, T>>,
     /// Where neurons vanish: a rule for states near by that are inside the feasible set.
-    inside: Option<Rule<T>>,
+    inside: Option<(Rule<T>, Place<T>)>,
 }
 
 /// The rule in use.
@@ -62,6 +62,14 @@ struct Chosen<'a, T: Scalar> {
     /// The ODE at the parameter's value for which it was last used, and that value.
     member: ReducedOde<'a, T>,
     value: T,
+    place: Place<T>,
+}
+
+/// Where a rule was chosen.
+#[derive(Debug, Clone)]
+struct Place<T: Scalar> {
+    value: T,
+    state: OrderParameters<T>,
 }
 
 impl<'a, T: Compiled> OdeCurve<'a, T> {
@@ -93,15 +101,15 @@ impl<'a, T: Compiled> OdeCurve<'a, T> {
     fn prepare(&mut self, state: &OrderParameters<T>, value: T) -> Result<&mut Chosen<'a, T>, LimitError<T>> {
         let chosen = match self.chosen.take() {
             Some(chosen) if chosen.value == value => chosen,
-            Some(Chosen { mut rule, error, .. }) => {
+            Some(Chosen { mut rule, error, place, .. }) => {
                 let member = self.ode.with_parameter(self.parameter, value)?;
                 rule.follow(member.limit());
-                Chosen { rule, error, member, value }
+                Chosen { rule, error, member, value, place }
             }
             None => {
                 let member = self.ode.with_parameter(self.parameter, value)?;
                 let (rule, error) = member.limit().rule_with_error(state)?;
-                Chosen { rule, error, member, value }
+                Chosen { rule, error, member, value, place: Place { value, state: state.clone() } }
             }
         };
         Ok(self.chosen.insert(chosen))
@@ -128,7 +136,9 @@ impl<'a, T: Compiled> OdeCurve<'a, T> {
         &mut self,
         state: &OrderParameters<T>,
     ) -> Result<(DMatrix<T>, DVector<T>, T), LimitError<T>> {
-        let Some(Chosen { rule, member, .. }) = &mut self.chosen else { return Err(LimitError::NotDifferentiable) };
+        let Some(Chosen { rule, member, value, .. }) = &mut self.chosen else {
+            return Err(LimitError::NotDifferentiable);
+        };
         let limit = member.limit();
         // A step of Newton's method may have gone beyond zero.
         let vanishes = |i: usize| !(state.r()[(i, i)] > T::zero());
@@ -146,15 +156,16 @@ impl<'a, T: Compiled> OdeCurve<'a, T> {
         let (_, exact) = member.slopes(limit, rule, state, &along)?;
         let inner = &mut self.inside;
         let Linearization { mut by_state, error } = from_inside(state, |inside| {
-            let mut rule = match inner.take() {
-                Some(mut rule) => {
-                    rule.follow(limit);
-                    if rule.resolves(limit, inside.q(), inside.r()) { rule } else { limit.rule(inside)? }
-                }
-                None => limit.rule(inside)?,
+            let kept = inner.take().and_then(|(mut rule, place)| {
+                rule.follow(limit);
+                rule.resolves(limit, inside.q(), inside.r()).then_some((rule, place))
+            });
+            let (mut rule, place) = match kept {
+                Some(kept) => kept,
+                None => (limit.rule(inside)?, Place { value: *value, state: inside.clone() }),
             };
             let answer = member.differentiate(limit, &mut rule, inside, &member.directions(&[]));
-            *inner = Some(rule);
+            *inner = Some((rule, place));
             answer.map(|answer| answer.by_state)
         })?;
         let by_parameter = exact.column(exact.ncols() - 1).into_owned();
@@ -213,6 +224,46 @@ impl<T: Compiled> ContinuationSystem<T> for OdeCurve<'_, T> {
             return Ok(false);
         }
         self.chosen = None;
+        Ok(true)
+    }
+
+    fn memory(&self) -> Vec<T> {
+        let chosen = self.chosen.as_ref().map(|chosen| &chosen.place);
+        let places = [chosen, self.inside.as_ref().map(|(_, place)| place)];
+        let numbers = |place: &Place<T>| std::iter::once(place.value).chain(Vec::from(place.state.to_packed().data));
+        let flags = places.map(|place| if place.is_some() { T::one() } else { T::zero() });
+        flags.into_iter().chain(places.into_iter().flatten().flat_map(numbers)).collect()
+    }
+
+    fn recall(&mut self, memory: &[T]) -> Result<bool, CurveError<T>> {
+        let (p, m) = (self.ode.limit().n_features(), self.ode.limit().n_neurons());
+        let length = 1 + packed_len(p, m);
+        let Some((flags, numbers)) = memory.split_at_checked(2) else { return Ok(false) };
+        let wanted = flags.iter().filter(|flag| **flag == T::one()).count() * length;
+        if numbers.len() != wanted || !numbers.iter().all(nalgebra::ComplexField::is_finite) {
+            return Ok(false);
+        }
+        let mut places = numbers.chunks_exact(length).map(|numbers| {
+            let (q, r) = unpack(p, m, &numbers[1..]);
+            Place { value: numbers[0], state: OrderParameters::from_parts(q, r) }
+        });
+        let (mut chosen, mut inside) = (None, None);
+        if flags[0] == T::one()
+            && let Some(place) = places.next()
+        {
+            chosen = Some(place);
+        }
+        if flags[1] == T::one()
+            && let Some(place) = places.next()
+        {
+            let member = self.ode.with_parameter(self.parameter, place.value)?;
+            inside = Some((member.limit().rule(&place.state)?, place));
+        }
+        self.inside = inside;
+        self.chosen = None;
+        if let Some(Place { value, state }) = chosen {
+            self.prepare(&state, value)?;
+        }
         Ok(true)
     }
 

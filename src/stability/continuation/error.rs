@@ -4,6 +4,7 @@
 
 use crate::Scalar;
 use crate::limit::LimitError;
+use crate::save::SaveError;
 use crate::stability::learnability::FamilyError;
 use crate::stability::spectrum::SpectrumError;
 
@@ -41,6 +42,9 @@ pub enum ContinuationError<E> {
     /// The system could not be evaluated at the start.
     #[error("the system failed at the start")]
     System(#[source] E),
+    /// What was saved is refused.
+    #[error(transparent)]
+    Save(#[from] SaveError),
     /// The eigenvalues at the start could not be computed.
     #[error(transparent)]
     Spectrum(#[from] SpectrumError),

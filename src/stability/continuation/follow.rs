@@ -1,4 +1,4 @@
-//! Following a branch: predictor, corrector, step control, and what is passed on the way.
+//! Following a branch: predictor, corrector, step control, what is passed on the way, and where it is saved.
 //!
 //! Covers pseudo-arclength continuation (H. B. Keller 1977; E. L. Allgower and K. Georg, doi:10.1137/1.9780898719154).
 //! Not here: one point (see `corrector`), bifurcations between two of them (see `locate`).
@@ -13,6 +13,7 @@ use crate::stability::continuation::branch::{Bifurcation, Branch, BranchState, B
 use crate::stability::continuation::error::ContinuationError;
 use crate::stability::continuation::locate::between;
 use crate::stability::continuation::node::Node;
+use crate::stability::continuation::saving::{BranchProgress, Saves};
 use crate::stability::continuation::settings::Continuation;
 use crate::stability::continuation::switch::{Emanating, check_direction};
 use crate::stability::continuation::system::{AnySystem, ContinuationSystem};
@@ -47,6 +48,9 @@ const CLOSED: f64 = 0.5;
 
 /// Shown the branch so far.
 type Observe<'f, T, E> = dyn FnMut(&Branch<T, E>) -> ControlFlow<()> + 'f;
+
+/// Who is shown the branch, and where it is saved.
+pub(super) type Watch<'o, 'f, T, E> = (&'o mut Observe<'f, T, E>, Option<&'o mut Saves<'o, T>>);
 
 impl<T: Compiled> Continuation<T> {
     /// The branch through the solution near `start` at λ = `parameter`.
@@ -87,7 +91,7 @@ impl<T: Compiled> Continuation<T> {
         parameter: T,
         mut observe: impl FnMut(&Branch<T, S::Error>) -> ControlFlow<()>,
     ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
-        self.begin(system, start, parameter, &mut observe)
+        self.begin(system, start, parameter, (&mut observe, None))
     }
 
     /// The branch that leaves a branch point that way.
@@ -113,21 +117,26 @@ impl<T: Compiled> Continuation<T> {
         start: &Emanating<T>,
         mut observe: impl FnMut(&Branch<T, S::Error>) -> ControlFlow<()>,
     ) -> Result<Branch<T, S::Error>, ContinuationError<S::Error>> {
-        self.leave(system, start, &mut observe)
+        self.leave(system, start, (&mut observe, None))
     }
 
-    fn begin<E>(
+    pub(super) fn begin<E>(
         &self,
         system: &mut AnySystem<'_, T, E>,
         start: &[T],
         parameter: T,
-        observe: &mut Observe<'_, T, E>,
+        mut watch: Watch<'_, '_, T, E>,
     ) -> Result<Branch<T, E>, ContinuationError<E>> {
         let n = system.dimension();
         self.check(n, start.len())?;
         let mut z = DVector::zeros(n + 1);
         z.as_mut_slice()[..n].copy_from_slice(start);
         z[n] = parameter / self.scale;
+        if let Some(saves) = &mut watch.1
+            && let Some(kept) = saves.resume(self, system, &z)?
+        {
+            return Ok(self.follow(system, kept, watch));
+        }
         // At fixed λ.
         let mut along = DVector::zeros(n + 1);
         along[n] = T::one();
@@ -136,14 +145,14 @@ impl<T: Compiled> Continuation<T> {
         if !self.upwards {
             along = -along;
         }
-        Ok(self.follow(system, Node::new(corrected, &along)?, observe))
+        Ok(self.follow(system, self.first(Node::new(corrected, &along)?), watch))
     }
 
-    fn leave<E>(
+    pub(super) fn leave<E>(
         &self,
         system: &mut AnySystem<'_, T, E>,
         start: &Emanating<T>,
-        observe: &mut Observe<'_, T, E>,
+        mut watch: Watch<'_, '_, T, E>,
     ) -> Result<Branch<T, E>, ContinuationError<E>> {
         let n = system.dimension();
         self.check(n, start.state.len())?;
@@ -151,22 +160,34 @@ impl<T: Compiled> Continuation<T> {
         let mut z = DVector::zeros(n + 1);
         z.rows_mut(0, n).copy_from(&start.state);
         z[n] = start.parameter / self.scale;
+        if let Some(saves) = &mut watch.1
+            && let Some(kept) = saves.resume(self, system, &z)?
+        {
+            return Ok(self.follow(system, kept, watch));
+        }
         let corrected = self.corrector().correct(system, &z, &start.direction).map_err(ContinuationError::System)?;
         let corrected = corrected.ok_or(ContinuationError::NoSolution)?;
-        Ok(self.follow(system, Node::new(corrected, &start.direction)?, observe))
+        Ok(self.follow(system, self.first(Node::new(corrected, &start.direction)?), watch))
     }
 
     fn follow<E>(
         &self,
         system: &mut AnySystem<'_, T, E>,
-        first: Node<T>,
-        observe: &mut Observe<'_, T, E>,
+        kept: BranchProgress<T>,
+        (observe, saves): Watch<'_, '_, T, E>,
     ) -> Branch<T, E> {
-        let mut branch = Branch { points: Vec::new(), bifurcations: Vec::new(), stop: BranchStop::PointLimit };
-        self.push(&mut branch, &first, T::zero());
-        let mut node = first;
-        let mut step = self.first_step.min(self.longest);
+        let BranchProgress { points, bifurcations, mut node, mut step, .. } = kept;
+        let mut branch = Branch { points, bifurcations, stop: BranchStop::PointLimit };
+        let mut saved_at = branch.points.len();
         branch.stop = loop {
+            if let Some(saves) = &saves
+                && branch.points.len() - saved_at >= saves.every
+            {
+                saved_at = branch.points.len();
+                if let Err(error) = saves.keep(system, &branch, &node, step) {
+                    break BranchStop::Unsaved(error.to_string());
+                }
+            }
             if observe(&branch).is_break() {
                 break BranchStop::Observer;
             }
@@ -189,9 +210,16 @@ impl<T: Compiled> Continuation<T> {
         branch
     }
 
-    fn push<E>(&self, branch: &mut Branch<T, E>, node: &Node<T>, arclength: T) {
+    /// A branch of one point.
+    fn first(&self, node: Node<T>) -> BranchProgress<T> {
+        let step = self.first_step.min(self.longest);
+        let points = vec![self.point(&node, T::zero())];
+        BranchProgress { points, bifurcations: Vec::new(), node, step, memory: Vec::new() }
+    }
+
+    fn point(&self, node: &Node<T>, arclength: T) -> BranchState<T> {
         let n = node.z.len() - 1;
-        branch.points.push(BranchState {
+        BranchState {
             parameter: self.corrector().parameter(&node.z),
             state: node.z.rows(0, n).into_owned(),
             arclength,
@@ -199,7 +227,7 @@ impl<T: Compiled> Continuation<T> {
             eigenvalues: node.eigenvalues.clone(),
             unstable: node.unstable,
             residual: node.residual,
-        });
+        }
     }
 
     /// The next point, and what lies between.
@@ -267,7 +295,7 @@ impl<T: Compiled> Continuation<T> {
             }
             let length = (&next.z - &node.z).norm();
             let arclength = branch.points[after].arclength + length;
-            self.push(branch, &next, arclength);
+            branch.points.push(self.point(&next, arclength));
             if bound.is_some() {
                 return Ok(Advance::End(BranchStop::Bound));
             }

@@ -13,16 +13,25 @@ use crate::stability::spectrum::{SpectrumError, eigenvalues};
 const LEAST_UNIT: f64 = 1e-30;
 
 /// A point in the making: the solution, its tangent and its tests.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub(crate) struct Node<T: Scalar> {
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub(crate) z: DVector<T>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::vector"))]
     pub(crate) tangent: DVector<T>,
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::complex"))]
     pub(crate) eigenvalues: Vec<Complex<T>>,
     pub(crate) unstable: usize,
     /// det [f_x f_μ; tangent]: changes sign at branch points.
     pub(crate) determinant: T,
     pub(crate) residual: T,
     /// f_x.
+    #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::matrix"))]
     pub(crate) by_state: DMatrix<T>,
 }
 

@@ -96,6 +96,20 @@ pub trait ContinuationSystem<T: Compiled = f64> {
         Ok(false)
     }
 
+    /// What its answers depend on beside x and λ, in numbers from which [`recall`](Self::recall) brings it back, for a branch that is
+    /// saved: where a quadrature rule was chosen, say. The default is for a system that has no memory.
+    fn memory(&self) -> Vec<T> {
+        Vec::new()
+    }
+
+    /// Goes back to that [`memory`](Self::memory); false, with nothing changed, if it is none of this system's.
+    ///
+    /// # Errors
+    /// As [`residual`](Self::residual).
+    fn recall(&mut self, memory: &[T]) -> Result<bool, Self::Error> {
+        Ok(memory.is_empty())
+    }
+
     /// Whether a solution is one; a branch ends where it is not. The default says yes.
     fn is_admissible(&self, x: &[T], parameter: T) -> bool {
         let _ = (x, parameter);

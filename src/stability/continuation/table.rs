@@ -51,6 +51,7 @@ fn reason<E>(stop: &BranchStop<E>) -> &'static str {
         BranchStop::Closed => "back at the first point",
         BranchStop::StepTooSmall => "no step is small enough",
         BranchStop::Inadmissible => "the next solution is not admissible",
+        BranchStop::Unsaved(_) => "it could not be saved",
         BranchStop::Failed(_) => "the system could not be evaluated",
         BranchStop::Spectrum(_) => "the eigenvalues could not be computed",
     }

@@ -5,6 +5,7 @@
 use crate::Scalar;
 use crate::limit::LimitError;
 use crate::ode::RatesError;
+use crate::save::SaveError;
 use crate::stability::display::state_in_line;
 use crate::stability::regions::outcome::Outcome;
 use crate::state::{OrderParameters, OrderParametersError};
@@ -62,6 +63,14 @@ pub enum RegionsError<T: Scalar = f64> {
     TimeLimit {
         /// The value given.
         value: f64,
+    },
+    /// A map could not be saved, or what was saved is refused.
+    #[error("{source}; the outcomes so far, row by row, are inside")]
+    Save {
+        /// Why.
+        source: SaveError,
+        /// The outcomes so far.
+        outcomes: Vec<Outcome<T>>,
     },
     /// A grid without points.
     #[error("a grid needs at least one column and one row and finite increasing ranges, got {columns} x {rows}")]

@@ -3,6 +3,8 @@
 //! Covers the choice of the rule and the work in chunks. Not here: one start (see `follow`), and which starts (see
 //! `map` and the selection probabilities).
 
+use std::ops::ControlFlow;
+
 use crate::limit::Compiled;
 use crate::ode::OdeSystem;
 use crate::parallel::Executor;
@@ -18,19 +20,22 @@ const CHUNK: usize = 64;
 /// The first starts, at which the rule must serve.
 const TYPICAL: usize = 8;
 
+/// Shown the outcomes so far, and how many of them are new.
+pub(crate) type Watch<'w, T> = dyn FnMut(&[Outcome<T>], usize) -> ControlFlow<()> + 'w;
+
 /// A family of starts. What follows them is compiled for these, once for all families.
 pub(crate) type StartOf<'s, A, T> = dyn Fn(A) -> Result<OrderParameters<T>, OrderParametersError> + Sync + 's;
 
 impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
-    /// The outcomes of many starts by one frozen rule, which serves at the states of `typical`. Where progress is
-    /// stopped, all that come after are left out.
+    /// The outcomes of many starts by one frozen rule, which serves at the states of `typical`. `watch` is shown them time and
+    /// again, with how many are new; where it says `Break`, all that come after are left out.
     pub(crate) fn follow_each(
         &self,
         typical: &[OrderParameters<T>],
         accuracy: &Accuracy<'_, T>,
         count: usize,
         start: &StartOf<'_, usize, T>,
-        progress: &mut Progress<'_>,
+        watch: &mut Watch<'_, T>,
     ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
         let master = self.common_system(typical, accuracy)?;
         let chunk = |n: u64| {
@@ -54,7 +59,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         self.executor.for_each(0..count.div_ceil(CHUNK) as u64, &chunk, &mut |_, chunk| {
             let more = chunk.len();
             outcomes.extend(chunk);
-            progress.advance(more)
+            watch(&outcomes, more)
         });
         Ok(outcomes)
     }
@@ -68,7 +73,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         progress: &mut Progress<'_>,
     ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
         let typical: Vec<_> = (0..count.min(TYPICAL)).filter_map(|k| start(k).ok()).collect();
-        self.follow_each(&typical, &self.accuracy(tolerance)?, count, start, progress)
+        self.follow_each(&typical, &self.accuracy(tolerance)?, count, start, &mut |_, more| progress.advance(more))
     }
 
     /// A system whose rule resolves the most of the states given, of the stable points, and of both without overlaps.

@@ -1,27 +1,14 @@
-//! The outcomes of a two-parameter family of starts, with the areas of the regions.
+//! The outcomes of a two-parameter family of starts, with the areas of the regions, as data.
 //!
-//! Covers the grid, the map, and how starts near borders are followed again. Not here: borders themselves (see
-//! `border`), and how a map prints (see `picture`).
-//!
-//! Far from borders a loose integration is enough; near them it is not. So every start is followed loosely first, and
-//! those beside a different outcome again at a tighter tolerance, until no outcome changes any more.
-
-use std::ops::ControlFlow;
+//! Covers the grid and the map. Not here: how a map is made (see `mapping`), borders (see `border`), and how a map prints
+//! (see `picture`).
 
 use crate::Scalar;
-use crate::limit::Compiled;
-use crate::parallel::Executor;
-use crate::stability::progress::Progress;
-use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
-use crate::stability::regions::many::StartOf;
-use crate::stability::regions::outcome::{NotReached, Outcome};
-use crate::state::{OrderParameters, OrderParametersError};
+use crate::stability::regions::outcome::Outcome;
 
 /// The most cells of a map, 16 384 x 16 384: their outcomes take tens of gigabytes.
 const MOST_CELLS: usize = 1 << 28;
-/// Starts near borders are followed at that part of the survey tolerance.
-const TIGHTER: f64 = 0.01;
 
 /// The middles of columns x rows equal cells of a rectangle.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +47,7 @@ impl<T: Scalar> Grid<T> {
     }
 }
 
-/// The outcomes over a [`Grid`]; made by [`AttractionRegions::map`].
+/// The outcomes over a [`Grid`]; made by [`AttractionRegions::map`](super::AttractionRegions::map).
 ///
 /// Prints as a coarse picture, the first parameter to the right and the second upwards, with a legend.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,122 +147,12 @@ impl<T: Scalar> RegionMap<T> {
     }
 
     /// The starts in the eight cells around a cell.
-    fn around(&self, k: usize) -> impl Iterator<Item = usize> {
+    pub(super) fn around(&self, k: usize) -> impl Iterator<Item = usize> {
         let Grid { columns, rows, .. } = self.grid;
         let range = |at: usize, n: usize| at.saturating_sub(1)..(at + 2).min(n);
         let (column, row) = (k % columns, k / columns);
         range(row, rows)
             .flat_map(move |r| range(column, columns).map(move |c| r * columns + c))
             .filter(move |&at| at != k)
-    }
-}
-
-impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
-    /// The outcome of every start of a two-parameter family on a grid; starts that are no states are marked as such.
-    ///
-    /// Every start is followed at the survey tolerance, by coefficients good to a tenth of that, over one quadrature
-    /// rule frozen for the whole map (chosen anew where a state leaves its range). A start with a neighbour, in one of
-    /// the eight cells around it, of another outcome, or that reached no point, is followed again a hundred times more
-    /// carefully (but not more than [`tolerance`](Self::tolerance) asks); where that changes its outcome, its
-    /// neighbours too.
-    ///
-    /// The answer does not depend on the [`executor`](Self::executor).
-    ///
-    /// # Errors
-    /// [`RegionsError::Grid`] for an empty grid; [`RegionsError::GridSize`] for one of more than 2²⁸ cells;
-    /// [`RegionsError::Limit`] if no rule serves at the stable points.
-    pub fn map<F>(&self, grid: Grid<T>, start: F) -> Result<RegionMap<T>, RegionsError<T>>
-    where
-        F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
-    {
-        self.map_with(grid, start, |_, _| ControlFlow::Continue(()))
-    }
-
-    /// As [`map`](Self::map), and tells `observe` time and again how many starts have been followed, and how many there are: more with
-    /// every pass, as far as is known. `Break` ends it with what is known by then, a map that is not complete.
-    ///
-    /// # Errors
-    /// As [`map`](Self::map).
-    pub fn map_with<F>(
-        &self,
-        grid: Grid<T>,
-        start: F,
-        mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<RegionMap<T>, RegionsError<T>>
-    where
-        F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
-    {
-        self.map_of(grid, &|(a, b)| start(a, b), &mut observe)
-    }
-
-    fn map_of(
-        &self,
-        grid: Grid<T>,
-        start: &StartOf<'_, (T, T), T>,
-        observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<RegionMap<T>, RegionsError<T>> {
-        grid.check()?;
-        let loose = self.accuracy(self.survey_tolerance)?;
-        let tighter = self.survey_tolerance * T::lit(TIGHTER);
-        let tight = self.accuracy(tighter.max(self.tolerance).min(self.survey_tolerance))?;
-        let all: Vec<usize> = (0..grid.columns * grid.rows).collect();
-        let mut map = RegionMap { grid, outcomes: Vec::new(), refined: 0, complete: false };
-        let mut progress = Progress::new(all.len(), observe);
-        map.outcomes = self.follow_all(&grid, start, &loose, &all, &mut progress)?;
-        if progress.is_stopped() {
-            map.outcomes.resize(all.len(), Outcome::NotReached(NotReached::NotFollowed));
-            return Ok(map);
-        }
-        let mut followed = vec![false; all.len()];
-        let mut suspects: Vec<usize> = all;
-        loop {
-            suspects.retain(|&k| {
-                let outcome = &map.outcomes[k];
-                let doubtful = match outcome {
-                    Outcome::NotReached(_) => outcome.is_of_a_state(),
-                    Outcome::Reached { .. } => map.around(k).any(|other| {
-                        let other = &map.outcomes[other];
-                        other.label() != outcome.label() && other.is_of_a_state()
-                    }),
-                };
-                doubtful && !followed[k]
-            });
-            if suspects.is_empty() {
-                map.complete = true;
-                return Ok(map);
-            }
-            progress.extend(suspects.len());
-            let outcomes = self.follow_all(&grid, start, &tight, &suspects, &mut progress)?;
-            map.refined += outcomes.len();
-            let mut next = Vec::new();
-            for (&k, outcome) in suspects.iter().zip(outcomes) {
-                followed[k] = true;
-                if outcome.label() != map.outcomes[k].label() {
-                    next.extend(map.around(k));
-                }
-                map.outcomes[k] = outcome;
-            }
-            if progress.is_stopped() {
-                return Ok(map);
-            }
-            next.sort_unstable();
-            next.dedup();
-            suspects = next;
-        }
-    }
-
-    /// The outcomes of those starts, in order.
-    fn follow_all(
-        &self,
-        grid: &Grid<T>,
-        start: &StartOf<'_, (T, T), T>,
-        accuracy: &Accuracy<'_, T>,
-        starts: &[usize],
-        progress: &mut Progress<'_>,
-    ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
-        let state = |k: usize| start(grid.parameters(k % grid.columns, k / grid.columns));
-        let corners = [0, grid.columns - 1, grid.columns * (grid.rows - 1), grid.columns * grid.rows - 1];
-        let corners: Vec<_> = corners.into_iter().filter_map(|k| state(k).ok()).collect();
-        self.follow_each(&corners, accuracy, starts.len(), &|n| state(starts[n]), progress)
     }
 }

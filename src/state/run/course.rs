@@ -6,7 +6,9 @@ use std::cmp::Ordering;
 
 use crate::Scalar;
 use crate::integrate::Work;
+use crate::save::SaveError;
 use crate::state::run::RunError;
+use crate::state::run::checkpoint::{CourseProgress, EndingProgress};
 use crate::state::run::event::{Event, NotANumber};
 use crate::state::run::stage::Stage;
 use crate::state::run::steady::Windows;
@@ -20,6 +22,7 @@ pub(super) enum Ending<T, E> {
     StepLimit { steps: u64 },
     EventNotANumber { index: usize },
     NotAdvancing,
+    Unsaved(SaveError),
 }
 
 /// An event that happened in the last step.
@@ -56,6 +59,45 @@ impl<T: Scalar, S: Clone, E> Course<T, S, E> {
             happened: None,
             ending: None,
         }
+    }
+
+    /// As it was kept; `None` if a failure is not known to the process.
+    pub(super) fn resumed(replicate: usize, process: &dyn Stage<T, S, E>, kept: CourseProgress<T, S>) -> Option<Self> {
+        let CourseProgress { trajectory, before, sides, windows, ending } = kept;
+        let ending = match ending {
+            None => None,
+            Some((time, EndingProgress::Stopped(reason))) => Some((time, Ending::Stopped(reason))),
+            Some((time, EndingProgress::EventNotANumber { index })) => Some((time, Ending::EventNotANumber { index })),
+            Some((time, EndingProgress::Failed)) => Some((time, Ending::Failed(process.failure_of(replicate)?))),
+        };
+        let sides = sides.into_iter().map(Ordering::from).collect();
+        Some(Self { replicate, trajectory, before, sides, windows, happened: None, ending })
+    }
+
+    /// What is kept of it; `None` if it has ended in a way that ends the whole run.
+    pub(super) fn progress(&self) -> Option<CourseProgress<T, S>> {
+        let ending = match &self.ending {
+            None => None,
+            Some((
+                _,
+                Ending::Stopped(StopReason::Observer { .. })
+                | Ending::StepLimit { .. }
+                | Ending::NotAdvancing
+                | Ending::Unsaved(_),
+            )) => return None,
+            Some((time, Ending::Stopped(reason))) => Some((*time, EndingProgress::Stopped(*reason))),
+            Some((time, Ending::Failed(_))) => Some((*time, EndingProgress::Failed)),
+            Some((time, Ending::EventNotANumber { index })) => {
+                Some((*time, EndingProgress::EventNotANumber { index: *index }))
+            }
+        };
+        Some(CourseProgress {
+            trajectory: self.trajectory.clone(),
+            before: self.before,
+            sides: self.sides.iter().map(|&side| side.into()).collect(),
+            windows: self.windows.clone(),
+            ending,
+        })
     }
 
     /// Whether it still runs.
@@ -166,6 +208,7 @@ impl<T: Scalar, S: Clone, E> Course<T, S, E> {
         let trajectory = Box::new(self.trajectory);
         Err(match ending {
             Ending::Stopped(_) | Ending::NotAdvancing => RunError::NotAdvancing { time, trajectory },
+            Ending::Unsaved(source) => RunError::Save { time, source, trajectory },
             Ending::Failed(source) => RunError::Failed { time, source, trajectory },
             Ending::StepLimit { steps } => RunError::StepLimit { steps, time, trajectory },
             Ending::EventNotANumber { index } => RunError::EventNotANumber { index, time, trajectory },

@@ -1,12 +1,14 @@
 //! The loop: from point to point of a run, at each of which it records, observes, and decides whether to go on.
 //!
-//! Covers the order in which that happens. Not here: what is due when (see `agenda`), and what one replicate keeps (see
-//! `course`).
+//! Covers the order in which that happens, and how a run that was saved goes on. Not here: what is due when (see `agenda`),
+//! what one replicate keeps (see `course`), and what is saved (see `checkpoint`).
 
 use crate::Scalar;
 use crate::integrate::Output;
+use crate::save::{Fingerprint, SaveError};
 use crate::state::run::RunError;
 use crate::state::run::agenda::{Agenda, Point, Span};
+use crate::state::run::checkpoint::{CourseProgress, Progress};
 use crate::state::run::course::{Course, Ending, Happened};
 use crate::state::run::plan::{Outcome, Plan, Run, Unstarted};
 use crate::state::run::process::{Lockstep, Process};
@@ -21,9 +23,9 @@ impl<P: Lockstep + ?Sized> Run<'_, P> {
     /// Of the whole run: [`RunError::Output`], [`RunError::Setting`] and [`RunError::SteadyUnknown`], before the first step.
     /// Of a replicate: the others, as [`to`](Self::to).
     pub fn each_to(self, end: P::Scalar) -> Result<Vec<Outcome<P>>, Unstarted<P>> {
-        self.plan.check()?;
+        self.plan.check(self.saving.as_ref().map(|saving| saving.every))?;
         let (when, looks): (Vec<_>, Vec<_>) = self.observers.into_iter().unzip();
-        drive(&mut Watched { process: self.process, looks }, self.plan, &when, end)
+        drive(&mut Watched { process: self.process, looks, saving: self.saving }, self.plan, &when, end)
     }
 }
 
@@ -35,8 +37,8 @@ impl<P: Process + ?Sized> Run<'_, P> {
     /// # Errors
     /// [`RunError::Output`] for times that are unusable (before the present time or after `end`), [`RunError::Setting`] and
     /// [`RunError::SteadyUnknown`], before the first step; [`RunError::Failed`] if a step fails,
-    /// [`RunError::StepLimit`], [`RunError::EventNotANumber`] and [`RunError::NotAdvancing`], all with the trajectory so
-    /// far.
+    /// [`RunError::StepLimit`], [`RunError::EventNotANumber`], [`RunError::NotAdvancing`] and [`RunError::Save`], all with the
+    /// trajectory so far.
     pub fn to(self, end: P::Scalar) -> Outcome<P> {
         // A process is one replicate, and has one outcome.
         self.each_to(end)?.pop().unwrap_or_else(|| Ok(Trajectory::new()))
@@ -71,6 +73,12 @@ struct Drive<'d, 'r, T: Scalar, S, E> {
     dense: bool,
     steps: u64,
     now: T,
+    /// Where the run began.
+    start: T,
+    /// The work, and steps between saves, if it is saved.
+    saves: Option<(Fingerprint, u64)>,
+    /// The step of the last save.
+    saved_at: u64,
 }
 
 /// What came of every replicate, or why the run did not start.
@@ -88,33 +96,89 @@ fn drive<T: Scalar, S: Clone, E>(
         return Ok(Vec::new());
     }
     // Of lanes that have failed before, none tells the present time.
-    let now = (1..replicates).fold(stage.time_of(0), |latest, k| latest.max(stage.time_of(k)));
-    let span = Span::new(now, end, |t| stage.steps_to(t));
-    let records = Agenda::new(&plan.output, &span)?;
+    let latest =
+        |stage: &dyn Stage<T, S, E>| (1..replicates).fold(stage.time_of(0), |latest, k| latest.max(stage.time_of(k)));
+    let saves = stage.saved_every().map(|every| (plan.fingerprint(when, end), every));
+    let kept = match saves {
+        Some((work, _)) => stage.resume(work).map_err(|source| unsaved(latest(stage), source))?,
+        None => None,
+    };
+    let now = latest(stage);
+    let (start, steps) = kept.as_ref().map_or((now, 0), |kept| (kept.start, kept.steps));
+    let span = Span::new(start, end, |t| stage.steps_to(t).map(|left| left.saturating_add_unsigned(steps)));
+    let mut records = Agenda::new(&plan.output, &span)?;
     let mut observers = Vec::with_capacity(when.len());
     for output in when {
         observers.push(Observer { agenda: Agenda::new(output, &span)?, seen: None });
     }
     let end = span.step_of(end).map_or(End::Time(end), End::Step);
-    let courses = (0..replicates).map(|k| Course::new(k, stage, plan.steady_window)).collect();
+    let resumed = kept.is_some();
+    let courses = match kept {
+        None => (0..replicates).map(|k| Course::new(k, stage, plan.steady_window)).collect(),
+        Some(Progress { seen, courses, .. }) => {
+            let fits = |course: &CourseProgress<T, S>| course.sides.len() == plan.events.len();
+            if seen.len() != observers.len() || courses.len() != replicates || !courses.iter().all(fits) {
+                return Err(unsaved(
+                    now,
+                    SaveError::content("it is of another number of observers, replicates or events"),
+                ));
+            }
+            // What was due by now is done.
+            let point = Point { time: now, steps, within: false };
+            records.due(point);
+            for (observer, seen) in observers.iter_mut().zip(seen) {
+                observer.agenda.due(point);
+                observer.seen = seen;
+            }
+            let courses = courses.into_iter().enumerate().map(|(k, course)| Course::resumed(k, stage, course));
+            let unknown = || unsaved(now, SaveError::content("a replicate failed, and the process does not know why"));
+            courses.collect::<Option<Vec<_>>>().ok_or_else(unknown)?
+        }
+    };
     let most_steps = plan.step_limit.or_else(|| stage.most_steps()).unwrap_or(u64::MAX);
     let dense = stage.interpolate_of(0, now).is_some();
-    let mut drive = Drive { stage, plan, records, observers, courses, end, most_steps, dense, steps: 0, now };
-    drive.prepare();
+    let mut drive = Drive {
+        stage,
+        plan,
+        records,
+        observers,
+        courses,
+        end,
+        most_steps,
+        dense,
+        steps,
+        now,
+        start,
+        saves,
+        saved_at: steps,
+    };
+    drive.prepare(resumed);
     drive.check_steady_is_known()?;
-    while drive.goes_on() {
+    let mut on = if resumed { drive.is_within_limit() } else { drive.goes_on() };
+    while on {
         drive.step();
+        on = drive.goes_on();
+        drive.save(on);
+        on = drive.is_live();
     }
     drive.conclude();
     Ok(drive.courses.into_iter().map(Course::outcome).collect())
 }
 
+/// A run that cannot begin for what is saved of it.
+fn unsaved<T: Scalar, S, E>(time: T, source: SaveError) -> RunError<E, T, S> {
+    RunError::Save { time: time.as_f64(), source, trajectory: Box::new(Trajectory::new()) }
+}
+
 impl<T: Scalar, S: Clone, E> Drive<'_, '_, T, S, E> {
-    /// Gets the first state ready, and looks at the events there.
-    fn prepare(&mut self) {
+    /// Gets the first state ready, and looks at the events where the run begins.
+    fn prepare(&mut self, resumed: bool) {
         let mut failures = Vec::new();
         self.stage.prepare_all(&mut failures);
         self.fail(failures);
+        if resumed {
+            return;
+        }
         for course in self.courses.iter_mut().filter(|course| course.is_live()) {
             course.look_at_start(&self.plan.events, self.stage);
         }
@@ -176,7 +240,8 @@ impl<T: Scalar, S: Clone, E> Drive<'_, '_, T, S, E> {
     fn next_point(&self) -> u64 {
         let End::Step(end) = self.end else { return self.steps + 1 };
         let due = std::iter::once(&self.records).chain(self.observers.iter().map(|observer| &observer.agenda));
-        let next = due.map(|agenda| agenda.next_step(self.steps)).fold(end.min(self.most_steps), u64::min);
+        let save = self.saves.map_or(u64::MAX, |(_, every)| self.saved_at.saturating_add(every));
+        let next = due.map(|agenda| agenda.next_step(self.steps)).fold(end.min(self.most_steps).min(save), u64::min);
         if self.plan.events.is_empty() && self.plan.steady_rate.is_none() {
             return next;
         }
@@ -214,12 +279,44 @@ impl<T: Scalar, S: Clone, E> Drive<'_, '_, T, S, E> {
             let reason = if self.steps == 0 { StopReason::NoStep } else { StopReason::EndTime };
             self.end_all(self.now, || Ending::Stopped(reason));
         } else if stopped {
+            // It may go on later, as if it had not been stopped.
+            self.save_now();
             self.stop_by_observer(self.now);
-        } else if self.steps >= self.most_steps {
-            let steps = self.most_steps;
+        }
+        self.is_within_limit()
+    }
+
+    /// Ends a run that has taken as many steps as it may; whether it goes on.
+    fn is_within_limit(&mut self) -> bool {
+        let steps = self.most_steps;
+        if self.steps >= steps {
             self.end_all(self.now, || Ending::StepLimit { steps });
         }
+        self.is_live()
+    }
+
+    fn is_live(&self) -> bool {
         self.courses.iter().any(Course::is_live)
+    }
+
+    /// Saves the run if it is time to, or if it has come to its end.
+    fn save(&mut self, goes_on: bool) {
+        let Some((_, every)) = self.saves else { return };
+        if !goes_on || self.steps - self.saved_at >= every {
+            self.save_now();
+        }
+    }
+
+    fn save_now(&mut self) {
+        let Some((work, _)) = self.saves else { return };
+        // What failed as a whole is left as it was saved last.
+        let Some(courses) = self.courses.iter().map(Course::progress).collect::<Option<Vec<_>>>() else { return };
+        let seen = self.observers.iter().map(|observer| observer.seen).collect();
+        let progress = Progress { start: self.start, steps: self.steps, seen, courses };
+        self.saved_at = self.steps;
+        if let Err(error) = self.stage.save(work, progress) {
+            self.end_all(self.now, || Ending::Unsaved(error.clone()));
+        }
     }
 
     /// The next time within the last step at which something is due.

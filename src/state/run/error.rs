@@ -4,6 +4,7 @@
 
 use crate::Scalar;
 use crate::integrate::OutputError;
+use crate::save::SaveError;
 use crate::state::{OrderParameters, Trajectory};
 
 /// Why a run failed. E is the error of the process's steps, S what is recorded.
@@ -64,6 +65,17 @@ pub enum RunError<E, T: Scalar = f64, S = OrderParameters<T>> {
         /// What came before.
         trajectory: Box<Trajectory<T, S>>,
     },
+    /// The run could not be saved, or what was saved is refused. The process stands where the trajectory ends, and the run may
+    /// be called again.
+    #[error("the run cannot go on at t = {time}: {source}")]
+    Save {
+        /// The time reached.
+        time: f64,
+        /// Why.
+        source: SaveError,
+        /// What came before.
+        trajectory: Box<Trajectory<T, S>>,
+    },
     /// Nothing tells whether the state is steady.
     #[error("a steady state needs a process that knows its rate of change, or the numbers of its state")]
     SteadyUnknown,
@@ -77,6 +89,7 @@ impl<E, T: Scalar, S> RunError<E, T, S> {
             Self::Failed { trajectory, .. }
             | Self::StepLimit { trajectory, .. }
             | Self::EventNotANumber { trajectory, .. }
+            | Self::Save { trajectory, .. }
             | Self::NotAdvancing { trajectory, .. } => Some(trajectory),
             Self::Output(_) | Self::Setting { .. } | Self::SteadyUnknown => None,
         }
@@ -90,6 +103,7 @@ impl<E, T: Scalar, S> RunError<E, T, S> {
             Self::Failed { time, source, trajectory } => RunError::Failed { time, source: map(source), trajectory },
             Self::StepLimit { steps, time, trajectory } => RunError::StepLimit { steps, time, trajectory },
             Self::EventNotANumber { index, time, trajectory } => RunError::EventNotANumber { index, time, trajectory },
+            Self::Save { time, source, trajectory } => RunError::Save { time, source, trajectory },
             Self::NotAdvancing { time, trajectory } => RunError::NotAdvancing { time, trajectory },
             Self::SteadyUnknown => RunError::SteadyUnknown,
         }

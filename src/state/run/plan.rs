@@ -7,10 +7,13 @@ use std::ops::ControlFlow;
 
 use crate::Scalar;
 use crate::integrate::Output;
+use crate::save::{Fingerprint, Store};
 use crate::state::Trajectory;
 use crate::state::run::RunError;
+use crate::state::run::checkpoint::{Checkpoint, RunProgress};
 use crate::state::run::event::{Direction, Event};
 use crate::state::run::process::{Lockstep, Snapshot};
+use crate::state::run::saving::Saving;
 
 /// The result of running one process, or one replicate of a [`Lockstep`].
 pub type Outcome<P> = Result<
@@ -35,6 +38,7 @@ pub(super) type Look<'r, P> = dyn FnMut(&Snapshot<'_, P>) -> ControlFlow<()> + '
 /// | [`steady_rate`](Self::steady_rate) | stop when nothing moves faster | never |
 /// | [`steady_window`](Self::steady_window) | over which time averages are taken, where the rate is not known | 1 |
 /// | [`observe`](Self::observe) | look at the process itself, and stop if need be | none |
+/// | [`saved_in`](Self::saved_in) | keep it on the way, and go on from what is kept | not |
 /// | [`step_limit`](Self::step_limit) | most steps | [that of the process](crate::state::Process::step_limit) |
 ///
 /// [`to`](Self::to) runs, [`each_to`](Self::each_to) runs replicates in lock-step.
@@ -77,6 +81,7 @@ pub struct Run<'r, P: Lockstep + ?Sized> {
     pub(super) process: &'r mut P,
     pub(super) plan: Plan<'r, P::Scalar, P::State>,
     pub(super) observers: Vec<(Output<P::Scalar>, Box<Look<'r, P>>)>,
+    pub(super) saving: Option<Saving<'r, P>>,
 }
 
 /// What is asked of a run, whatever the process.
@@ -98,6 +103,7 @@ impl<P: Lockstep + ?Sized> fmt::Debug for Run<'_, P> {
             .field("steady_rate", &self.plan.steady_rate)
             .field("steady_window", &self.plan.steady_window)
             .field("observers", &self.observers.len())
+            .field("saved", &self.saving.is_some())
             .field("step_limit", &self.plan.step_limit)
             .finish_non_exhaustive()
     }
@@ -118,6 +124,7 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
                 step_limit: None,
             },
             observers: Vec::new(),
+            saving: None,
         }
     }
 
@@ -181,7 +188,23 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
         self
     }
 
-    /// Takes at most that many steps.
+    /// Keeps process and run in `store` after every so many steps and at the end, and, if something is kept there already, goes
+    /// on from it: to the same trajectory, to the last bit, as without an interruption. Of what is kept the trajectory is a
+    /// part, so records and saves had better not both be many.
+    ///
+    /// What is kept is taken for this run if model, sizes, output, events' directions, settings and end are the same; the
+    /// functions of events and observers are not known, and must be. Observers are not called again for what they have seen.
+    #[must_use]
+    pub fn saved_in<V>(mut self, store: V, every: u64) -> Self
+    where
+        P: Checkpoint,
+        V: Store<RunProgress<P::Saved, P::Scalar, P::State>> + 'r,
+    {
+        self.saving = Some(Saving::new(store, every));
+        self
+    }
+
+    /// Takes at most that many steps. Of a run that is saved all count, from its very beginning.
     #[must_use]
     pub fn step_limit(mut self, steps: u64) -> Self {
         self.plan.step_limit = Some(steps);
@@ -190,8 +213,18 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
 }
 
 impl<T: Scalar, S> Plan<'_, T, S> {
-    /// Whether the settings other than outputs are in range.
-    pub(super) fn check<E>(&self) -> Result<(), RunError<E, T, S>> {
+    /// What is asked for, in one number; `when` has the output times of the observers.
+    pub(super) fn fingerprint(&self, when: &[Output<T>], end: T) -> Fingerprint {
+        let mut work = Fingerprint::of("a run").numbers([end, self.steady_window]).count(self.check_every);
+        work = work.numbers(self.steady_rate);
+        for output in std::iter::once(&self.output).chain(when) {
+            work = work.text(&format!("{output:?}"));
+        }
+        self.events.iter().fold(work, |work, event| work.text(&format!("{:?}", event.direction)))
+    }
+
+    /// Whether the settings other than outputs are in range; `every`: steps between saves.
+    pub(super) fn check<E>(&self, every: Option<u64>) -> Result<(), RunError<E, T, S>> {
         let setting = |name, range, value: f64| Err(RunError::Setting { name, range, value });
         if let Some(rate) = self.steady_rate
             && !(rate.as_f64() >= 0.0)
@@ -201,6 +234,9 @@ impl<T: Scalar, S> Plan<'_, T, S> {
         let window = self.steady_window.as_f64();
         if !(window > 0.0 && window.is_finite()) {
             return setting("steady window", "positive and finite", window);
+        }
+        if every == Some(0) {
+            return setting("number of steps between saves", "at least 1", 0.0);
         }
         if self.check_every == 0 {
             return setting("number of steps between checks", "at least 1", 0.0);

@@ -3,12 +3,16 @@
 //! Covers the trait object that keeps the loop the same code for every process: it is compiled once for each kind of state
 //! and failure, not once for each model. Not here: the loop (see `drive`).
 
+use crate::Scalar;
 use crate::integrate::Work;
+use crate::save::{Fingerprint, SaveError};
+use crate::state::run::checkpoint::Progress;
 use crate::state::run::plan::Look;
 use crate::state::run::process::{Lockstep, Snapshot};
+use crate::state::run::saving::Saving;
 
 /// [`Lockstep`] with observers that are known by number.
-pub(super) trait Stage<T, S, E> {
+pub(super) trait Stage<T: Scalar, S, E> {
     fn replicates(&self) -> usize;
     fn time_of(&self, replicate: usize) -> T;
     fn state_of(&self, replicate: usize) -> S;
@@ -22,6 +26,14 @@ pub(super) trait Stage<T, S, E> {
     fn rate_of(&self, replicate: usize) -> Option<T>;
     fn numbers_of(&self, state: &S) -> Vec<T>;
     fn most_steps(&self) -> Option<u64>;
+    /// Steps between saves; `None` if nothing is to be saved.
+    fn saved_every(&self) -> Option<u64>;
+    /// Puts the process back to what is kept of the run with those settings, if something is.
+    fn resume(&mut self, settings: Fingerprint) -> Result<Option<Progress<T, S>>, SaveError>;
+    /// Keeps process and progress.
+    fn save(&mut self, settings: Fingerprint, progress: Progress<T, S>) -> Result<(), SaveError>;
+    /// Why that replicate has failed.
+    fn failure_of(&self, replicate: usize) -> Option<E>;
     /// Shows the process at a time of the last step to that observer; whether it wants to stop.
     fn show(&mut self, observer: usize, time: T) -> bool;
 }
@@ -30,6 +42,7 @@ pub(super) trait Stage<T, S, E> {
 pub(super) struct Watched<'r, P: Lockstep + ?Sized> {
     pub(super) process: &'r mut P,
     pub(super) looks: Vec<Box<Look<'r, P>>>,
+    pub(super) saving: Option<Saving<'r, P>>,
 }
 
 impl<P: Lockstep + ?Sized> Stage<P::Scalar, P::State, P::Error> for Watched<'_, P> {
@@ -73,6 +86,20 @@ impl<P: Lockstep + ?Sized> Stage<P::Scalar, P::State, P::Error> for Watched<'_, 
     }
     fn most_steps(&self) -> Option<u64> {
         self.process.most_steps()
+    }
+    fn saved_every(&self) -> Option<u64> {
+        self.saving.as_ref().map(|saving| saving.every)
+    }
+    fn resume(&mut self, settings: Fingerprint) -> Result<Option<Progress<P::Scalar, P::State>>, SaveError> {
+        let Some(saving) = &self.saving else { return Ok(None) };
+        (saving.resume)(self.process, settings)
+    }
+    fn save(&mut self, settings: Fingerprint, progress: Progress<P::Scalar, P::State>) -> Result<(), SaveError> {
+        let Some(saving) = &self.saving else { return Ok(()) };
+        (saving.save)(self.process, settings, progress)
+    }
+    fn failure_of(&self, replicate: usize) -> Option<P::Error> {
+        self.saving.as_ref().and_then(|saving| (saving.failure_of)(self.process, replicate))
     }
     fn show(&mut self, observer: usize, time: P::Scalar) -> bool {
         let snapshot = Snapshot { time, process: &*self.process };

@@ -4,7 +4,8 @@
 //! [`Process::rate`](crate::state::Process::rate)).
 
 /// Averages of some numbers over successive windows of time, by the trapezoidal rule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Windows {
     length: f64,
     /// Where the present window starts.

@@ -1,0 +1,47 @@
+//! What is kept of simulators with weights.
+//!
+//! Covers the data and its check. Not here: how each simulator takes it over, which stands beside it.
+
+use nalgebra::DMatrix;
+
+use crate::Scalar;
+use crate::save::SaveError;
+use crate::start::Features;
+
+/// What is kept of [`DirectSgd`](super::DirectSgd) and [`CompressedSgd`](super::CompressedSgd): features, weights, the
+/// generator R, and the number of steps.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "T: serde::Serialize, R: serde::Serialize",
+        deserialize = "T: serde::Deserialize<'de>, R: serde::Deserialize<'de>"
+    ))
+)]
+pub struct SavedWeights<T: Scalar, R> {
+    pub(super) features: Vec<T>,
+    pub(super) weights: Vec<T>,
+    pub(super) rng: R,
+    pub(super) steps: u64,
+}
+
+impl<T: Scalar, R> SavedWeights<T, R> {
+    pub(super) fn new(features: &Features<T>, weights: &DMatrix<T>, rng: R, steps: u64) -> Self {
+        let features = features.matrix().as_slice().to_vec();
+        Self { features, weights: weights.as_slice().to_vec(), rng, steps }
+    }
+
+    /// Features and weights of that shape, (N, p, m).
+    pub(super) fn matrices(
+        &mut self,
+        (n, p, m): (usize, usize, usize),
+    ) -> Result<(Features<T>, DMatrix<T>), SaveError> {
+        if self.features.len() != n * p || self.weights.len() != n * m {
+            return Err(SaveError::content("its features or weights are of another number"));
+        }
+        let features = DMatrix::from_vec(n, p, std::mem::take(&mut self.features));
+        let features = Features::from_matrix(features).map_err(|error| SaveError::content(error.to_string()))?;
+        Ok((features, DMatrix::from_vec(n, m, std::mem::take(&mut self.weights))))
+    }
+}

@@ -1,0 +1,99 @@
+//! Files that do not belong to a run, or are no longer what was written.
+
+use std::fs;
+
+use contrastive_dynamics::integrate::Output;
+use contrastive_dynamics::model::Law;
+use contrastive_dynamics::save::SaveError;
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError};
+use contrastive_dynamics::state::{Checkpoint, Direction, Run, RunError, Trajectory};
+
+use super::Scratch;
+use crate::support::models::{Reference, one_feature, reference};
+
+fn run(scratch: &Scratch, model: &Reference, dimension: usize) -> Result<Trajectory, SgdError> {
+    let mut sgd = CompressedSgd::builder(model, dimension).build_seeded(1)?;
+    Ok(Run::of(&mut sgd).output(Output::EverySteps(20)).saved_in(scratch.file(), 25).to(2.0)?)
+}
+
+fn refusal(result: Result<Trajectory, SgdError>) -> SaveError {
+    match result {
+        Err(SgdError::Run(RunError::Save { source, time: 0.0, trajectory })) if trajectory.times().is_empty() => source,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_belongs_to_another_run_is_refused() {
+    let scratch = Scratch::new("other-run");
+    let model = one_feature();
+    run(&scratch, &model, 50).unwrap();
+    let other = |error| assert!(matches!(error, SaveError::OtherWork { .. }), "{error}");
+    other(refusal(run(&scratch, &model, 51)));
+    other(refusal(run(&scratch, &model.to_builder().learning_rate(0.31).build().unwrap(), 50)));
+    other(refusal(run(&scratch, &reference([Law::uniform(2.25).unwrap()]).build().unwrap(), 50)));
+    // Another end, output, event, or simulator.
+    let sgd = || CompressedSgd::builder(&model, 50).build_seeded(1).unwrap();
+    let source = |error: RunError<_>| match error {
+        RunError::Save { source, .. } => source,
+        error => panic!("{error}"),
+    };
+    let output = || Output::EverySteps(20);
+    other(source(Run::of(&mut sgd()).output(output()).saved_in(scratch.file(), 25).to(2.5).unwrap_err()));
+    other(source(Run::of(&mut sgd()).saved_in(scratch.file(), 25).to(2.0).unwrap_err()));
+    let run = |direction| {
+        let mut sgd = sgd();
+        let run = Run::of(&mut sgd).output(output()).event(direction, |_, _| 1.0);
+        run.saved_in(scratch.file(), 25).to(2.0).unwrap_err()
+    };
+    other(source(run(Direction::Falling)));
+    let mut direct = DirectSgd::builder(&model, 50).build_seeded(1).unwrap();
+    other(source(Run::of(&mut direct).output(output()).saved_in(scratch.file(), 25).to(2.0).unwrap_err()));
+    // A process alone is no run.
+    let error = sgd().resume_from(&scratch.file()).unwrap_err();
+    assert!(error.to_string().contains("the file holds a run, and compressed SGD is looked for"), "{error}");
+    let none = Run::of(&mut sgd()).saved_in(scratch.file(), 0).to(2.0);
+    assert!(matches!(none, Err(RunError::Setting { .. })));
+}
+
+#[test]
+fn truncated_and_corrupted_files_are_refused_and_left_as_they_are() {
+    let scratch = Scratch::new("corrupted");
+    let model = one_feature();
+    let whole = run(&scratch, &model, 50).unwrap();
+    let bytes = fs::read(scratch.path()).unwrap();
+    for length in [0, 5, 40, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(scratch.path(), &bytes[..length]).unwrap();
+        let error = refusal(run(&scratch, &model, 50));
+        assert!(matches!(error, SaveError::Truncated { .. }), "{length}: {error}");
+        assert_eq!(fs::read(scratch.path()).unwrap(), bytes[..length]);
+    }
+    for at in (0..bytes.len()).step_by(bytes.len() / 60) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        fs::write(scratch.path(), &changed).unwrap();
+        let error = refusal(run(&scratch, &model, 50));
+        let told = matches!(error, SaveError::Corrupted { .. } | SaveError::Unknown | SaveError::Truncated { .. });
+        assert!(told, "{at}: {error}");
+    }
+    fs::write(scratch.path(), &bytes).unwrap();
+    assert_eq!(run(&scratch, &model, 50).unwrap(), whole);
+}
+
+/// What is whole and of this run, but does not fit together, is refused and changes nothing.
+#[test]
+fn content_that_does_not_fit_is_refused() {
+    let model = one_feature();
+    let small = ProjectedChain::builder(&model, 30).build_seeded(1).unwrap();
+    let two = reference([Law::two_point(2.25).unwrap()]).n_neurons(2).build().unwrap();
+    let mut large = ProjectedChain::builder(&two, 30).build_seeded(1).unwrap();
+    let before = large.saved();
+    assert!(matches!(large.restore(small.saved()), Err(SaveError::Content { .. })));
+    assert_eq!(large.saved(), before);
+    let small = DirectSgd::builder(&model, 30).build_seeded(1).unwrap();
+    let mut large = DirectSgd::builder(&model, 31).build_seeded(1).unwrap();
+    assert!(matches!(large.restore(small.saved()), Err(SaveError::Content { .. })));
+    let small = ProjectedChain::builder(&model, 30).lanes(&[1]).unwrap();
+    let mut large = ProjectedChain::builder(&two, 30).lanes(&[1]).unwrap();
+    assert!(matches!(large.restore(small.saved()), Err(SaveError::Content { .. })));
+}
