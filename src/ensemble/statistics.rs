@@ -178,4 +178,12 @@ mod tests {
             }
         }
     }
+
+    /// Three halvings of the first level and, with 6144 values there, one of the second: 3·1 + 1·2 ranks.
+    #[test]
+    fn the_bound_on_ranks_counts_every_halving_with_its_weight() {
+        let count = 3 * 4096 + 1;
+        let statistics = of((0..count).map(f64::from));
+        assert_eq!(statistics.rank_error() * f64::from(count), 5.0);
+    }
 }

@@ -1,8 +1,9 @@
 //! The limit coefficients A, B and Λ at one state, their error, and the drift of one weight that follows from them.
 
-use nalgebra::{DMatrix, SVD};
+use nalgebra::DMatrix;
 
 use crate::Scalar;
+use crate::numerics::linear::{SVD_ITERATIONS, svd};
 use crate::state::OrderParameters;
 
 /// The limit coefficients at one state (theory §3).
@@ -53,7 +54,7 @@ impl<T: Scalar> Coefficients<T> {
         let background = state.background();
         let right = &self.b - state.q().tr_mul(&self.a);
         let cutoff = T::lit(64.0) * T::EPSILON * state.r().iter().fold(T::zero(), |m, x| m.max(x.abs()));
-        let beta = SVD::try_new(background, true, true, T::EPSILON, 1000)
+        let beta = svd(background, (true, true), SVD_ITERATIONS)
             .and_then(|svd| svd.solve(&right, cutoff).ok())
             .unwrap_or_else(|| DMatrix::from_element(right.nrows(), right.ncols(), T::lit(f64::NAN)));
         let alpha = &self.a - state.q() * &beta;

@@ -28,6 +28,8 @@ const MOST_LATTICE: f64 = 4000.0;
 const FORM: f64 = 1.3;
 /// More values of the hidden variables than that must do with fewer operations each.
 const FEW_VALUES: f64 = 8.0;
+/// Panels of fewer nodes are had with any budget.
+const LEAST_BUDGET: usize = 1 << 16;
 /// Forms in the nodes of two fields that take fewer operations are not given up either.
 const CHEAP_PAIR: f64 = 5e5;
 
@@ -85,13 +87,14 @@ impl<T: Scalar> Limit<'_, T> {
         FORM * work.sum::<f64>()
     }
 
-    /// Panels for fields that reach so far, with the number of nodes that a pair of fields of that covariance has at mean 0.
+    /// Panels for fields that reach so far, with the number of nodes that a pair of fields of that covariance has at mean 0;
+    /// `None` for more than the budget.
     fn panels(&self, covariance: &[T; 4], reach: f64, accuracy: f64) -> Option<(PanelNodes<T>, f64)> {
         let mut nodes = PanelNodes::new(FieldPanels::new(self.sigma, reach, accuracy)?);
         let factor = Factor::new(covariance, 2, false);
         let rows = [0, 1].map(|f| [0, 1].map(|k| factor.get(f, k)));
-        let count = nodes.at([T::zero(); 2], rows).count() as f64;
-        Some((nodes, count))
+        let count = nodes.count_up_to(self.options.node_budget.max(LEAST_BUDGET), rows)?;
+        Some((nodes, count as f64))
     }
 
     /// About how many nodes a pair of fields of that covariance needs at one node of the hidden law; infinite where its gain is

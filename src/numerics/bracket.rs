@@ -204,4 +204,21 @@ mod tests {
         let finest = bisect((0.0, 'a'), (1.0, 'b'), 1e-300, label, |x, y| x == y);
         assert!(finest.low.0 < finest.high.0 && finest.high.0 - finest.low.0 < 1e-16);
     }
+
+    /// A middle that is like neither end is beyond the border of the lower one.
+    #[test]
+    fn a_third_label_between_two_does_not_take_the_place_of_the_first() {
+        let label = |x: f64| {
+            if x < 0.3 {
+                'a'
+            } else if x < 0.6 {
+                'b'
+            } else {
+                'c'
+            }
+        };
+        let found = bisect((0.0, 'a'), (1.0, 'c'), 1e-9, label, |x, y| x == y);
+        assert_eq!((found.low.1, found.high.1), ('a', 'b'));
+        assert!((found.middle - 0.3).abs() < 1e-9);
+    }
 }

@@ -10,7 +10,7 @@ use nalgebra::{Complex, ComplexField, DMatrix, DVector, Dyn, Schur, SymmetricEig
 
 use crate::Scalar;
 use crate::numerics::constants::GOLDEN_RATIO;
-use crate::numerics::linear::{ascending, is_finite};
+use crate::numerics::linear::{ascending, is_finite, svd};
 
 /// An iteration that did not end within its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +167,7 @@ pub(crate) fn null_vectors<T: Scalar, N: ComplexField<RealField = T>>(
     (0..n).for_each(|i| shifted[(i, i)] -= value.clone());
     let iterations = ITERATIONS_PER_ROW[1] * (n + 1);
     let failed = NotConverged { iterations, attempts: 1 };
-    let svd = shifted.try_svd(false, true, T::EPSILON, iterations).ok_or(failed)?;
+    let svd = svd(shifted, (false, true), iterations).ok_or(failed)?;
     let rows = svd.v_t.ok_or(failed)?;
     let order = ascending(svd.singular_values.as_slice());
     let null = order.iter().enumerate().filter(|&(k, &at)| k == 0 || svd.singular_values[at] <= cutoff);

@@ -4,7 +4,7 @@
 //! Not here: eigenvalues (see [`crate::numerics::eigen`]) and factors of covariances (see
 //! [`crate::numerics::triangle`]).
 
-use nalgebra::{DMatrix, DVector, Dyn, SVD};
+use nalgebra::{ComplexField, DMatrix, DVector, Dyn, SVD};
 
 use crate::Scalar;
 
@@ -45,7 +45,26 @@ fn decomposed<T: Scalar>(matrix: &DMatrix<T>) -> Option<(SVD<T, Dyn, Dyn>, T)> {
         return None;
     }
     let cutoff = T::lit(SINGULAR) * T::EPSILON * matrix.amax();
-    Some((SVD::try_new(matrix.clone(), true, true, T::EPSILON, SVD_ITERATIONS)?, cutoff))
+    Some((svd(matrix.clone(), (true, true), SVD_ITERATIONS)?, cutoff))
+}
+
+/// The singular value decomposition of a matrix, with left and right vectors if they are asked for; `None` if it does not converge
+/// within so many iterations, or for numbers over- or underflows on the way.
+pub(crate) fn svd<T: Scalar, N: ComplexField<RealField = T>>(
+    matrix: DMatrix<N>,
+    (left, right): (bool, bool),
+    iterations: usize,
+) -> Option<SVD<N, Dyn, Dyn>> {
+    if matrix.is_empty() {
+        return None;
+    }
+    let mut svd = SVD::try_new_unordered(matrix, left, right, T::EPSILON, iterations)?;
+    // What sorts them panics on NaN.
+    if !is_finite(svd.singular_values.as_slice()) {
+        return None;
+    }
+    svd.sort_by_singular_values();
+    Some(svd)
 }
 
 /// The solution of A x = b by elimination, or by least squares where A is singular to rounding.
@@ -55,7 +74,7 @@ pub(crate) fn solve_square<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) -
 
 /// Whether every number is finite.
 pub(crate) fn is_finite<T: Scalar>(numbers: &[T]) -> bool {
-    numbers.iter().all(nalgebra::ComplexField::is_finite)
+    numbers.iter().all(ComplexField::is_finite)
 }
 
 /// The places of the numbers by rising size; equal ones in their order.

@@ -17,9 +17,12 @@ pub(crate) fn smallest_eigenvalue<T: Scalar>(matrix: &DMatrix<T>) -> T {
         .map_or(nan, |eigen| eigen.eigenvalues.iter().fold(T::lit(f64::INFINITY), |low, &x| low.min(x)))
 }
 
-/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made negative count as 0.
+/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made negative count as 0. NaN for a
+/// matrix whose eigenvalues do not converge, as one that is not finite.
 pub(crate) fn square_root<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
-    let eigen = SymmetricEigen::new(matrix.clone());
+    let Some(eigen) = SymmetricEigen::try_new(matrix.clone(), T::EPSILON, 1000) else {
+        return matrix.map(|_| T::lit(f64::NAN));
+    };
     let roots = eigen.eigenvalues.map(|x| if x > T::zero() { x.sqrt() } else { T::zero() });
     &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
 }

@@ -38,4 +38,18 @@ mod tests {
         let rms = (errors.iter().map(|e| e * e).sum::<f64>() / 8.0).sqrt();
         assert!(rms < 0.02, "{rms}");
     }
+
+    /// The next sequence of dimensions is scrambled anew: as little alike as two dimensions of one.
+    #[test]
+    fn dimensions_beyond_one_sequence_are_others() {
+        let count = 4096;
+        let correlation = |other: usize| {
+            let product = |n| 12.0 * (uniform(n, 0, 7) - 0.5) * (uniform(n, other, 7) - 0.5);
+            (0..count).map(product).sum::<f64>() / count as f64
+        };
+        assert!((correlation(0) - 1.0).abs() < 1e-3);
+        for dimension in [1, MOST_DIMENSIONS, 2 * MOST_DIMENSIONS] {
+            assert!(correlation(dimension).abs() < 0.1, "{dimension}: {}", correlation(dimension));
+        }
+    }
 }

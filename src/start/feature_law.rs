@@ -5,7 +5,7 @@ use rand::Rng;
 
 use crate::Scalar;
 use crate::numerics::gauss::hermite;
-use crate::start::StartError;
+use crate::start::{StartError, check_memory};
 
 /// The most points of a Gauss-Hermite rule.
 const MOST_POINTS: usize = 256;
@@ -113,15 +113,17 @@ impl<T: Scalar> FeatureLaw<T> {
     ///
     /// # Errors
     /// [`StartError::Order`] unless 1 ≤ `order` ≤ 256, [`StartError::Nodes`] for more than `budget` nodes,
-    /// [`StartError::Shape`] if p = 0.
+    /// [`StartError::Shape`] if p = 0, [`StartError::Memory`] if they do not fit into memory.
     pub fn nodes(&self, features: usize, order: usize, budget: usize) -> Result<FeatureNodes<T>, StartError> {
         if features == 0 {
             return Err(StartError::Shape { features, neurons: 1 });
         }
         let line = self.line(order)?;
         let points = line.len();
-        let count = (0..features).try_fold(1_usize, |n, _| n.checked_mul(points).filter(|&n| n <= budget));
+        let power = u32::try_from(features).ok().and_then(|features| points.checked_pow(features));
+        let count = if points == 1 { Some(1) } else { power }.filter(|&count| count <= budget);
         let Some(count) = count else { return Err(StartError::Nodes { points, features, budget }) };
+        check_memory::<T>(features, count)?;
         let mut out = FeatureNodes { nodes: DMatrix::zeros(features, count), weights: vec![T::one(); count] };
         for (n, weight) in out.weights.iter_mut().enumerate() {
             let mut rest = n;

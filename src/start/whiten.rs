@@ -142,4 +142,14 @@ mod tests {
         let other = draw(&[1.0, -1.0], &[1.0, 1.0], 10, &Whitening::State(wide));
         assert_eq!(other, Err(StartError::Shape { features: 2, neurons: 1 }));
     }
+
+    /// Of all maps that give the covariance wanted the symmetric one moves the rows least.
+    #[test]
+    fn the_map_between_covariances_is_symmetric() {
+        let from = DMatrix::from_row_slice(2, 2, &[1.0, 0.4, 0.4, 0.5]);
+        let to = DMatrix::from_row_slice(2, 2, &[0.7, -0.3, -0.3, 2.0]);
+        let map = transport(&from, &to).unwrap();
+        assert!((&map - map.transpose()).amax() < 1e-14);
+        assert!((&map * &from * &map - &to).amax() < 1e-13);
+    }
 }

@@ -90,6 +90,14 @@ pub enum OrderParametersError {
         #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
     },
+    /// So many numbers do not fit into memory.
+    #[error("{features} x {neurons} overlaps do not fit into memory")]
+    Memory {
+        /// Features p.
+        features: usize,
+        /// Neurons m.
+        neurons: usize,
+    },
     /// A neuron of norm zero has no direction.
     #[error("neuron {neuron} is zero and cannot be scaled to R_ii = 1")]
     ZeroNeuron {

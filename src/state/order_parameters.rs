@@ -10,6 +10,7 @@ use rand::Rng;
 
 use crate::Scalar;
 use crate::numerics::matrix::smallest_eigenvalue;
+use crate::numerics::memory::fits;
 use crate::random::bartlett_factor;
 use crate::state::OrderParametersError;
 use crate::state::feasibility::check_symmetric;
@@ -106,7 +107,7 @@ impl<T: Scalar> OrderParameters<T> {
     ///
     /// # Errors
     /// [`OrderParametersError::Shape`] if `r` is not square, or p = 0; [`OrderParametersError::TooFewDimensions`] if
-    /// N < p + m; [`OrderParametersError::NotSymmetric`] and [`OrderParametersError::Infeasible`] if `r` is not symmetric
+    /// N < p + m; [`OrderParametersError::Memory`] for too many features; [`OrderParametersError::NotSymmetric`] and [`OrderParametersError::Infeasible`] if `r` is not symmetric
     /// and positive definite.
     pub fn uninformative<G: Rng + ?Sized>(
         features: usize,
@@ -118,8 +119,12 @@ impl<T: Scalar> OrderParameters<T> {
         if features == 0 || m == 0 || r.ncols() != m {
             return Err(OrderParametersError::Shape { q: (features, m), r: r.shape() });
         }
-        if dimension < features + m {
-            return Err(OrderParametersError::TooFewDimensions { dimension, least: features + m });
+        let least = features.saturating_add(m);
+        if dimension < least {
+            return Err(OrderParametersError::TooFewDimensions { dimension, least });
+        }
+        if !fits::<T>(features, m) {
+            return Err(OrderParametersError::Memory { features, neurons: m });
         }
         if !r.iter().all(nalgebra::ComplexField::is_finite) {
             return Err(OrderParametersError::NotFinite);

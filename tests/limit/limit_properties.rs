@@ -252,22 +252,20 @@ fn check_view_exchange(case: &Case, base: &Estimated) {
     assert_equal("views exchanged", &other.answer(), base, &base.coefficients);
 }
 
-/// Λ symmetric exactly, and positive semidefinite within its estimated error and rounding.
+/// Λ positive semidefinite within its estimated error and rounding.
 fn check_positivity(base: &Estimated) {
     let lambda = &base.coefficients.lambda;
-    assert!((lambda - lambda.transpose()).amax() <= 1e-15 * magnitude(&base.coefficients), "{lambda}");
     let smallest = lambda.clone().symmetric_eigenvalues().min();
     assert!(smallest >= -base.error - 1e-13 * magnitude(&base.coefficients), "{smallest:e} in {lambda}");
 }
 
-/// A = α + Qβ and B = Qᵀα + Rβ, to rounding times the condition of V Vᵀ (at most 1e3 here).
+/// B = Qᵀα + Rβ, to rounding times the condition of V Vᵀ (at most 1e3 here); A = α + Qβ is how α is made.
 fn check_drift(case: &Case, base: &Estimated) {
     let (state, c) = (case.state(), &base.coefficients);
     let drift = c.drift(&state);
-    let a = &drift.alpha + state.q() * &drift.beta;
     let b = state.q().tr_mul(&drift.alpha) + state.r() * &drift.beta;
     let allowed = 1e-12 * magnitude(c);
-    assert!((&a - &c.a).amax() < allowed && (&b - &c.b).amax() < allowed, "{:e}", (&b - &c.b).amax());
+    assert!((&b - &c.b).amax() < allowed, "{:e}", (&b - &c.b).amax());
 }
 
 /// β of one neuron by Stein's lemma, β = −τ E[Σ_vv' D_vv' ∂e^v/∂h^v'], which for λ = 0 is
@@ -476,7 +474,7 @@ fn coefficients_are_continuous_where_the_field_covariance_is_singular() {
     }
 }
 
-/// At R = QᵀQ, where the background has no variance, the drift still reproduces A and B.
+/// At R = QᵀQ, where the background has no variance, the drift still reproduces B.
 #[test]
 fn drift_exists_without_background() {
     for neurons in [1, 2] {
@@ -485,7 +483,6 @@ fn drift_exists_without_background() {
         let base = case.answer();
         let drift = base.coefficients.drift(&case.state());
         assert!(drift.beta.iter().chain(drift.alpha.iter()).all(|x| x.is_finite()));
-        assert!((&drift.alpha + &case.q * &drift.beta - &base.coefficients.a).amax() < 1e-14);
         let b = case.q.tr_mul(&drift.alpha) + case.state().r() * &drift.beta;
         assert!((b - &base.coefficients.b).amax() < base.error + 1e-12);
     }

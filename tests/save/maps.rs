@@ -57,6 +57,8 @@ fn a_map_goes_on_with_the_same_bits_and_is_refused_by_another() {
     refused(saved.map(grid, |a, b| state(a, 1.01 * b)));
     let other = regions.clone().tolerance(1e-7).unwrap();
     refused(other.saved_in(scratch.file(), 1).map(grid, state));
+    let other = regions.clone().time_limit(500.0).unwrap();
+    refused(other.saved_in(scratch.file(), 1).map(grid, state));
     let laws = [Law::two_point(2.26).unwrap(), Law::two_point(2.26).unwrap()];
     let model = crate::support::models::reference(laws).build().unwrap();
     let ode = ReducedOde::new(&model).unwrap();

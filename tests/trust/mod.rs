@@ -1,5 +1,6 @@
 //! What must not happen: panics, endless runs, memory out of proportion, and errors that pass in silence.
 
+mod faults;
 mod generators;
 mod lengths;
 mod sizes;

@@ -1,9 +1,13 @@
 //! Sizes beyond every memory are errors that name them.
 
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, ModelError, Tanh};
+use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::pde::particles::{ParticleError, ParticleSystem};
+use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
+use contrastive_dynamics::random::LaneRng;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError};
+use contrastive_dynamics::stability::spectrum;
 use contrastive_dynamics::start::{FeatureLaw, StartError};
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
@@ -89,4 +93,36 @@ fn moments_of_any_order_take_no_time_and_are_right() {
     assert_eq!(uniform(0.0, 1.0).moment(u32::MAX), 0.5_f64.powi(32));
     let atoms = Marginal::sample(&[-1.0, 1.0]).unwrap();
     assert_eq!((atoms.moment(u32::MAX), atoms.moment(u32::MAX - 1)), (0.0, 1.0));
+}
+
+/// Found by inputs at random: sizes that overflowed, loops over them, and tables for any noise.
+#[test]
+fn absurd_numbers_of_features_are_refused_at_once() {
+    let r = DMatrix::from_element(1, 1, 1.0);
+    let mut rng = LaneRng::seed_from_u64(1);
+    for features in [1 << 62, usize::MAX - 1, usize::MAX] {
+        assert!(OrderParameters::uninformative(features, &r, 10, &mut rng).is_err());
+        assert!(OrderParameters::uninformative(features, &r, usize::MAX, &mut rng).is_err());
+        // A law of one node has one in any number of dimensions.
+        let nodes = FeatureLaw::<f64>::gaussian().nodes(features, 1, 10);
+        assert!(matches!(nodes, Err(StartError::Memory { .. })), "{nodes:?}");
+    }
+}
+
+/// Matrices of the worst numbers have eigenvalues or errors: a decomposition that ends in NaN once panicked.
+#[test]
+fn spectra_of_hostile_matrices_are_numbers_or_errors() {
+    const BAD: [f64; 12] = [0.0, 5e-324, -1e-310, 1e-300, 1e-160, 1e-20, 1.0, -1.0, 1e20, 1e154, -1e300, f64::MAX];
+    let mut rng = StdRng::seed_from_u64(3);
+    for _ in 0..20_000 {
+        let n = rng.random_range(1..=6);
+        let matrix = DMatrix::from_fn(n, n, |_, _| match rng.random_range(0..3) {
+            0 => BAD[rng.random_range(0..BAD.len())],
+            1 => f64::from_bits(rng.random()),
+            _ => rng.random_range(-2.0..2.0),
+        });
+        if let Ok(spectrum) = spectrum(&matrix) {
+            assert!(spectrum.values.iter().all(|x| x.re.is_finite() && x.im.is_finite()));
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct Nested<T> {
     rows: Vec<f64>,
     weights: Vec<f64>,
     table: NodeTable<T>,
+    /// More nodes than that are not made.
+    most: usize,
 }
 
 impl<T: Scalar> Nested<T> {
@@ -31,6 +33,7 @@ impl<T: Scalar> Nested<T> {
             rows: Vec::new(),
             weights: Vec::new(),
             table: NodeTable::empty(2),
+            most: usize::MAX,
         }
     }
 
@@ -47,6 +50,9 @@ impl<T: Scalar> Nested<T> {
         self.rows.clear();
         self.weights.clear();
         for &(z1, w1) in &self.outer {
+            if self.weights.len() > self.most {
+                break;
+            }
             fill(inner(z1, cleared(&mut self.breaks)), &mut self.breaks, line, &mut self.inner);
             for &(z2, w2) in &self.inner {
                 if keeps(z1, z2) {
@@ -57,6 +63,11 @@ impl<T: Scalar> Nested<T> {
         }
         self.table.refill(&self.rows, &self.weights);
         &self.table
+    }
+
+    /// Makes at most about so many nodes from now on; a table that has more is not whole.
+    pub(super) fn at_most(&mut self, nodes: usize) {
+        self.most = nodes;
     }
 
     /// The nodes last made.

@@ -189,6 +189,14 @@ impl<T: Scalar> PanelNodes<T> {
         nested.remake(line, outer, inner, |_, _| true)
     }
 
+    /// How many nodes there are for fields of mean 0 and those factor rows; `None` if more than that.
+    pub(in crate::limit) fn count_up_to(&mut self, most: usize, rows: [[T; 2]; 2]) -> Option<usize> {
+        self.nested.at_most(most);
+        let count = self.at([T::zero(); 2], rows).count();
+        self.nested.at_most(usize::MAX);
+        (count <= most).then_some(count)
+    }
+
     /// The nodes last made.
     pub(in crate::limit) fn table(&self) -> &NodeTable<T> {
         self.nested.table()

@@ -206,13 +206,18 @@ impl Lattice<'_> {
 
     /// `None` if its tables were too long.
     pub(super) fn fourier<T: Scalar>(&self) -> Option<Fourier<T>> {
-        let table = |line: &Line| (2 * line.half + 1) as f64 * (2 * line.waves() + 1) as f64;
-        if !(self.lines.iter().map(table).sum::<f64>() < MOST_PHASES) {
-            return None;
-        }
-        let axes: Vec<AxisSize> = self.lines.iter().enumerate().map(|(a, line)| line.size(a > 0)).collect();
-        Some(Fourier::new(&axes))
+        fourier(self.lines)
     }
+}
+
+/// Sums between the values of lines and their wave vectors; `None` if the tables were too long.
+pub(super) fn fourier<T: Scalar>(lines: &[Line]) -> Option<Fourier<T>> {
+    let table = |line: &Line| (2 * line.half + 1) as f64 * (2 * line.waves() + 1) as f64;
+    if !(lines.iter().map(table).sum::<f64>() < MOST_PHASES) {
+        return None;
+    }
+    let axes: Vec<AxisSize> = lines.iter().enumerate().map(|(a, line)| line.size(a > 0)).collect();
+    Some(Fourier::new(&axes))
 }
 
 /// Nodes or wave vectors: m numbers each, what each counts, and where on the lattice it stands.

@@ -13,12 +13,12 @@
 //! 2/3 of the error. With ν it moves by the error's first power, as all others do. Where several eigenvalues cross
 //! because of a symmetry there are more equations than unknowns: they agree, or the point is no such point.
 
-use nalgebra::{Complex, ComplexField, DMatrix, DVector, SVD};
+use nalgebra::{Complex, ComplexField, DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::eigen::symmetric_eigen;
-use crate::numerics::linear::{SVD_ITERATIONS, ascending, is_finite, left_inverse};
+use crate::numerics::linear::{SVD_ITERATIONS, ascending, is_finite, left_inverse, svd};
 use crate::stability::continuation::corrector::Corrector;
 use crate::stability::continuation::system::{AnySystem, Uncertainty};
 
@@ -199,7 +199,7 @@ struct Place<'p, T: Scalar> {
 impl<T: Compiled> Place<'_, T> {
     fn fold<E>(&self, system: &mut AnySystem<'_, T, E>, by_state: &DMatrix<T>) -> Result<Option<Added<T>>, E> {
         let n = by_state.nrows();
-        let Some(svd) = SVD::try_new(by_state.clone(), true, true, T::EPSILON, SVD_ITERATIONS) else { return Ok(None) };
+        let Some(svd) = svd(by_state.clone(), (true, true), SVD_ITERATIONS) else { return Ok(None) };
         let (Some(left), Some(right)) = (&svd.u, &svd.v_t) else { return Ok(None) };
         let Some(&smallest) = ascending(svd.singular_values.as_slice()).first() else { return Ok(None) };
         let (w, v) = (left.column(smallest).into_owned(), right.row(smallest).transpose());
@@ -250,7 +250,7 @@ impl<T: Compiled> Place<'_, T> {
         for k in 0..n {
             shifted[(k, k)] -= Complex::new(T::zero(), frequency);
         }
-        let Some(svd) = SVD::try_new(shifted, true, true, T::EPSILON, SVD_ITERATIONS) else { return Ok(None) };
+        let Some(svd) = svd(shifted, (true, true), SVD_ITERATIONS) else { return Ok(None) };
         let (Some(left), Some(right)) = (&svd.u, &svd.v_t) else { return Ok(None) };
         let Some(&smallest) = ascending(svd.singular_values.as_slice()).first() else { return Ok(None) };
         let (w, v) = (left.column(smallest).into_owned(), right.row(smallest).adjoint());
@@ -330,7 +330,7 @@ fn null_spaces<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Option<(DMatrix<
     if count > n {
         return None;
     }
-    let svd = SVD::try_new(matrix.clone(), true, true, T::EPSILON, SVD_ITERATIONS)?;
+    let svd = svd(matrix.clone(), (true, true), SVD_ITERATIONS)?;
     let (left, right) = (svd.u.as_ref()?, svd.v_t.as_ref()?);
     let order = ascending(svd.singular_values.as_slice());
     let others = right.select_rows(&order[count..]);

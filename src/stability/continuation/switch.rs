@@ -3,11 +3,11 @@
 //! Covers the directions in which they leave, and first points on them. Not here: how a branch is followed from there
 //! (see `follow`).
 
-use nalgebra::{DMatrix, DVector, SVD};
+use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::Compiled;
-use crate::numerics::linear::{SVD_ITERATIONS, ascending};
+use crate::numerics::linear::{SVD_ITERATIONS, ascending, svd};
 use crate::stability::continuation::branch::{Bifurcation, BifurcationKind};
 use crate::stability::continuation::corrector::bordered;
 use crate::stability::continuation::error::ContinuationError;
@@ -138,7 +138,7 @@ impl<T: Compiled> Continuation<T> {
 /// Unit null vectors of [f_x f_μ; tangent] to try: a basis of the space of the `count` smallest singular values in
 /// echelon form, and combinations of its pairs.
 fn directions<T: Scalar>(matrix: &DMatrix<T>, count: usize) -> Vec<DVector<T>> {
-    let Some(svd) = SVD::try_new(matrix.clone(), false, true, T::EPSILON, SVD_ITERATIONS) else { return Vec::new() };
+    let Some(svd) = svd(matrix.clone(), (false, true), SVD_ITERATIONS) else { return Vec::new() };
     let Some(rows) = svd.v_t else { return Vec::new() };
     let order = ascending(svd.singular_values.as_slice());
     let mut basis: Vec<DVector<T>> = order.iter().take(count.max(1)).map(|&k| rows.row(k).transpose()).collect();

@@ -145,3 +145,17 @@ pub(crate) fn kind<T: Scalar>(state: &OrderParameters<T>, separation: T, purity:
         (false, false) => Kind::Uninformative,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A feature counts beside another by its part of it, however small both are.
+    #[test]
+    fn what_is_mixed_is_told_relative_to_the_largest_overlap() {
+        let of = |q: [f64; 2]| OrderParameters::from_rows(2, 1, &q, &[1.0]).map(|state| kind(&state, 1e-6, 0.1));
+        assert_eq!(of([0.05, 0.01]), Ok(Kind::Mixed));
+        assert_eq!(of([0.9, 0.05]), Ok(Kind::Selected { features: vec![Some(0)] }));
+        assert_eq!(of([0.05, 0.004]), Ok(Kind::Selected { features: vec![Some(0)] }));
+    }
+}

@@ -153,4 +153,14 @@ mod tests {
         let inside = event.locate(Ordering::Less, (0.0, 1.0), |t| if t == 0.5 { f64::NAN } else { t - 0.5 });
         assert_eq!(inside, Err(NotANumber { time: 0.5 }));
     }
+
+    /// Bisection ends where the function is on the other side for the first time, whichever way it went.
+    #[test]
+    fn events_are_located_at_the_first_number_on_the_other_side() {
+        for (sign, before) in [(1.0, Ordering::Less), (-1.0, Ordering::Greater)] {
+            let event = Event { direction: Direction::Either, function: Box::new(move |_, x: &f64| sign * (*x - 0.7)) };
+            let at = event.locate(before, (0.0, 1.0), |t| t).unwrap();
+            assert_eq!((at, at.next_down() < 0.7), (0.7, true));
+        }
+    }
 }

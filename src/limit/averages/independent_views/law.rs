@@ -9,10 +9,10 @@ use super::axis::Waves;
 use crate::Scalar;
 use crate::limit::averages::block_products::BlockProducts;
 use crate::limit::averages::sum_grid::WAVE_MARGIN;
-use crate::limit::averages::sum_lattice::{Line, each_index};
+use crate::limit::averages::sum_lattice::{Line, each_index, fourier};
 use crate::limit::averages::wave_lines::{Lines, fill};
 use crate::limit::hidden::Hidden;
-use crate::numerics::fourier::{AxisSize, Fourier, FourierBuffers};
+use crate::numerics::fourier::{Fourier, FourierBuffers};
 
 /// The law of u of some neurons, in rising order.
 #[derive(Debug, Clone)]
@@ -76,8 +76,7 @@ impl<T: Scalar> LatticeLaw<T> {
         if !fits {
             return None;
         }
-        let axes: Vec<AxisSize> = lines.iter().enumerate().map(|(a, line)| line.size(a > 0)).collect();
-        let fourier = Fourier::new(&axes);
+        let fourier = fourier(lines)?;
         let slot = |index: &[i64]| {
             let from_lowest = index.iter().zip(&highest).enumerate();
             let index: Vec<usize> = from_lowest
