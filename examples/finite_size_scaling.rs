@@ -10,6 +10,7 @@
 //!     cargo run --release --all-features --example finite_size_scaling -- .
 //!
 
+mod interrupt;
 mod picture;
 
 use std::error::Error;
@@ -18,7 +19,6 @@ use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Spec, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::parallel::Cancel;
 use contrastive_dynamics::sgd::{ProjectedChain, Simulator};
 use contrastive_dynamics::state::OrderParameters;
 use plotters::prelude::*;
@@ -48,9 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let theory = ReducedOde::new(&model)?.solver().solve(&start, END)?;
     let limit = theory.last().ok_or("the ODE recorded nothing")?.1.to_packed();
 
-    let cancel = Cancel::new();
-    let handler = cancel.clone();
-    ctrlc::set_handler(move || handler.cancel())?;
+    let cancel = interrupt::flag()?;
 
     println!("tanh, one feature, one neuron, t = {END}; deviations from the ODE over runs of SGD\n");
     println!("{:>8} {:>7}  {:>12} {:>12}  {:>22}", "N", "runs", "rms of Q", "rms of R", "|mean Q - limit|");

@@ -1,13 +1,14 @@
 //! Two neurons and two features: do the neurons share the features out, or do both take the same one?
 //!
 //! `cargo run --release --features parallel --example two_neurons` prints tables and writes the picture docs/two_neurons.svg. It takes
-//! one or two minutes.
+//! one or two minutes; Ctrl-C ends it with what is done by then.
 //!
 //! tanh, two equal two-point features, batches of four, and a penalty of strength λ on what the neurons have in common. From a joint start, on which both
 //! neurons favour the first feature, they collapse onto it while the penalty is weak, and share out the features once it is strong. Above: two
 //! solutions of the ODE, and the fixed points against λ, by continuation. Below: who learns what, for a start of the first neuron anywhere
 //! on a plane and a fixed one of the second, at both strengths.
 
+mod interrupt;
 mod picture;
 
 use std::error::Error;
@@ -16,6 +17,7 @@ use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::parallel::Cancel;
 use contrastive_dynamics::stability::{
     AttractionRegions, Continuation, FixedPointFinder, Grid, OdeCurve, Outcome, RegionMap,
 };
@@ -102,7 +104,8 @@ fn main() -> Answer<()> {
         println!("\nlambda = {strength}: from a joint start to\n{end}");
         solutions.push((strength, solver));
     }
-    let branches = branches()?;
+    let cancel = interrupt::flag()?;
+    let branches = branches(&cancel)?;
     for branch in &branches {
         let stable = branch.iter().filter(|point| point.3).map(|point| point.0);
         let ends = stable.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
@@ -117,7 +120,7 @@ fn main() -> Answer<()> {
     }
     let mut maps = Vec::new();
     for strength in [WEAK, STRONG] {
-        let (learned, map) = who_learns_what(strength)?;
+        let Some((learned, map)) = who_learns_what(strength, &cancel)? else { break };
         let share = |what: Learned| learned.iter().filter(|l| **l == what).count() as f64 / learned.len() as f64;
         println!(
             "\nlambda = {strength}: of {CELLS} x {CELLS} starts {:.3} share out, {:.3} take the same, {:.3} undecided; {} refined",
@@ -128,16 +131,20 @@ fn main() -> Answer<()> {
         );
         maps.push((strength, learned));
     }
+    if cancel.is_cancelled() {
+        println!("\nended before all was done: no picture");
+        return Ok(());
+    }
     draw(&solutions, &branches, &maps)?;
     Ok(())
 }
 
 /// From all fixed points at one strength both ways, each class of images once.
-fn branches() -> Answer<Vec<Branch>> {
+fn branches(cancel: &Cancel) -> Answer<Vec<Branch>> {
     let middle = 0.4;
     let model = model(middle)?;
     let ode = ReducedOde::new(&model)?;
-    let found = FixedPointFinder::new(&ode).find()?;
+    let found = FixedPointFinder::new(&ode).find_with(|_, _| cancel.flow())?;
     println!("\nlambda = {middle}\n{found:.4}\n");
     let mut curve = OdeCurve::new(&ode, Parameter::PenaltyStrength)?;
     let mut branches = Vec::new();
@@ -147,7 +154,7 @@ fn branches() -> Answer<Vec<Branch>> {
         for upwards in [false, true] {
             let plan = Continuation::new(RANGE[0], RANGE[1]).steps(1e-6, 0.05);
             let plan = if upwards { plan } else { plan.downwards() };
-            let Ok(half) = plan.run(&mut curve, &first, middle) else { continue };
+            let Ok(half) = plan.run_with(&mut curve, &first, middle, |_| cancel.flow()) else { continue };
             let shown = half.points.iter().map(|at| {
                 let state = curve.state(at.state.as_slice());
                 (at.parameter, state.q().amax(), Learned::of(&state), at.is_stable())
@@ -166,18 +173,22 @@ fn branches() -> Answer<Vec<Branch>> {
     Ok(branches)
 }
 
-fn who_learns_what(strength: f64) -> Answer<(Vec<Learned>, RegionMap)> {
+fn who_learns_what(strength: f64, cancel: &Cancel) -> Answer<Option<(Vec<Learned>, RegionMap)>> {
     let model = model(strength)?;
     let ode = ReducedOde::new(&model)?.coefficient_tolerance(1e-6)?;
-    let found = FixedPointFinder::new(&ode).find()?;
+    let found = FixedPointFinder::new(&ode).find_with(|_, _| cancel.flow())?;
+    if cancel.is_cancelled() {
+        return Ok(None);
+    }
     let regions = AttractionRegions::of_fixed_points(&ode, &found.points)?;
     let range = (-REACH, REACH);
-    let map = regions.map(Grid { a: range, b: range, columns: CELLS, rows: CELLS }, |a, b| state([a, b], SECOND))?;
+    let grid = Grid { a: range, b: range, columns: CELLS, rows: CELLS };
+    let map = regions.map_with(grid, |a, b| state([a, b], SECOND), |_, _| cancel.flow())?;
     let learned = map.outcomes().iter().map(|outcome| match outcome {
         Outcome::Reached { point, image, .. } => Learned::of(regions.images(*point)[*image].center()),
         Outcome::NotReached(_) => Learned::Other,
     });
-    Ok((learned.collect(), map))
+    Ok(Some((learned.collect(), map)))
 }
 
 type Solutions = [(f64, Trajectory<f64>)];
