@@ -209,6 +209,26 @@ fn a_run_that_was_stopped_by_an_observer_goes_on() {
     assert_eq!(seen.get(), all);
 }
 
+/// What fails is left as it was saved last, and fails again with the same trajectory.
+#[test]
+fn a_run_that_fails_goes_on_from_its_last_save_and_fails_again() {
+    let hidden = Independent::new(laws()).unwrap();
+    let noise = GaussianNoise::independent(0.3).unwrap();
+    let builder = Model::builder().nonlinearity(contrastive_dynamics::model::Identity).hidden(hidden).noise(noise);
+    let model = builder.learning_rate(50.0).build().unwrap();
+    let scratch = Scratch::new("failing");
+    let run = |saved: bool| {
+        let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
+        let run = Run::of(&mut sgd).output(Output::EverySteps(4));
+        if saved { run.saved_in(scratch.file(), 10).to(1000.0) } else { run.to(1000.0) }
+    };
+    let whole = run(false).unwrap_err();
+    assert!(matches!(&whole, RunError::Failed { trajectory, .. } if trajectory.times().len() > 10), "{whole}");
+    for _ in 0..3 {
+        assert_eq!(run(true).unwrap_err(), whole);
+    }
+}
+
 /// A step that failed has drawn normals; the next one uses them, also after a save in between.
 #[test]
 fn a_failed_step_of_particles_leaves_what_is_saved() {

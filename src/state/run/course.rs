@@ -74,8 +74,8 @@ impl<T: Scalar, S: Clone, E> Course<T, S, E> {
         Some(Self { replicate, trajectory, before, sides, windows, happened: None, ending })
     }
 
-    /// What is kept of it; `None` if it has ended in a way that ends the whole run.
-    pub(super) fn progress(&self) -> Option<CourseProgress<T, S>> {
+    /// What is kept of it; `None` if it has ended in a way that ends the whole run: such a run is left as it was saved last.
+    pub(super) fn progress(&self, process: &dyn Stage<T, S, E>) -> Option<CourseProgress<T, S>> {
         let ending = match &self.ending {
             None => None,
             Some((
@@ -86,7 +86,11 @@ impl<T: Scalar, S: Clone, E> Course<T, S, E> {
                 | Ending::Unsaved(_),
             )) => return None,
             Some((time, Ending::Stopped(reason))) => Some((*time, EndingProgress::Stopped(*reason))),
-            Some((time, Ending::Failed(_))) => Some((*time, EndingProgress::Failed)),
+            Some((time, Ending::Failed(_))) => {
+                // Others go on only if the process knows of it.
+                process.failure_of(self.replicate)?;
+                Some((*time, EndingProgress::Failed))
+            }
             Some((time, Ending::EventNotANumber { index })) => {
                 Some((*time, EndingProgress::EventNotANumber { index: *index }))
             }

@@ -310,7 +310,8 @@ impl<T: Scalar, S: Clone, E> Drive<'_, '_, T, S, E> {
     fn save_now(&mut self) {
         let Some((work, _)) = self.saves else { return };
         // What failed as a whole is left as it was saved last.
-        let Some(courses) = self.courses.iter().map(Course::progress).collect::<Option<Vec<_>>>() else { return };
+        let courses = self.courses.iter().map(|course| course.progress(self.stage));
+        let Some(courses) = courses.collect::<Option<Vec<_>>>() else { return };
         let seen = self.observers.iter().map(|observer| observer.seen).collect();
         let progress = Progress { start: self.start, steps: self.steps, seen, courses };
         self.saved_at = self.steps;
