@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-
 use std::sync::Arc;
 
 use super::error::{EnsembleError, keep};
@@ -110,7 +109,9 @@ impl<X: Executor> Ensemble<X> {
     /// are run again, for their errors.
     ///
     /// `work` tells what the runs do, so that no other runs are added to them: begin with the
-    /// [fingerprint](crate::model::fingerprint) of the model, add the dimension and what else decides. Of [`run_projected`](Self::run_projected) model, dimension, output and end are known.
+    /// [fingerprint](crate::model::fingerprint) of the model, add the dimension and what else decides. Of
+    /// [`run_projected`](Self::run_projected) model, dimension, output and end are known, but not the start. What cannot be saved, or
+    /// is refused, is in the error as [`EnsembleError::unsaved`].
     /// [`map`](Self::map) and [`for_each`](Self::for_each) save nothing.
     ///
     /// ```
@@ -320,14 +321,13 @@ impl<X: Executor> Ensemble<X> {
             Some(saves) => self.resume(saves, width, record, &mut answer),
             None => Ok(0),
         };
-        let begin = begun.unwrap_or_else(|error| {
-            answer.unsaved = Some(error);
-            self.replicates
-        });
-        if answer.unsaved.is_some() {
-            answer.cancelled = self.replicates;
-            return Err(answer);
-        }
+        let begin = match begun {
+            Ok(begin) => begin,
+            Err(error) => {
+                (answer.unsaved, answer.cancelled) = (Some(error), self.replicates);
+                return Err(answer);
+            }
+        };
         let unless_cancelled = |group: u64| (!self.cancel.is_cancelled()).then(|| record(group));
         let groups = begin / width..self.replicates.div_ceil(width);
         self.executor.for_each(groups, &unless_cancelled, &mut |group, records| {

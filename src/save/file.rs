@@ -47,9 +47,14 @@ impl<V: Serialize + DeserializeOwned> Store<V> for File {
     }
 
     fn store(&self, work: Fingerprint, value: &V) -> Result<(), SaveError> {
-        let parts = encode(work, value)?;
-        replace_by_parts(&self.path, &parts.each_ref().map(Vec::as_slice))
+        put(&self.path, work, value)
     }
+}
+
+/// Writes a value of that work.
+fn put<V: Serialize>(path: &Path, work: Fingerprint, value: &V) -> Result<(), SaveError> {
+    let parts = encode(work, value)?;
+    replace_by_parts(path, &parts.each_ref().map(Vec::as_slice))
 }
 
 /// What results are.
@@ -77,8 +82,7 @@ fn results() -> Fingerprint {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn write<V: Serialize>(path: impl AsRef<Path>, value: &V) -> Result<(), SaveError> {
-    let parts = encode(results(), value)?;
-    replace_by_parts(path.as_ref(), &parts.each_ref().map(Vec::as_slice))
+    put(path.as_ref(), results(), value)
 }
 
 /// Reads results that [`write()`] has written. They must be asked for as what they are: the file tells no types.

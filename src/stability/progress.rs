@@ -41,7 +41,7 @@ impl<'f> Progress<'f> {
         self.stopped = true;
     }
 
-    /// Whether the observer has said `Break`.
+    /// Whether the work was stopped, by the observer's `Break` or for another reason.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped
     }

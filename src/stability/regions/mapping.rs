@@ -272,8 +272,8 @@ impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
         let survey = self.regions.survey_tolerance;
         let loose = self.regions.accuracy(survey)?;
         let tight = self.regions.accuracy((survey * T::lit(TIGHTER)).max(self.regions.tolerance).min(survey))?;
-        let mut map = RegionMap { grid: self.grid, outcomes: Vec::new(), refined: 0, complete: false };
-        let mut suspects = Vec::new();
+        let refined = self.kept.refined;
+        let mut map = RegionMap { grid: self.grid, outcomes: Vec::new(), refined, complete: false };
         if self.kept.outcomes.len() < all.len() {
             let done = self.kept.outcomes.len();
             self.follow(&loose, &all[done..], |kept| &mut kept.outcomes)?;
@@ -282,11 +282,9 @@ impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
                 map.outcomes.resize(all.len(), Outcome::NotReached(NotReached::NotFollowed));
                 return Ok(map);
             }
-            suspects = all;
-        } else if self.kept.suspects.is_empty() {
-            // It was kept between two passes: which starts are in doubt is known from all.
-            suspects = all;
         }
+        // Unless a pass was kept on its way.
+        let mut suspects = all;
         map.outcomes = std::mem::take(&mut self.kept.outcomes);
         loop {
             if self.kept.suspects.is_empty() {
@@ -294,7 +292,7 @@ impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
                 suspects.retain(|&k| !followed[k] && is_doubtful(&map, k));
                 if suspects.is_empty() {
                     map.complete = true;
-                    self.end(&mut map);
+                    self.end(&map);
                     return Ok(map);
                 }
                 self.observe.extend(suspects.len());
@@ -327,10 +325,10 @@ impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
     }
 
     /// Keeps a map that is done, so that it is there at once when it is asked for again.
-    fn end(&mut self, map: &mut RegionMap<T>) {
-        map.refined = self.kept.refined;
+    fn end(&mut self, map: &RegionMap<T>) {
         if let Some(saves) = &mut self.saves {
             self.kept.outcomes.clone_from(&map.outcomes);
+            // An error is kept beside.
             let _ = saves.keep(&self.kept);
         }
     }
