@@ -10,6 +10,7 @@
 //! that the first feature is selected, against q: for a law of starts with overlaps of order one, and for uninformative
 //! starts at finite N.
 
+mod interrupt;
 mod picture;
 
 use std::error::Error;
@@ -174,7 +175,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("order one: overlaps of length 0.1 to 0.8; small: vanishing overlaps of uniform direction, in the limit;");
     println!("N = {DIMENSION}: {RUNS} uninformative starts of SGD, with 95 % intervals\n");
     println!("{:>5} {:>9} {:>9}   {:>16}  {:>8}  {:>24}", "q", "mu_1", "mu_2", "order one", "small", "finite N");
-    let mut rows = Vec::new();
+    let (mut rows, cancel) = (Vec::new(), interrupt::flag()?);
     for activity in [1.0, 0.85, 0.7, 0.6, 0.55, 0.5, 0.45, 0.4, 0.3] {
         let row = probabilities(activity)?;
         let Row { growth_rates: [first, second], order_one: (p, e), small, finite: (f, (low, high)), .. } = row;
@@ -182,6 +183,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             "{activity:>5} {first:>9.6} {second:>9.6}   {p:>7.4} +- {e:.4}  {small:>8.4}  {f:>8.3} ({low:.3}, {high:.3})"
         );
         rows.push(row);
+        if interrupt::ended(&cancel) {
+            return Ok(());
+        }
     }
     let portraits = [portrait(1.0)?, portrait(0.6)?];
     for portrait in &portraits {

@@ -7,6 +7,7 @@
 //! projected chain at N = 10⁵, from overlaps of the order of N^(−1/2) like those of random weights, follows the ODE from the same
 //! start, but that its noise moves the escape a little. Which feature wins from there is settled by strength and by luck: over many random starts, the share of each feature.
 
+mod interrupt;
 mod picture;
 
 use std::error::Error;
@@ -14,6 +15,7 @@ use std::error::Error;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Spec, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::parallel::Cancel;
 use contrastive_dynamics::sgd::{ProjectedChain, Simulator};
 use contrastive_dynamics::stability::uninformative_points;
 use contrastive_dynamics::start::Start;
@@ -65,11 +67,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         strength(weakest)
     });
 
-    let (theory, simulated) = one_run(&model, &ode)?;
+    let cancel = interrupt::flag()?;
+    let (theory, simulated) = one_run(&model, &ode, &cancel)?;
     println!("\none run, N = {DIMENSION}: the four largest overlaps at some times, simulated and by the ODE");
     let mut worst: f64 = 0.0;
     for (k, (t, predicted)) in theory.iter().enumerate() {
-        let (_, state) = simulated.get(k).ok_or("a shorter run")?;
+        let Some((_, state)) = simulated.get(k) else { break };
         worst = worst.max((state.to_packed() - predicted.to_packed()).amax());
         if k % 20 == 0 {
             let seen = cosines(state);
@@ -87,7 +90,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         worst * (DIMENSION as f64).sqrt()
     );
 
-    let shares = shares(&model, &ode)?;
+    let shares = shares(&model, &ode, &cancel)?;
+    if interrupt::ended(&cancel) {
+        return Ok(());
+    }
     println!("\nwon from {STARTS} random starts (share; cosine similarity at the end above 0.9)");
     for (l, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
         print!("  [{l}] {share:.3}");
@@ -100,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 type Run = (Trajectory<f64>, Vec<(f64, OrderParameters)>);
 
 /// The projected chain from random weights, and the ODE from its start.
-fn one_run<M>(model: &M, ode: &ReducedOde<'_>) -> Result<Run, Box<dyn Error>>
+fn one_run<M>(model: &M, ode: &ReducedOde<'_>, cancel: &Cancel) -> Result<Run, Box<dyn Error>>
 where
     M: Spec<Scalar = f64, Regularizer: contrastive_dynamics::model::LinearRegularizer<f64>>,
 {
@@ -108,7 +114,7 @@ where
     let mut chain = ProjectedChain::builder(model, DIMENSION).start(Start::uninformative()).build_seeded(3)?;
     let start = chain.order_parameters();
     let mut simulated = Vec::new();
-    for &t in &times {
+    for &t in times.iter().take_while(|_| !cancel.is_cancelled()) {
         let reached = chain.run(t, &Output::Stop)?;
         simulated.extend(reached.last().map(|(t, state)| (t, state.clone())));
     }
@@ -117,12 +123,12 @@ where
 }
 
 /// How often each feature wins.
-fn shares<M>(model: &M, ode: &ReducedOde<'_>) -> Result<Vec<f64>, Box<dyn Error>>
+fn shares<M>(model: &M, ode: &ReducedOde<'_>, cancel: &Cancel) -> Result<Vec<f64>, Box<dyn Error>>
 where
     M: Spec<Scalar = f64, Regularizer: contrastive_dynamics::model::LinearRegularizer<f64>>,
 {
     let mut wins = vec![0.0; FEATURES];
-    for seed in 0..STARTS {
+    for seed in (0..STARTS).take_while(|_| !cancel.is_cancelled()) {
         let chain = ProjectedChain::builder(model, DIMENSION).start(Start::uninformative()).build_seeded(seed)?;
         let end = ode.solver().output(Output::Stop).solve(&chain.order_parameters(), 4.0 * END)?;
         let seen = cosines(end.last().ok_or("no end")?.1);

@@ -7,6 +7,7 @@
 //! be 2³⁰; the limit takes nodes of the two sums that the neurons see. The projected chain and the ODE start from the same small overlaps
 //! with every feature.
 
+mod interrupt;
 mod picture;
 
 use std::error::Error;
@@ -60,8 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let q: Vec<f64> = (0..2 * FEATURES).map(|k| overlap(k / 2, k % 2)).collect();
     let start = OrderParameters::from_rows(FEATURES, 2, &q, &[1.0, 0.0, 0.0, 1.0])?;
     let mut chain = ProjectedChain::builder(&model, DIMENSION).start(&start).build_seeded(5)?;
-    let mut simulated = Vec::new();
-    for &t in &times {
+    let (mut simulated, cancel) = (Vec::new(), interrupt::flag()?);
+    for &t in times.iter().take_while(|_| !cancel.is_cancelled()) {
         let reached = chain.run(t, &Output::Stop)?;
         simulated.extend(reached.last().map(|(t, state)| (t, state.clone())));
     }
@@ -72,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\nthe two largest overlaps of each neuron, simulated at N = {DIMENSION} and by the ODE");
     let mut worst: f64 = 0.0;
     for (k, (t, predicted)) in theory.iter().enumerate() {
-        let (_, state) = simulated.get(k).ok_or("a shorter run")?;
+        let Some((_, state)) = simulated.get(k) else { break };
         worst = worst.max((state.to_packed() - predicted.to_packed()).amax());
         if k % 10 == 0 {
             print!("t = {t:>4.1} ");
@@ -84,6 +85,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 print!("{}", if neuron == 0 { "   |" } else { "\n" });
             }
         }
+    }
+    if interrupt::ended(&cancel) {
+        return Ok(());
     }
     let root = (DIMENSION as f64).sqrt();
     println!("largest difference of an overlap or of R: {worst:.4} = {:.2} N^(-1/2)", worst * root);

@@ -131,8 +131,7 @@ fn main() -> Answer<()> {
         );
         maps.push((strength, learned));
     }
-    if cancel.is_cancelled() {
-        println!("\nended before all was done: no picture");
+    if interrupt::ended(&cancel) {
         return Ok(());
     }
     draw(&solutions, &branches, &maps)?;

@@ -6,6 +6,7 @@
 //! cargo run --release --example weight_density
 //! ```
 
+mod interrupt;
 mod picture;
 
 use std::error::Error;
@@ -13,6 +14,7 @@ use std::ops::ControlFlow;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, L1, L2, Law, Model, Regularizer, Tanh};
+use contrastive_dynamics::parallel::Cancel;
 use contrastive_dynamics::pde::grid::GridSolver;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::rand::SeedableRng;
@@ -69,7 +71,7 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
     let mut solver = GridSolver::builder(&model).width(0.01).tolerance(1e-6).start(&law).build()?;
     Run::of(&mut solver)
         .observe(output, |seen| {
-            laws.push(seen.process().density().clone());
+            laws.push(seen.process().density());
             ControlFlow::Continue(())
         })
         .to(TIMES[2])?;
@@ -89,7 +91,7 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
         println!(
             "{name:>3} {time:>6}  {:>9.4} {:>9.4}  {:>9.4} {:>9.4}  {distance:>11.4}",
             sgd.order_parameters().cosine_similarity(0, 0).unwrap_or(f64::NAN),
-            cosine(&density, &law),
+            density.order_parameters().cosine_similarity(0, 0).unwrap_or(f64::NAN),
             sample.fraction_within(0.05)?,
             limit.fraction_within(0.05)?,
         );
@@ -102,26 +104,11 @@ fn panels<G: Regularizer>(name: &str, regularizer: G, decay: f64) -> Outcome<Vec
     Ok(panels)
 }
 
-/// Q/√R of a density.
-fn cosine(density: &contrastive_dynamics::pde::grid::GridDensity, law: &LinearGaussianStart) -> f64 {
-    let nodes = density.nodes();
-    let (mut q, mut r) = (0.0, 0.0);
-    for k in 0..nodes.weights.len() {
-        let masses = density.conditional_masses(k).unwrap_or_default();
-        for (w, n) in density.centres().into_iter().zip(masses) {
-            q += nodes.weights[k] * nodes.nodes[(0, k)] * w * n;
-            r += nodes.weights[k] * w * w * n;
-        }
-    }
-    debug_assert_eq!(law.state().n_features(), 1);
-    q / r.sqrt()
-}
-
 /// (γ, cosine similarity, fraction of small weights) at rest.
-fn at_rest<G: Regularizer + Copy>(regularizer: G, decays: &[f64]) -> Outcome<Vec<[f64; 3]>> {
+fn at_rest<G: Regularizer + Copy>(regularizer: G, decays: &[f64], cancel: &Cancel) -> Outcome<Vec<[f64; 3]>> {
     let law = start()?;
     let mut rows = Vec::new();
-    for &decay in decays {
+    for &decay in decays.iter().take_while(|_| !cancel.is_cancelled()) {
         let model = model(regularizer, decay)?;
         let mut solver = GridSolver::builder(&model).width(0.005).tolerance(1e-4).start(&law).build()?;
         solver.run(REST, &Output::Stop)?;
@@ -141,13 +128,17 @@ fn main() -> Outcome<()> {
     all.extend(panels("L1", L1, 0.3)?);
     draw_densities(&all)?;
 
+    let cancel = interrupt::flag()?;
     let decays: Vec<f64> = (1..=8).map(|k| 0.06 * f64::from(k)).collect();
-    let curves = [("L1", at_rest(L1, &decays)?), ("L2", at_rest(L2, &decays)?)];
+    let curves = [("L1", at_rest(L1, &decays, &cancel)?), ("L2", at_rest(L2, &decays, &cancel)?)];
     println!("at rest: regulariser, gamma, cosine similarity, fraction of |w| < {SMALL} sqrt(R)");
     for (name, rows) in &curves {
         for [decay, cosine, fraction] in rows {
             println!("{name:>3} {decay:>6.2}  {cosine:>8.4} {fraction:>8.4}");
         }
+    }
+    if interrupt::ended(&cancel) {
+        return Ok(());
     }
     draw_sparsity(&curves)?;
     Ok(())

@@ -9,3 +9,11 @@ pub(crate) fn flag() -> Result<Cancel, ctrlc::Error> {
     ctrlc::set_handler(move || handler.cancel())?;
     Ok(cancel)
 }
+
+/// Whether it was set, and then says what there is not.
+pub(crate) fn ended(cancel: &Cancel) -> bool {
+    if cancel.is_cancelled() {
+        println!("\nended before all was done: no picture");
+    }
+    cancel.is_cancelled()
+}

@@ -48,10 +48,10 @@ fn under_l2_the_law_stays_gaussian_with_the_moments_of_the_ode() {
         let nodes = density.nodes();
         for k in 0..nodes.weights.len() {
             let mean = nodes.nodes.column(k).dot(&state.q().column(0));
-            for (w, n) in density.centres().into_iter().zip(density.conditional_masses(k).unwrap()) {
+            for (w, value) in density.centres().into_iter().zip(density.conditional_density(k).unwrap()) {
                 let gaussian = (-0.5 * (w - mean).powi(2) / variance).exp() / (std::f64::consts::TAU * variance).sqrt();
                 // The shape, unlike the moments, carries the error of space.
-                assert!(n >= 0.0 && (n / density.width() - gaussian).abs() < 2e-3, "{k} {w}");
+                assert!(value >= 0.0 && (value - gaussian).abs() < 5e-5, "{k} {w} {}", value - gaussian);
             }
         }
     }
@@ -79,32 +79,126 @@ fn steps_in_time_converge_with_the_order_that_was_set() {
     }
 }
 
-/// Second order, at the kink of L1 and for both fluxes; in the distribution function too.
+/// Fourth order, at the kink of L1 and for both fluxes; in the distribution function at edges and the density at the kink, too.
 #[test]
-fn cells_converge_with_order_two() {
+fn cells_converge_with_order_four() {
     let law = start(FeatureLaw::rademacher(), &[0.4], 1.0);
     let model = model(1, L1, 0.3);
     for flux in [Flux::Moments, Flux::ChangCooper] {
         let solve = |width: f64| {
-            let mut solver =
-                GridSolver::builder(&model).width(width).flux(flux).tolerance(1e-8).start(&law).build().unwrap();
+            let builder = GridSolver::builder(&model).width(width).space_tolerance(f64::INFINITY).flux(flux);
+            let mut solver = builder.tolerance(1e-9).start(&law).build().unwrap();
             solver.run(3.0, &Output::Stop).unwrap();
-            let marginal = solver.density().marginal().unwrap();
+            assert_eq!(solver.width(), width, "it stays");
+            let density = solver.density();
+            let marginal = density.marginal().unwrap();
             let mut values: Vec<f64> = solver.order_parameters().to_packed().iter().copied().collect();
-            values.extend([0.05, 0.55, 1.05].map(|delta| marginal.fraction_within(delta).unwrap()));
+            // Edges at odd multiples of 0.03 are edges at a third of the width too.
+            values.extend([0.03, 0.57, 1.05].map(|delta| marginal.fraction_within(delta).unwrap()));
+            let zero = density.centres().iter().position(|w| *w == 0.0).unwrap();
+            values.extend([density.density()[zero], density.conditional_density(0).unwrap()[zero]]);
             values
         };
-        let fine = solve(0.1 / 9.0);
-        let errors = [0.1, 0.1 / 3.0].map(|width| {
-            // Edges at odd multiples of 0.05 are edges at a third of the width too.
-            solve(width).iter().zip(&fine).map(|(x, y)| (x - y).abs()).collect::<Vec<_>>()
-        });
+        let fine = solve(0.06 / 9.0);
+        let errors =
+            [0.06, 0.02].map(|width| solve(width).iter().zip(&fine).map(|(x, y)| (x - y).abs()).collect::<Vec<_>>());
         for k in 0..fine.len() {
-            // (1 − 1/81)/(1/9 − 1/81) = 10 for order two, 4 for order one.
+            // (1 − 3⁻⁸)/(3⁻⁴ − 3⁻⁸) = 82 for order four, 28 for order three, 10 for order two.
             let ratio = errors[0][k] / errors[1][k];
-            assert!((7.5..14.0).contains(&ratio), "{flux:?}, value {k}: {ratio}, {:?}", (errors[0][k], errors[1][k]));
+            // Of errors below 2e-8 others are seen.
+            assert!(
+                ratio > 50.0 || errors[1][k] < 2e-8,
+                "{flux:?}, value {k}: {ratio}, {:?}",
+                (errors[0][k], errors[1][k])
+            );
         }
     }
+}
+
+/// The error in space that is estimated, of cells of width h alone, is that of the order two of these, and bounds that of the answer.
+#[test]
+fn the_error_in_space_is_estimated() {
+    let law = start(FeatureLaw::rademacher(), &[0.4], 1.0);
+    let model = model(1, L1, 0.3);
+    let solve = |width: f64| {
+        let builder = GridSolver::builder(&model).width(width).space_tolerance(f64::INFINITY);
+        let mut solver = builder.tolerance(1e-8).start(&law).build().unwrap();
+        solver.run(3.0, &Output::Stop).unwrap();
+        solver
+    };
+    let fine = solve(0.01);
+    let of_density = |solver: &GridSolver<'_, _>| {
+        let (density, fine) = (solver.density(), fine.density());
+        let at = |w: f64| {
+            let near = |centre: &f64| (centre - w).abs() < 1e-9;
+            fine.centres().iter().position(near).map_or(0.0, |place| fine.density()[place])
+        };
+        let pairs = density.centres().into_iter().zip(density.density());
+        pairs.map(|(w, value)| solver.width() * (value - at(w)).abs()).sum::<f64>()
+    };
+    let estimates = [0.08, 0.04].map(|width| {
+        let solver = solve(width);
+        let error = of_density(&solver).max(distance(solver.order_parameters(), fine.order_parameters()));
+        assert!(error < 0.3 * solver.space_error_estimate(), "{error} {}", solver.space_error_estimate());
+        solver.space_error_estimate()
+    });
+    assert!((3.5..4.5).contains(&(estimates[0] / estimates[1])), "{estimates:?}");
+}
+
+/// A small learning rate makes the densities narrow: cells are halved again and again, and Q and R stay those of the ODE. A start that
+/// is narrow for what comes is followed by cells of double the width.
+#[test]
+fn cells_follow_densities_that_become_narrow_or_wide() {
+    let laws = [Law::two_point(2.25).unwrap()];
+    let slow = Model::builder().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap());
+    let slow = slow
+        .noise(GaussianNoise::correlated(0.3, -0.5).unwrap())
+        .learning_rate(0.01)
+        .weight_decay(1.5)
+        .build()
+        .unwrap();
+    let law = start(FeatureLaw::rademacher(), &[0.9], 1.0);
+    let builder = GridSolver::builder(&slow).tolerance(1e-7).space_tolerance(2e-4);
+    let mut solver = builder.start(&law).build().unwrap();
+    let before = solver.width();
+    solver.run(150.0, &Output::Stop).unwrap();
+    let ode = ReducedOde::new(&slow).unwrap().solver().solve(law.state(), 150.0).unwrap();
+    assert!(solver.width() < 0.2 * before && solver.mass_defect() < 1e-12);
+    assert!(distance(solver.order_parameters(), ode.last().unwrap().1) < 4e-6);
+
+    let model = model(1, L2, 0.1);
+    let law = start(FeatureLaw::rademacher(), &[0.3], 0.0925);
+    let mut solver = GridSolver::builder(&model).tolerance(1e-7).start(&law).build().unwrap();
+    let before = solver.width();
+    solver.run(40.0, &Output::Stop).unwrap();
+    let ode = ReducedOde::new(&model).unwrap().solver().solve(law.state(), 40.0).unwrap();
+    assert!(solver.width() > 3.0 * before && solver.mass_defect() < 1e-12);
+    assert!(distance(solver.order_parameters(), ode.last().unwrap().1) < 4e-6);
+}
+
+/// What is not finite is an error with all that came before, no drift of zero.
+#[test]
+fn a_regulariser_that_is_not_finite_far_out_is_an_error() {
+    #[derive(Debug, Clone)]
+    struct Broken;
+    impl Regularizer for Broken {
+        fn apply(&self, w: f64) -> f64 {
+            if w.abs() > 19.0 { f64::NAN } else { w }
+        }
+    }
+    let model = model(1, Broken, 0.001);
+    let law = start(FeatureLaw::rademacher(), &[0.4], 4.0);
+    assert!(matches!(
+        GridSolver::builder(&model).start(&start(FeatureLaw::rademacher(), &[0.4], 9.0)).build(),
+        Err(GridError::Unfit(GridFailure::Regularizer { .. }))
+    ));
+    let Err(GridError::Run(RunError::Failed { source, trajectory, .. })) =
+        GridSolver::builder(&model).step_size(0.05).start(&law).build().unwrap().run(60.0, &Output::EverySteps(1))
+    else {
+        panic!("cells beyond 19 have no drift")
+    };
+    assert!(matches!(source, GridFailure::Regularizer { w, value } if w.abs() > 19.0 && value.is_nan()), "{source:?}");
+    assert!(trajectory.states().iter().all(|state| state.r()[(0, 0)].is_finite()));
 }
 
 /// At rest the density given u is exp of a piecewise quadratic, by D ∂ρ = bρ, with the solver's own Q and R.
@@ -124,13 +218,15 @@ fn the_stationary_density_under_l1_is_the_closed_form() {
         let shift = density.nodes().nodes[(0, k)] * drift.alpha[(0, 0)];
         let log = |w: f64| (shift * w + 0.5 * drift.beta[(0, 0)] * w * w - decay * w.abs()) / diffusion;
         let weights: Vec<f64> = density.centres().iter().map(|&w| log(w).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        density.conditional_masses(k).unwrap().iter().zip(&weights).map(|(n, w)| (n - w / total).abs()).sum()
+        // The trapezoid rule is short of the jump of the slope at zero by a twelfth of h².
+        let h = density.width();
+        let total = h * weights.iter().sum::<f64>() - h * h / 6.0 * decay / diffusion;
+        let pairs = density.conditional_density(k).unwrap().into_iter().zip(&weights);
+        pairs.map(|(n, w)| h * (n - w / total).abs()).sum()
     };
     for k in 0..2 {
-        println!("{} {}", distance(k, decay), distance(k, 1.01 * decay));
-        assert!(distance(k, decay) < 1e-3, "{}", distance(k, decay));
-        assert!(distance(k, 1.01 * decay) > 2e-3, "the control, 1 % more decay, is seen");
+        assert!(distance(k, decay) < 1e-4, "{}", distance(k, decay));
+        assert!(distance(k, 1.001 * decay) > 2e-4, "the control, 0.1 % more decay, is seen");
     }
 }
 
@@ -262,11 +358,13 @@ fn what_cannot_be_solved_is_an_error_that_says_so() {
     };
     assert_eq!(trajectory.times().len(), 4);
     assert!(matches!(solver.run(0.0, &Output::Stop), Err(GridError::Run(RunError::Output(_)))));
-    // Strong decay makes the weights narrower than the cells: an error with all that came before, not a wrong number.
-    let strong = model(1, L1, 40.0);
-    let mut solver = GridSolver::builder(&strong).tolerance(1e-4).width(0.05).start(&law).build().unwrap();
+    // Strong decay makes the weights narrower than any cells that are allowed: an error with all that came before, no wrong number.
+    let strong = model(1, L1, 2.0);
+    let builder = GridSolver::builder(&strong).tolerance(1e-4).width(0.05).cell_limit(6000);
+    let mut solver = builder.start(&law).build().unwrap();
     let failed = solver.run(20.0, &Output::EverySteps(1));
-    let Err(GridError::Run(RunError::Failed { time, source: GridFailure::Unresolved { .. }, trajectory })) = failed
+    let Err(GridError::Run(RunError::Failed { time, source: GridFailure::Cells { most: 6000, .. }, trajectory })) =
+        failed
     else {
         panic!("the weights collapse")
     };

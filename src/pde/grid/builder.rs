@@ -3,13 +3,24 @@
 use nalgebra::DMatrix;
 
 use crate::integrate::Work;
-use crate::limit::{Coefficients, Limit};
+use crate::limit::Limit;
 use crate::model::{Constraint, Spec};
-use crate::pde::grid::density::GridDensity;
-use crate::pde::grid::operator::{Cells, Flux, Work as Room};
-use crate::pde::grid::{GridError, GridFailure, GridSolver, StepSize};
+use crate::pde::grid::drift::GridDrift;
+use crate::pde::grid::mesh::Meshes;
+use crate::pde::grid::operator::Flux;
+use crate::pde::grid::step::{Levels, NARROWEST, StepSize};
+use crate::pde::grid::{GridError, GridFailure, GridSolver, MOST_CELL_NUMBER};
 use crate::start::{FeatureNodes, Start, StartError};
 use crate::state::OrderParameters;
+
+/// How far cells reach from every mean, in standard deviations: with less mass beyond than is carried in double precision.
+const REACH: f64 = 9.0;
+/// Cells in a standard deviation, by default.
+const CELLS_PER_DEVIATION: f64 = 40.0;
+/// Of what cells of width h alone are off by, by default.
+const SPACE_TOLERANCE: f64 = 2e-3;
+/// By how much E[u uᵀ] may differ from I.
+const FEATURES_DEFECT: f64 = 1e-9;
 
 /// Builds a [`GridSolver`]; made by [`GridSolver::builder`], where the defaults are.
 pub struct GridSolverBuilder<'a, M> {
@@ -20,6 +31,7 @@ pub struct GridSolverBuilder<'a, M> {
     densities: Option<Densities<'a>>,
     order: usize,
     width: Option<f64>,
+    space_tolerance: f64,
     size: StepSize,
     levels: usize,
     flux: Flux,
@@ -56,6 +68,7 @@ impl<'a, M> GridSolverBuilder<'a, M> {
             densities: None,
             order: 16,
             width: None,
+            space_tolerance: SPACE_TOLERANCE,
             size: StepSize::Adaptive { tolerance: 1e-7 },
             levels: 3,
             flux: Flux::default(),
@@ -95,10 +108,18 @@ impl<'a, M> GridSolverBuilder<'a, M> {
         self
     }
 
-    /// The width h of a cell, in units of w.
+    /// The width h of a cell at the start, in units of w. The equation is solved with cells of twice that width, too.
     #[must_use]
     pub fn width(mut self, width: f64) -> Self {
         self.width = Some(width);
+        self
+    }
+
+    /// Halves h where [`GridSolver::space_error_estimate`], which is that of the cells of width h alone, exceeds `tolerance`, or where a
+    /// density becomes narrow; the error of the answer, extrapolated from cells of both widths, is smaller. Infinite: h stays.
+    #[must_use]
+    pub fn space_tolerance(mut self, tolerance: f64) -> Self {
+        self.space_tolerance = tolerance;
         self
     }
 
@@ -145,7 +166,7 @@ impl<'a, M> GridSolverBuilder<'a, M> {
         self
     }
 
-    /// At most so many cells, times nodes of the law of u.
+    /// At most so many cells of width h, times nodes of the law of u.
     #[must_use]
     pub fn cell_limit(mut self, cells: usize) -> Self {
         self.most_cells = cells;
@@ -167,7 +188,7 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
     /// [`GridError::Neurons`] for more than one neuron, [`GridError::Constrained`] under the sphere constraint,
     /// [`GridError::Start`] if the start does not fit the model or is not linear and Gaussian, [`GridError::StartTwice`] for
     /// densities beside another start, [`GridError::Setting`] for an unusable number, [`GridError::Unfit`] for a
-    /// variance that is zero or too small for the width, or a domain of too many cells, [`GridError::Features`] unless the
+    /// variance that is zero or too small for the width, a domain of too many cells, or a regulariser that is not finite there, [`GridError::Features`] unless the
     /// nodes have E[u uᵀ] = I, [`GridError::Density`] for a density that is negative, not finite, or zero on all cells;
     /// [`GridError::Limit`] if the coefficients cannot be computed.
     pub fn build(mut self) -> Result<GridSolver<'a, M>, GridError> {
@@ -192,13 +213,13 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
         let state = law.state();
         let nodes = law.feature_law().nodes(state.n_features(), self.order, self.most_cells)?;
         let deviation = state.background()[(0, 0)].max(0.0).sqrt();
-        let reach = 9.0 * deviation;
+        let reach = REACH * deviation;
         let means: Vec<f64> = nodes.nodes.column_iter().map(|u| u.dot(&state.q().column(0))).collect();
         let ends = means.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &mean| {
             (low.min(mean - reach), high.max(mean + reach))
         });
-        let width = self.width.unwrap_or(deviation / 40.0);
-        if !(deviation > 1.5 * width) || width == 0.0 {
+        let width = self.width.unwrap_or(deviation / CELLS_PER_DEVIATION);
+        if !(deviation > NARROWEST * width) || width == 0.0 {
             return Err(GridError::Unfit(GridFailure::Unresolved { node: 0, deviation, width }));
         }
         let density = |k: usize, w: f64| (-0.5 * ((w - means[k]) / deviation).powi(2)).exp();
@@ -226,6 +247,9 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
                 return Err(GridError::Setting { name, value });
             }
         }
+        if !(self.space_tolerance > 0.0) {
+            return Err(GridError::Setting { name: "tolerance in space", value: self.space_tolerance });
+        }
         if !(2..=4).contains(&self.levels) {
             return Err(GridError::Setting { name: "order", value: self.levels as f64 });
         }
@@ -241,30 +265,28 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
     ) -> Result<GridSolver<'a, M>, GridError> {
         self.check_settings(width)?;
         check_features(&nodes)?;
-        let count = (high - low) / width + 1.0;
-        if !(low < high && count * nodes.weights.len() as f64 <= self.most_cells as f64) {
-            let cells = count * nodes.weights.len() as f64;
-            return Err(GridError::Unfit(GridFailure::Cells { cells, most: self.most_cells }));
+        let (low, high) = (low / (2.0 * width), high / (2.0 * width));
+        let cells = (2.0 * (high - low) + 3.0) * nodes.weights.len() as f64;
+        let most = self.most_cells;
+        let numbered = low.abs().max(high.abs()) < MOST_CELL_NUMBER as f64;
+        if !(low < high && cells <= most as f64 && numbered) {
+            return Err(GridError::Unfit(GridFailure::Cells { cells, most }));
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below the limit of cells
-        let (first, count) = ((low / width).round() as i64, count.ceil() as usize);
-        let cells = Cells { width, first, count, nodes: nodes.weights.len() };
-        let mut masses = Vec::with_capacity(count * cells.nodes);
-        for j in 0..count {
-            for k in 0..cells.nodes {
-                let (w, value) = (cells.centre(j), density(k, cells.centre(j)));
-                if !(value >= 0.0 && value.is_finite()) {
-                    return Err(GridError::Density { node: k, w, value });
-                }
-                masses.push(value);
+        let (first, count) = (low.floor() as i64, (high.ceil() - low.floor()) as usize + 1);
+        let meshes = Meshes::new((width, first, count), nodes.weights.len(), &|k, w| {
+            let value = density(k, w);
+            if value >= 0.0 && value.is_finite() { Ok(value) } else { Err(GridError::Density { node: k, w, value }) }
+        })?;
+        for (node, (fine, coarse)) in meshes.totals().enumerate() {
+            if let Some(&value) = [fine, coarse].iter().find(|total| !(**total > 0.0 && total.is_finite())) {
+                return Err(GridError::Density { node, w: f64::NAN, value });
             }
         }
-        for k in 0..cells.nodes {
-            let total: f64 = masses.iter().skip(k).step_by(cells.nodes).sum();
-            if !(total > 0.0 && total.is_finite()) {
-                return Err(GridError::Density { node: k, w: f64::NAN, value: total });
-            }
-            masses.iter_mut().skip(k).step_by(cells.nodes).for_each(|n| *n /= total);
+        let meshes = meshes.normalised();
+        let (node, deviation) = meshes.narrowest();
+        if !(deviation > NARROWEST * width) {
+            return Err(GridError::Unfit(GridFailure::Unresolved { node, deviation, width }));
         }
         let mut limit = Limit::new(self.model)?;
         if let Some(tolerance) = self.tolerance {
@@ -273,29 +295,22 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
         if let Some(nodes) = self.node_budget {
             limit = limit.node_budget(nodes);
         }
-        let density = GridDensity { cells, nodes, masses };
-        density.check_resolved().map_err(GridError::Unfit)?;
-        let (q, r) = density.moments();
+        let (q, r) = meshes.moments(&nodes);
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
-        let (p, regularizer) = (state.n_features(), self.model.regularizer());
+        let drift = GridDrift::new(self.model, limit, &state, self.flux)?;
+        drift.check_regularizer(&meshes).map_err(GridError::Unfit)?;
         let mut solver = GridSolver {
-            model: self.model,
-            rule: limit.rule(&state)?,
-            ruled_at: state.clone(),
-            coefficients: Coefficients::zeros(p, 1),
-            decay: self.model.learning_rate() * self.model.weight_decay(),
-            regularizer,
-            limit,
-            levels: vec![Vec::new(); self.levels],
-            flows: Vec::new(),
-            room: Room::default(),
-            density,
+            drift,
+            nodes,
+            meshes,
+            resolution: deviation / width,
+            space_tolerance: self.space_tolerance,
             state,
             time: 0.0,
             size: self.size,
             next_size: 0.0,
             error: 0.0,
-            flux: self.flux,
+            levels: [Levels::new(self.levels), Levels::new(self.levels)],
             most_cells: self.most_cells,
             most_steps: self.most_steps,
             work: Work::default(),
@@ -315,5 +330,5 @@ fn check_features(nodes: &FeatureNodes) -> Result<(), GridError> {
     let weights = DMatrix::from_diagonal(&nalgebra::DVector::from_column_slice(&nodes.weights));
     let moment = &nodes.nodes * weights * nodes.nodes.transpose();
     let defect = (moment - DMatrix::identity(p, p)).amax().max((total - 1.0).abs());
-    if defect < 1e-9 { Ok(()) } else { Err(GridError::Features { value: defect }) }
+    if defect < FEATURES_DEFECT { Ok(()) } else { Err(GridError::Features { value: defect }) }
 }

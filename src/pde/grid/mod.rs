@@ -6,27 +6,30 @@
 
 mod builder;
 mod density;
+mod drift;
+mod mesh;
 mod operator;
+mod step;
 
 use nalgebra::DMatrix;
 
 pub use builder::GridSolverBuilder;
 pub use density::GridDensity;
+use drift::GridDrift;
+use mesh::{Mesh, Meshes};
+use operator::Cells;
 pub use operator::Flux;
-use operator::{Generator, Work as Room, extrapolate, extrapolation};
+use step::{Levels, StepSize};
 
 use crate::integrate::{Output, Work};
-use crate::limit::{Coefficients, Limit, LimitError, Rule};
-use crate::model::{Regularizer, Spec, fingerprint};
+use crate::limit::LimitError;
+use crate::model::{Spec, fingerprint};
 use crate::save::{Fingerprint, SaveError};
-use crate::start::StartError;
+use crate::start::{FeatureNodes, StartError};
 use crate::state::{Checkpoint, OrderParameters, Process, Run, RunError, Trajectory};
 
-/// Mass given any node that may lie within the outermost thirty-second of the cells; with more there, cells are added.
-const MASS_AT_EDGE: f64 = 1e-14;
-
-/// A step that was made smaller so often has an error that does not fall with its size.
-const MOST_REJECTIONS: u32 = 40;
+/// Numbers of cells are at most this, so that centres are exact multiples of h.
+const MOST_CELL_NUMBER: u64 = 1 << 52;
 
 /// Why a grid could not be set up or run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -107,16 +110,29 @@ pub enum GridFailure {
         /// The limit.
         most: usize,
     },
-    /// No step is small enough, or the solution is no longer finite.
+    /// The drift is not finite, or the diffusion not finite or negative beyond the error of the coefficients.
+    #[error(
+        "the drift is {shift} + {slope} w with a diffusion of {diffusion}: the solution diverges there, or the nonlinearity is not finite"
+    )]
+    Coefficients {
+        /// α·u, summed over the nodes u.
+        shift: f64,
+        /// β less what is linear of the regulariser.
+        slope: f64,
+        /// Λ/2.
+        diffusion: f64,
+    },
+    /// The regulariser is not finite.
+    #[error("the regulariser is {value} at w = {w}")]
+    Regularizer {
+        /// Where.
+        w: f64,
+        /// Its value.
+        value: f64,
+    },
+    /// No step is small enough.
     #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
     StepTooSmall,
-}
-
-/// How far a step goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum StepSize {
-    Fixed { size: f64 },
-    Adaptive { tolerance: f64 },
 }
 
 /// The McKean-Vlasov equation of one neuron by finite volumes:
@@ -127,11 +143,15 @@ enum StepSize {
 /// R = Σ p_u ∫ w² ρ_u. In double precision, for any regulariser.
 ///
 /// Cells are centred at multiples of h, one of them at zero, where L1 has its kink: between centres everything is
-/// smooth. In space the method is of second order, and for linear drifts (L2) it makes no error in Q and R at all
-/// ([`Flux::Moments`]). In time, implicit Euler with frozen coefficients and 1, 2, ..., L substeps is extrapolated to
-/// order L; the extrapolation is a flow of mass between cells that is cut where it would leave less than nothing
-/// there. So mass is kept to rounding and no density is negative, however long the steps. Cells are added where mass
-/// comes near an end. Without noise, D = 0, fluxes are upwind and of first order in space.
+/// smooth. The equation is solved on cells of width h and on cells of width 2h, with fluxes of second order; what is
+/// extrapolated from both, Q, R and the densities, is of fourth order in h, at the kink too. For linear drifts (L2) space
+/// makes no error in Q and R at all ([`Flux::Moments`]). Where both meshes differ too much, or where the narrowest
+/// density given u has become narrower than two thirds of what it was in cells, h is halved; it is doubled where that
+/// density has become three times as wide and both differ little. In time,
+/// implicit Euler with frozen coefficients and 1, 2, ..., L substeps is extrapolated to order L; the extrapolation is a
+/// flow of mass between cells that is cut where it would leave less than nothing there. So mass is kept to rounding and
+/// no density is negative, however long the steps. Cells are added where mass comes near an end. With next to no noise,
+/// D < |b|h/2, fluxes are upwind and of first order in space.
 ///
 /// ```
 /// use contrastive_dynamics::state::OrderParameters;
@@ -163,47 +183,33 @@ enum StepSize {
 /// | setter | meaning | default |
 /// |---|---|---|
 /// | [`start`](GridSolverBuilder::start), [`densities`](GridSolverBuilder::densities) | the law of (u, w) at t = 0 | Q = 0, R = 1, Gaussian |
-/// | [`width`](GridSolverBuilder::width) | h | a fortieth of the start's standard deviation given u |
+/// | [`width`](GridSolverBuilder::width) | h at the start | a fortieth of the start's standard deviation given u |
+/// | [`space_tolerance`](GridSolverBuilder::space_tolerance) | error of cells of width h alone above which h is halved | 2e-3 |
 /// | [`feature_nodes`](GridSolverBuilder::feature_nodes) | nodes for each Gaussian feature | 16 |
 /// | [`tolerance`](GridSolverBuilder::tolerance), [`step_size`](GridSolverBuilder::step_size) | adaptive or fixed steps | adaptive, 1e-7 per step |
 /// | [`order`](GridSolverBuilder::order) | order in time | 3 |
 /// | [`flux`](GridSolverBuilder::flux) | fluxes between cells | [`Flux::Moments`] |
 /// | [`coefficient_tolerance`](GridSolverBuilder::coefficient_tolerance), [`node_budget`](GridSolverBuilder::node_budget) | of the limit coefficients | those of [`Limit`] |
-/// | [`cell_limit`](GridSolverBuilder::cell_limit), [`step_limit`](GridSolverBuilder::step_limit) | most cells times nodes, most steps of a run | 10⁶ each |
+/// | [`cell_limit`](GridSolverBuilder::cell_limit), [`step_limit`](GridSolverBuilder::step_limit) | most cells of width h times nodes, most steps of a run | 10⁶ each |
 #[derive(Debug, Clone)]
 pub struct GridSolver<'a, M: Spec<Scalar = f64>> {
-    model: &'a M,
-    limit: Limit<'a>,
-    rule: Rule,
-    /// The state at which the rule was chosen.
-    ruled_at: OrderParameters,
-    coefficients: Coefficients,
-    regularizer: &'a M::Regularizer,
-    /// τγ.
-    decay: f64,
-    density: GridDensity,
+    drift: GridDrift<'a, M>,
+    nodes: FeatureNodes,
+    meshes: Meshes,
+    /// The narrowest standard deviation given u at the start, in units of h.
+    resolution: f64,
+    space_tolerance: f64,
     state: OrderParameters,
     time: f64,
     size: StepSize,
     /// The size proposed for the next adaptive step; zero before the first.
     next_size: f64,
     error: f64,
-    flux: Flux,
-    /// The masses after a step in 1, 2, ..., L substeps.
-    levels: Vec<Vec<f64>>,
-    flows: Vec<f64>,
-    room: Room,
+    /// Of the fine mesh and of the coarse one.
+    levels: [Levels; 2],
     most_cells: usize,
     most_steps: u64,
     work: Work,
-}
-
-impl GridDensity {
-    /// Whether every density is wider than one and a half cells.
-    fn check_resolved(&self) -> Result<(), GridFailure> {
-        let ((node, deviation), width) = (self.narrowest(), self.width());
-        if deviation > 1.5 * width { Ok(()) } else { Err(GridFailure::Unresolved { node, deviation, width }) }
-    }
 }
 
 impl<'a, M: Spec<Scalar = f64>> GridSolver<'a, M> {
@@ -219,22 +225,28 @@ impl<'a, M: Spec<Scalar = f64>> GridSolver<'a, M> {
         self.time
     }
 
-    /// Q and R.
+    /// Q and R, extrapolated from both widths of cells.
     #[must_use]
     pub fn order_parameters(&self) -> &OrderParameters {
         &self.state
     }
 
-    /// The densities.
+    /// The densities, on the cells of width h, extrapolated from both widths.
     #[must_use]
-    pub fn density(&self) -> &GridDensity {
-        &self.density
+    pub fn density(&self) -> GridDensity {
+        self.meshes.density(&self.nodes, self.drift.is_kinked())
+    }
+
+    /// The present width h of the cells.
+    #[must_use]
+    pub fn width(&self) -> f64 {
+        self.meshes.fine.cells.width
     }
 
     /// By how much the mass given any node differs from 1: rounding.
     #[must_use]
     pub fn mass_defect(&self) -> f64 {
-        self.density.mass_defect()
+        self.meshes.mass_defect()
     }
 
     /// The sum of the estimated errors of all steps in time, in Q, R (relative to the larger of 1 and R) and in the L¹ norm of
@@ -242,6 +254,14 @@ impl<'a, M: Spec<Scalar = f64>> GridSolver<'a, M> {
     #[must_use]
     pub fn error_estimate(&self) -> f64 {
         self.error
+    }
+
+    /// The difference that extrapolation over both widths of cells makes at present to Q, R (relative to the larger of 1 and R)
+    /// and the densities in the L¹ norm, whichever is largest: the error in space of the cells of width h alone, so that that of
+    /// the answer is smaller.
+    #[must_use]
+    pub fn space_error_estimate(&self) -> f64 {
+        self.meshes.space_error(&self.nodes)
     }
 
     /// Work since the start: steps, evaluations of the coefficients, nodes.
@@ -252,162 +272,6 @@ impl<'a, M: Spec<Scalar = f64>> GridSolver<'a, M> {
 }
 
 impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
-    /// Room for the present cells.
-    fn resize(&mut self) {
-        let (regularizer, decay) = (self.regularizer, self.decay);
-        let slope = regularizer.linear_part();
-        let bent = |w: f64| decay * (regularizer.apply(w) - slope * w);
-        self.room.resize(self.density.cells, bent);
-    }
-
-    /// Drift and diffusion at those order parameters.
-    fn generator(&mut self, q: &DMatrix<f64>, r: f64) -> Generator {
-        let r = DMatrix::from_element(1, 1, r);
-        self.work.quadrature_nodes += self.rule.apply_to(&self.limit, q, &r, &mut self.coefficients);
-        self.work.right_hand_sides += 1;
-        let state = OrderParameters::from_parts(q.clone(), r);
-        let drift = self.coefficients.drift(&state);
-        Generator {
-            shifts: self.density.nodes.nodes.column_iter().map(|u| u.dot(&drift.alpha.column(0))).collect(),
-            slope: drift.beta[(0, 0)] - self.decay * self.regularizer.linear_part(),
-            diffusion: 0.5 * self.coefficients.lambda[(0, 0)].max(0.0),
-            flux: self.flux,
-        }
-    }
-
-    /// The densities after a step of that size, order by order, in `levels`.
-    fn substeps(&mut self, size: f64) {
-        let cells = self.density.cells;
-        let (q, r) = self.density.moments();
-        let first = self.generator(&q, r);
-        for level in 0..self.levels.len() {
-            let mut masses = std::mem::take(&mut self.levels[level]);
-            masses.clone_from(&self.density.masses);
-            let dt = size / (level + 1) as f64;
-            self.room.implicit_euler(cells, &first, dt, &mut masses);
-            for _ in 0..level {
-                // Borrowed as a density for its moments.
-                std::mem::swap(&mut self.density.masses, &mut masses);
-                let (q, r) = self.density.moments();
-                std::mem::swap(&mut self.density.masses, &mut masses);
-                let generator = self.generator(&q, r);
-                self.room.implicit_euler(cells, &generator, dt, &mut masses);
-            }
-            self.levels[level] = masses;
-        }
-    }
-
-    /// Extrapolates the levels but the first `without` to a density.
-    fn extrapolated(&mut self, without: usize) -> GridDensity {
-        let orders = self.levels.len();
-        let mut density = self.density.clone();
-        density.masses.clone_from(&self.levels[orders - 1]);
-        let weights = extrapolation(without + 1, orders);
-        extrapolate(density.cells, &weights, &self.levels[without..], &mut self.flows, &mut density.masses);
-        density
-    }
-
-    /// Tries a step: the new densities and the estimated error of one order less.
-    fn attempt(&mut self, size: f64) -> (GridDensity, f64) {
-        self.substeps(size);
-        let (best, second) = (self.extrapolated(0), self.extrapolated(1));
-        let ((q, r), (q_less, r_less)) = (best.moments(), second.moments());
-        let moments = (&q - &q_less).amax().max((r - r_less).abs()) / r.max(1.0);
-        let norm: f64 = best.masses().iter().zip(second.masses()).map(|(x, y)| (x - y).abs()).sum();
-        // A NaN must not get lost in a maximum.
-        let error = if moments.is_finite() && norm.is_finite() { moments.max(norm) } else { f64::INFINITY };
-        (best, error)
-    }
-
-    /// Takes one step, of the size that was set or that the tolerance allows.
-    ///
-    /// # Errors
-    /// [`GridFailure`]; the densities then stay as they are.
-    pub fn step(&mut self) -> Result<(), GridFailure> {
-        self.step_until(None)
-    }
-
-    /// Takes one step, to the time `until` at most.
-    fn step_until(&mut self, until: Option<f64>) -> Result<(), GridFailure> {
-        let mut size = match self.size {
-            StepSize::Fixed { size } => size,
-            StepSize::Adaptive { .. } if self.next_size > 0.0 => self.next_size,
-            StepSize::Adaptive { tolerance } => tolerance.sqrt().min(0.01),
-        };
-        let mut rejected = 0;
-        loop {
-            let proposed = size;
-            // A rest that is no more than rounding is part of this step.
-            let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * (1.0 + 1e-6));
-            size = rest.unwrap_or(size);
-            if !(self.time + size > self.time) {
-                return Err(GridFailure::StepTooSmall);
-            }
-            let (density, error) = self.attempt(size);
-            let mut factor = 1.0;
-            if let StepSize::Adaptive { tolerance } = self.size {
-                let ratio = error / tolerance;
-                factor = (0.9 / ratio.powf(1.0 / self.levels.len() as f64)).clamp(0.2, 3.0);
-                if !(ratio <= 1.0) {
-                    self.work.rejected_steps += 1;
-                    rejected += 1;
-                    if rejected > MOST_REJECTIONS {
-                        return Err(GridFailure::StepTooSmall);
-                    }
-                    size *= if ratio.is_finite() { factor } else { 0.2 };
-                    continue;
-                }
-            } else if !error.is_finite() {
-                return Err(GridFailure::StepTooSmall);
-            }
-            let margin = (self.density.cells.count / 32).max(2);
-            let near = density.mass_near_ends(margin);
-            if near.iter().any(|&mass| mass > MASS_AT_EDGE) {
-                self.grow(near)?;
-                size = proposed;
-                continue;
-            }
-            self.accept(density)?;
-            // A step cut short says little about what the next one may be.
-            self.next_size = if rest.is_some() { proposed.max(size * factor) } else { size * factor };
-            self.error += error;
-            self.time = match (rest, until) {
-                (Some(_), Some(until)) => until,
-                _ => self.time + size,
-            };
-            return Ok(());
-        }
-    }
-
-    /// Adds a quarter of the cells at each end near which there is mass.
-    fn grow(&mut self, near: [f64; 2]) -> Result<(), GridFailure> {
-        let (count, nodes) = (self.density.cells.count, self.density.cells.nodes);
-        let added = near.map(|mass| if mass > MASS_AT_EDGE { count / 4 + 4 } else { 0 });
-        let cells = (count + added[0] + added[1]).saturating_mul(nodes);
-        if cells > self.most_cells {
-            return Err(GridFailure::Cells { cells: cells as f64, most: self.most_cells });
-        }
-        self.density.grow(added);
-        self.resize();
-        Ok(())
-    }
-
-    /// Takes the densities over, unless they are not acceptable.
-    fn accept(&mut self, density: GridDensity) -> Result<(), GridFailure> {
-        let (q, r) = density.moments();
-        let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
-        density.check_resolved()?;
-        if !self.rule.resolves(&self.limit, state.q(), state.r()) {
-            self.rule = self.limit.rule(&state)?;
-            self.ruled_at = state.clone();
-            self.work.rule_refinements += 1;
-        }
-        self.density = density;
-        self.state = state;
-        self.work.accepted_steps += 1;
-        Ok(())
-    }
-
     /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time. For events, observers and
     /// steady states see [`Run`], of which this is the shortest.
     ///
@@ -419,13 +283,15 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
     }
 }
 
-/// What is kept of a [`GridSolver`]: the masses of the cells, where the coefficients' quadrature rule was chosen, time and counters.
+/// What is kept of a [`GridSolver`]: the masses of both meshes, where the coefficients' quadrature rule was chosen, time and counters.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SavedGrid {
-    /// Number of the first cell.
+    width: f64,
+    /// Number of the first coarse cell.
     first: i64,
-    masses: Vec<f64>,
+    fine: Vec<f64>,
+    coarse: Vec<f64>,
     ruled_at: OrderParameters,
     time: f64,
     next_size: f64,
@@ -437,18 +303,23 @@ impl<M: Spec<Scalar = f64>> Checkpoint for GridSolver<'_, M> {
     type Saved = SavedGrid;
 
     fn fingerprint(&self) -> Fingerprint {
-        let GridDensity { cells, nodes, .. } = &self.density;
-        let settings = format!("{:?} {:?} {}", self.size, self.flux, self.levels.len());
-        let work = Fingerprint::of("a grid").and(fingerprint(self.model)).text(&settings).numbers([cells.width]);
+        let settings = format!("{:?} {:?} {}", self.size, self.drift.flux, self.levels[0].orders());
+        let work = Fingerprint::of("a grid")
+            .and(fingerprint(self.drift.model))
+            .text(&settings)
+            .numbers([self.resolution, self.space_tolerance]);
+        let nodes = &self.nodes;
         let work = work.numbers(nodes.nodes.iter().copied()).numbers(nodes.weights.iter().copied());
-        self.limit.fingerprint(work)
+        self.drift.limit.fingerprint(work)
     }
 
     fn saved(&self) -> SavedGrid {
         SavedGrid {
-            first: self.density.cells.first,
-            masses: self.density.masses.clone(),
-            ruled_at: self.ruled_at.clone(),
+            width: self.width(),
+            first: self.meshes.coarse.cells.first,
+            fine: self.meshes.fine.masses.clone(),
+            coarse: self.meshes.coarse.masses.clone(),
+            ruled_at: self.drift.ruled_at.clone(),
             time: self.time,
             next_size: self.next_size,
             error: self.error,
@@ -457,20 +328,27 @@ impl<M: Spec<Scalar = f64>> Checkpoint for GridSolver<'_, M> {
     }
 
     fn restore(&mut self, saved: SavedGrid) -> Result<(), SaveError> {
-        let SavedGrid { first, masses, ruled_at, time, next_size, error, work } = saved;
-        let nodes = self.density.cells.nodes;
-        let fits = !masses.is_empty() && masses.len().is_multiple_of(nodes) && masses.len() <= self.most_cells;
-        // Numbers of cells that can be computed with.
-        let within = first.unsigned_abs() < 1 << 52;
-        if !fits || !within || (ruled_at.n_features(), ruled_at.n_neurons()) != (self.state.n_features(), 1) {
+        let SavedGrid { width, first, fine, coarse, ruled_at, time, next_size, error, work } = saved;
+        let nodes = self.nodes.weights.len();
+        let cells = Cells { width: 2.0 * width, first, count: coarse.len() / nodes, nodes };
+        let fits = cells.count > 1 && fine.len() <= self.most_cells && first.unsigned_abs() < MOST_CELL_NUMBER;
+        let fits = fits && width > 0.0 && width.is_finite() && coarse.len() == cells.count * nodes;
+        if !fits
+            || fine.len() != cells.halved().count * nodes
+            || (ruled_at.n_features(), ruled_at.n_neurons()) != (self.state.n_features(), 1)
+        {
             return Err(SaveError::content("its cells or order parameters are of another number"));
         }
+        let meshes =
+            Meshes { fine: Mesh { cells: cells.halved(), masses: fine }, coarse: Mesh { cells, masses: coarse } };
+        self.drift.check_regularizer(&meshes).map_err(|failure| SaveError::content(failure.to_string()))?;
+        if !meshes.is_density() {
+            return Err(SaveError::content("its masses are negative, not finite, or of another sum than 1"));
+        }
         let unusable = |error: LimitError| SaveError::content(format!("its coefficients fail: {error}"));
-        self.rule = self.limit.rule(&ruled_at).map_err(unusable)?;
-        self.ruled_at = ruled_at;
-        (self.density.cells.first, self.density.cells.count) = (first, masses.len() / nodes);
-        self.density.masses = masses;
-        let (q, r) = self.density.moments();
+        self.drift.choose_rule(&ruled_at).map_err(unusable)?;
+        self.meshes = meshes;
+        let (q, r) = self.meshes.moments(&self.nodes);
         self.state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
         (self.time, self.next_size, self.error, self.work) = (time, next_size, error, work);
         self.resize();

@@ -2,7 +2,7 @@
 //!
 //! Covers masses n_j of cells of width h centred at jh, for every node of the law of u side by side; the generator in flux
 //! form, implicit Euler, and the flux-limited extrapolation of implicit Euler steps. Not here: where drift and diffusion come
-//! from (see [`crate::pde::grid::GridSolver`]).
+//! from (see `drift`).
 
 use crate::numerics::kernels::add_scaled;
 use crate::numerics::lanes::dispatch;
@@ -21,6 +21,17 @@ pub enum Flux {
     ChangCooper,
 }
 
+/// Where x/2 is smaller, x/2 coth(x/2) is the first two terms of its series, to its fourth power over 45.
+const SMALL_PECLET: f64 = 1e-4;
+/// A cell gives what it has less so many roundings.
+const SHARE_ULPS: f64 = 4.0;
+
+/// The larger of both; NaN if `x` is.
+#[inline(always)]
+fn at_least(x: f64, least: f64) -> f64 {
+    if x < least { least } else { x }
+}
+
 /// Cells and nodes: cell j has its centre at (first + j)·h.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cells {
@@ -35,6 +46,16 @@ impl Cells {
     #[allow(clippy::cast_possible_wrap)] // counts of cells are far below 2⁶³
     pub(super) fn centre(&self, j: usize) -> f64 {
         (self.first + j as i64) as f64 * self.width
+    }
+
+    /// Cells of half the width: each centre is one of them, and so is the middle between two.
+    pub(super) fn halved(self) -> Self {
+        Self { width: 0.5 * self.width, first: 2 * self.first, count: 2 * self.count - 1, nodes: self.nodes }
+    }
+
+    /// The edges between cells.
+    pub(super) fn edges(self) -> impl Iterator<Item = f64> {
+        (0..self.count - 1).map(move |j| self.edge(j))
     }
 
     /// The edge between cells j and j + 1.
@@ -60,10 +81,10 @@ impl Generator {
     fn at_edge(&self, b: f64, h: f64) -> f64 {
         let least = 0.5 * b.abs() * h;
         match self.flux {
-            Flux::Moments => (self.diffusion - 0.25 * self.slope * h * h).max(least),
+            Flux::Moments => at_least(self.diffusion - 0.25 * self.slope * h * h, least),
             Flux::ChangCooper => {
                 let half = 0.5 * b * h / self.diffusion;
-                if half.abs() < 1e-4 {
+                if half.abs() < SMALL_PECLET {
                     self.diffusion * (1.0 + half * half / 3.0)
                 } else if half.is_finite() {
                     self.diffusion * half / half.tanh()
@@ -77,7 +98,7 @@ impl Generator {
 
 /// Room for the solves: entries at j·K + k.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Work {
+pub(super) struct Room {
     /// Rates of mass from cell j to j + 1 and back, across every edge.
     right: Vec<f64>,
     left: Vec<f64>,
@@ -87,7 +108,7 @@ pub(super) struct Work {
     bent: Vec<f64>,
 }
 
-impl Work {
+impl Room {
     /// Room for those cells; `bent` is the bent part of the drift, subtracted.
     pub(super) fn resize(&mut self, cells: Cells, bent: impl Fn(f64) -> f64) {
         let size = cells.count * cells.nodes;
@@ -110,7 +131,7 @@ impl Work {
                 let b = shift + common;
                 let (diffusive, advective) = (generator.at_edge(b, h) / (h * h), 0.5 * b / h);
                 // Not below zero by rounding: the diffusion is at least |b|h/2.
-                (*right, *left) = ((diffusive + advective).max(0.0), (diffusive - advective).max(0.0));
+                (*right, *left) = (at_least(diffusive + advective, 0.0), at_least(diffusive - advective, 0.0));
             }
         }
     }
@@ -202,7 +223,7 @@ pub(super) fn extrapolate(cells: Cells, weights: &[f64], levels: &[Vec<f64>], fl
             flows[at(j)].max(0.0) + from_left
         };
         let share = |flows: &[f64], base: &[f64], j: usize| {
-            let (out, has) = (outflow(flows, j), base[at(j)] * (1.0 - 4.0 * f64::EPSILON));
+            let (out, has) = (outflow(flows, j), base[at(j)] * (1.0 - SHARE_ULPS * f64::EPSILON));
             if out > has { has / out } else { 1.0 }
         };
         let mut before = 0.0;
@@ -246,7 +267,7 @@ mod tests {
     #[test]
     fn implicit_euler_solves_its_equation_and_keeps_mass_and_sign() {
         for (flux, dt) in [(Flux::Moments, 0.05), (Flux::ChangCooper, 0.05), (Flux::Moments, 1e9)] {
-            let (generator, mut work) = (generator(flux), Work::default());
+            let (generator, mut work) = (generator(flux), Room::default());
             work.resize(CELLS, |w| 0.1 * w.signum());
             let (before, mut after) = (masses(), masses());
             work.implicit_euler(CELLS, &generator, dt, &mut after);
@@ -275,7 +296,7 @@ mod tests {
     /// m₂' = 2(a m₁ + β m₂) + 2D.
     #[test]
     fn linear_drifts_move_the_moments_without_an_error_of_space() {
-        let (generator, mut work) = (generator(Flux::Moments), Work::default());
+        let (generator, mut work) = (generator(Flux::Moments), Room::default());
         work.resize(CELLS, |_| 0.0);
         let (before, mut after, dt) = (masses(), masses(), 0.1);
         work.implicit_euler(CELLS, &generator, dt, &mut after);
