@@ -9,6 +9,7 @@ use super::problem::{Limit, Quadrature};
 use super::rule::Rule;
 use crate::Scalar;
 use crate::model::Smoothness;
+use crate::numerics::largest::{largest, largest_size};
 use crate::state::OrderParameters;
 
 /// Independent scrambles of Sobol points, from whose spread their error is known.
@@ -120,9 +121,12 @@ impl<T: Scalar> Limit<'_, T> {
                 if let Some(grown) = grown.filter(|_| before.grows() && rule.grows()) {
                     nodes += before.apply_generic(self, grown, &mut coarser);
                     nodes += rule.apply_generic(self, grown, &mut finer);
-                    before.allow_growth();
                     let far = finer.distance(&coarser);
-                    distance = if far.is_finite() { distance.max(far) } else { distance };
+                    // Where the grown weights have no coefficients nothing is known of the rule there.
+                    if far.is_finite() {
+                        before.allow_growth();
+                        distance = largest([distance, far]);
+                    }
                 }
                 T::lit(2.0 * close) * distance + rounding
             } else {
@@ -225,13 +229,13 @@ impl<T: Scalar> Limit<'_, T> {
         }
         let Some(finer) = apply(1.15 * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
         let count = T::of_usize(rows.len());
-        let (mut sampled, mut fixed) = (T::zero(), T::zero());
-        for k in 0..finer.len() {
+        let standard_error = |k: usize| {
             let mean = rows.iter().map(|row| row[k]).sum::<T>() / count;
             let squares: T = rows.iter().map(|row| (row[k] - mean) * (row[k] - mean)).sum();
-            sampled = sampled.max((squares / (count * (count - T::one()))).sqrt());
-            fixed = fixed.max((finer[k] - rows[0][k]).abs());
-        }
+            (squares / (count * (count - T::one()))).sqrt()
+        };
+        let sampled = largest_size((0..finer.len()).map(standard_error));
+        let fixed = largest_size(finer.iter().zip(&rows[0]).map(|(&x, &y)| x - y));
         Ok(T::lit(4.0) * sampled + T::lit(2.0) * fixed)
     }
 }
