@@ -4,7 +4,6 @@ use nalgebra::DMatrix;
 use rand::Rng;
 
 use crate::Scalar;
-use crate::numerics::matrix::square_root;
 use crate::start::StartError;
 use crate::state::OrderParameters;
 
@@ -76,7 +75,7 @@ impl<T: Scalar> Features<T> {
     ///
     /// # Errors
     /// [`StartError::Model`] if the state has another number of features; [`StartError::Dimension`] if
-    /// N < p + m.
+    /// N < p + m; [`StartError::Infeasible`] if R − QᵀQ is negative by more than rounding.
     pub fn weights<G: Rng + ?Sized>(&self, state: &OrderParameters<T>, rng: &mut G) -> Result<DMatrix<T>, StartError> {
         let (n, p) = self.matrix.shape();
         let m = state.n_neurons();
@@ -93,7 +92,7 @@ impl<T: Scalar> Features<T> {
         }
         let frame = orthonormal(Some(&self.matrix), n, m, rng);
         let mut weights = &self.matrix * state.q();
-        let background = square_root(&state.background());
+        let background = state.background_root()?;
         weights += frame * background * T::of_usize(n).sqrt();
         Ok(weights)
     }

@@ -20,6 +20,7 @@ use crate::Scalar;
 use crate::integrate::{Output, Work};
 use crate::limit::{Compiled, LimitError};
 use crate::model::{Spec, fingerprint};
+use crate::numerics::largest::largest_size;
 use crate::save::{Fingerprint, SaveError};
 use crate::start::StartError;
 use crate::state::{Checkpoint, OrderParameters, OrderParametersError, Process, Run, RunError, Trajectory};
@@ -39,6 +40,17 @@ pub enum StepFailure<T: Scalar = f64> {
     /// The new weights are not finite.
     #[error("the weights diverge: take smaller steps, or `Exponential` if it is the decay that is stiff")]
     Diverged,
+    /// The covariance of the noise is negative by more than the error of Λ.
+    #[error(
+        "the covariance of the noise has the eigenvalue {eigenvalue:e}, below what the error of the coefficients explains \
+         ({tolerance:e}): ask for more accurate coefficients"
+    )]
+    Indefinite {
+        /// The smallest eigenvalue; NaN if none was found.
+        eigenvalue: f64,
+        /// The most by which it may be negative.
+        tolerance: f64,
+    },
     /// No step is small enough to meet the tolerance.
     #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
     StepTooSmall,
@@ -258,18 +270,15 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
     /// The difference of predictor and answer, in units of what is allowed.
     fn error_ratio(&self, relative: T, absolute: T) -> T {
         let stages = [Stage::Start, Stage::Predictor, Stage::End].map(|stage| self.field.packed(stage));
-        let mut worst = T::zero();
-        for ((&start, &predictor), &end) in stages[0].iter().zip(stages[1]).zip(stages[2]) {
-            let ratio = (end - predictor).abs() / (absolute + relative * start.abs().max(end.abs()));
-            // A NaN must not get lost in a maximum.
-            worst = if ratio <= worst || worst.partial_cmp(&worst).is_none() { worst } else { ratio };
-        }
-        worst
+        let triples = stages[0].iter().zip(stages[1]).zip(stages[2]);
+        largest_size(triples.map(|((&start, &predictor), &end)| {
+            (end - predictor).abs() / (absolute + relative * start.abs().max(end.abs()))
+        }))
     }
 
     fn largest_change(&self) -> T {
         let pairs = self.field.packed(Stage::Predictor).iter().zip(self.field.packed(Stage::End));
-        pairs.fold(T::zero(), |worst, (&x, &y)| worst.max((x - y).abs()))
+        largest_size(pairs.map(|(&x, &y)| x - y))
     }
 
     /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time. For events, observers and
