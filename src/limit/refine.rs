@@ -18,6 +18,18 @@ const SCRAMBLES: u32 = 8;
 /// How much finer a form is that checks another: of rules close to each other the difference says little.
 const CHECK: f64 = 3.0;
 
+/// From one rule to the next, in accuracy.
+const FINER: f64 = 1.15;
+
+/// No rule is refined beyond that accuracy, which is ten times finer than rounding.
+const FINEST: f64 = 90.0;
+
+/// Rounding in the averages of one neuron, in ulp of the largest coefficient; of several, which are sums over all fields; and of sums
+/// whose terms grow before they fall.
+const ONE_NEURON_ULPS: f64 = 32.0;
+const MANY_NEURONS_ULPS: f64 = 1024.0;
+const GROWING_ULPS: f64 = 1e6;
+
 /// Near rounding accuracy is not aimed at.
 const FINE: f64 = 36.0;
 
@@ -103,9 +115,9 @@ impl<T: Scalar> Limit<'_, T> {
             let magnitude = coefficients.magnitude().max(self.settings.learning_rate);
             // Sums over all fields of many neurons have the more roundings.
             let roundings = match self.settings.n_neurons {
-                1 if rule.sums_growing(self) => 1e6,
-                1 => 32.0,
-                _ => 1024.0,
+                1 if rule.sums_growing(self) => GROWING_ULPS,
+                1 => ONE_NEURON_ULPS,
+                _ => MANY_NEURONS_ULPS,
             };
             let rounding = T::lit(roundings) * T::EPSILON * magnitude;
             if rule.is_exact() {
@@ -138,7 +150,7 @@ impl<T: Scalar> Limit<'_, T> {
                 return Ok((rule, estimated));
             }
             // Rounding sets the floor: a rule ten times finer than that will not agree better.
-            let pointless = accuracy > 90.0 && !self.converges_slowly() || rule.saturated;
+            let pointless = accuracy > FINEST && !self.converges_slowly() || rule.saturated;
             if best.as_ref().is_none_or(|best| !(best.error <= estimated.error)) {
                 best = Some(Box::new(estimated.clone()));
             }
@@ -150,7 +162,7 @@ impl<T: Scalar> Limit<'_, T> {
             }
             let last = accuracy;
             let forms = self.settings.n_neurons > 1 && !in_four_dimensions;
-            let next = 1.15 * last;
+            let next = FINER * last;
             accuracy = if !forms {
                 next
             } else if let (Some(before), true) = (before, error.is_finite() && !sampled && last < FINE) {
@@ -227,7 +239,7 @@ impl<T: Scalar> Limit<'_, T> {
             let Some(row) = apply(accuracy + self.margin(), r)? else { return Ok(T::lit(f64::INFINITY)) };
             rows.push(row);
         }
-        let Some(finer) = apply(1.15 * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
+        let Some(finer) = apply(FINER * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
         let count = T::of_usize(rows.len());
         let standard_error = |k: usize| {
             let mean = rows.iter().map(|row| row[k]).sum::<T>() / count;

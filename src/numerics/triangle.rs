@@ -7,6 +7,9 @@
 use crate::Scalar;
 use crate::numerics::kernels::dot;
 
+/// Of a row that depends on those before it rounding leaves so many ulp of its norm, for each row that there is.
+pub(crate) const DEPENDENT_ULPS: f64 = 8.0;
+
 /// Writes a lower triangular V (m x k, in echelon form) with V Vᵀ = A Aᵀ, and returns its rank k. `rows` holds A, m
 /// rows of `length` entries, and is overwritten.
 ///
@@ -21,7 +24,7 @@ pub(crate) fn factor_rows<T: Scalar>(rows: &mut [T], length: usize, v: &mut [T],
         return usize::from(norm != T::zero());
     }
     v.fill(T::zero());
-    let tolerance = T::lit(8.0) * T::of_usize(m) * T::EPSILON;
+    let tolerance = T::lit(DEPENDENT_ULPS) * T::of_usize(m) * T::EPSILON;
     let mut rank = 0;
     for i in 0..m {
         let (before, after) = rows.split_at_mut((i + 1) * length);

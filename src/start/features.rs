@@ -39,7 +39,7 @@ impl<T: Scalar> Features<T> {
             return Err(StartError::Dimension { dimension: n, least: p.max(1) });
         }
         let gram = matrix.tr_mul(&matrix) / T::of_usize(n);
-        let tolerance = T::lit(1e3) * T::EPSILON * T::of_usize(n).sqrt();
+        let tolerance = T::lit(ORTHOGONAL_ULPS) * T::EPSILON * T::of_usize(n).sqrt();
         for k in 0..p {
             for l in 0..=k {
                 let expected = if k == l { T::one() } else { T::zero() };
@@ -97,6 +97,9 @@ impl<T: Scalar> Features<T> {
         Ok(weights)
     }
 }
+
+/// How far UᵀU/N may be from I, in ulp times √N: rounding in sums of N terms adds up like a random walk.
+const ORTHOGONAL_ULPS: f64 = 1e3;
 
 /// `count` random orthonormal columns of length n, orthogonal to the columns of `avoid` (orthogonal, squared norm n).
 fn orthonormal<T: Scalar, G: Rng + ?Sized>(

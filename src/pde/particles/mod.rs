@@ -25,6 +25,17 @@ use crate::save::{Fingerprint, SaveError};
 use crate::start::StartError;
 use crate::state::{Checkpoint, OrderParameters, OrderParametersError, Process, Run, RunError, Trajectory};
 
+/// An adaptive step that has been shortened to so many ulp of the size first tried meets no tolerance.
+const LEAST_STEP_ULPS: f64 = 16.0;
+/// A rest before an output time that is no more than that part of a step is taken along with it.
+const SLIVER: f64 = 1e-6;
+/// An adaptive step is that part of what the estimate allows, so that it is seldom rejected.
+const SAFETY: f64 = 0.9;
+/// From one step to the next the size grows at most by that factor ...
+const MOST_GROWTH: f64 = 5.0;
+/// ... and falls at most by that, and does so where the answer is not finite.
+const LEAST_FACTOR: f64 = 0.2;
+
 /// Why a step of particles failed; they stay where they were before it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -215,11 +226,11 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
             StepSize::Adaptive { .. } if self.next_size > T::zero() => self.next_size,
             StepSize::Adaptive { relative, .. } => self.first_size(relative)?,
         };
-        let smallest = T::lit(16.0) * T::EPSILON * size;
+        let smallest = T::lit(LEAST_STEP_ULPS) * T::EPSILON * size;
         loop {
             let proposed = size;
             // A rest that is no more than rounding is part of this step.
-            let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * T::lit(1.0 + 1e-6));
+            let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * T::lit(1.0 + SLIVER));
             let last = rest.is_some();
             size = rest.unwrap_or(size);
             if !(self.time + size > self.time && proposed > smallest) {
@@ -234,10 +245,10 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
                     Err(failure) => return Err(failure),
                 };
                 // The estimate falls as the square of the size.
-                let factor = (T::lit(0.9) / ratio.sqrt()).min(T::lit(5.0)).max(T::lit(0.2));
+                let factor = (T::lit(SAFETY) / ratio.sqrt()).min(T::lit(MOST_GROWTH)).max(T::lit(LEAST_FACTOR));
                 if !(ratio <= T::one()) {
                     self.field.work.rejected_steps += 1;
-                    size *= if ratio.is_finite() { factor } else { T::lit(0.2) };
+                    size *= if ratio.is_finite() { factor } else { T::lit(LEAST_FACTOR) };
                     continue;
                 }
                 // A step cut short says little about what the next one may be.
