@@ -68,8 +68,13 @@ const BACKGROUND_ULPS: f64 = 64.0;
 
 /// The power of 2 nearest to √R_ii, by which a neuron is divided without rounding; 1 for a neuron without weights.
 fn unit<T: Scalar>(r: T) -> T {
-    let exponent = (0.5 * r.as_f64().log2()).round();
-    if exponent.is_finite() { T::lit(exponent.exp2()) } else { T::one() }
+    let r = r.as_f64();
+    if !(r.is_normal() && r > 0.0) {
+        return T::one();
+    }
+    // From the bits, where a logarithm is another on other machines: r is at least 2^exponent, and less than twice that.
+    let exponent = (r.to_bits() >> 52) as i32 - 1023;
+    T::lit(f64::powi(2.0, (exponent + 1).div_euclid(2)))
 }
 
 /// The drift of one weight row: αᵀu + βᵀw (theory §3, §4).
@@ -118,6 +123,16 @@ mod tests {
         }
         let nothing = OrderParameters::<f64>::from_parts(DMatrix::zeros(1, 1), DMatrix::zeros(1, 1));
         assert_eq!(Coefficients::zeros(1, 1).drift(&nothing).beta[0], 0.0);
+    }
+
+    #[test]
+    fn units_are_powers_of_two_next_to_the_root() {
+        for (r, want) in [(1.0, 1.0), (0.5, 1.0), (1.99, 1.0), (2.0, 2.0), (7.9, 2.0), (0.49, 0.5), (1e-300, 1e-150)] {
+            let unit: f64 = unit(r);
+            assert!(unit.log2() == unit.log2().round() && (unit / want).log2().abs() < 1.0, "{r}: {unit}");
+            assert!(r > 1e-99 && r < 1e99 && unit == want || r < 1e-99, "{r}: {unit}");
+        }
+        assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY].map(unit), [1.0; 4]);
     }
 
     #[test]

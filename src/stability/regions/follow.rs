@@ -101,5 +101,5 @@ fn wrong_shape<T: Compiled>(start: &OrderParameters<T>) -> OrderParametersError 
 }
 
 fn failed<T: Compiled>(source: Option<RatesError<T>>, time: T, state: OrderParameters<T>) -> Outcome<T> {
-    Outcome::NotReached(NotReached::Failed { source, state, time })
+    Outcome::NotReached(NotReached::Failed { source, state: Box::new(state), time })
 }

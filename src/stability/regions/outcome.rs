@@ -78,7 +78,7 @@ pub enum NotReached<T: Scalar = f64> {
         /// Why; `None` if no step was small enough for the tolerance.
         source: Option<RatesError<T>>,
         /// The last state before.
-        state: OrderParameters<T>,
+        state: Box<OrderParameters<T>>,
         /// The time of that state.
         time: T,
     },
