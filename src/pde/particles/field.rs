@@ -395,8 +395,13 @@ mod tests {
         let mut change = system.field.flow(Stage::Start).unwrap().euler(0.1);
         system.field.apply(Stage::End, &change).unwrap();
         let lambda = change.covariance.clone();
-        let least =
-            |eigenvalue: f64| &lambda - DMatrix::identity(2, 2) * (lambda.symmetric_eigenvalues().min() - eigenvalue);
+        // The same but for the smaller eigenvalue.
+        let eigen = lambda.clone().symmetric_eigen();
+        let smaller = eigen.eigenvalues.imin();
+        let least = |eigenvalue: f64| {
+            let along = eigen.eigenvectors.column(smaller);
+            &lambda + along * along.transpose() * (eigenvalue - eigen.eigenvalues[smaller])
+        };
         change.covariance = least(-0.5 * system.field.noise_tolerance(&change));
         system.field.apply(Stage::End, &change).unwrap();
         let wanted = -1e-2 * lambda.trace();
