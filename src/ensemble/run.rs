@@ -104,7 +104,7 @@ impl<X: Executor> Ensemble<X> {
     }
 
     /// Keeps the statistics in `store` after every so many replicates (about: it is done between groups of those that are run
-    /// together), when the ensemble is cancelled, and at the end; and goes on from what is kept there. They come out the same,
+    /// together, and `every` is at least 1), when the ensemble is cancelled, and at the end; and goes on from what is kept there. They come out the same,
     /// to the last bit, however often it was interrupted. With more replicates than before the ensemble is extended. Those that failed
     /// are run again, for their errors.
     ///
@@ -318,6 +318,7 @@ impl<X: Executor> Ensemble<X> {
             unsaved: None,
         };
         let begun = match &mut saves {
+            Some(Saves { every: 0, .. }) => Err(SaveError::Never),
             Some(saves) => self.resume(saves, width, record, &mut answer),
             None => Ok(0),
         };

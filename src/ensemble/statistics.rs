@@ -38,8 +38,15 @@ impl Statistics {
     /// Adds a value.
     pub(super) fn push(&mut self, x: f64) {
         self.count += 1;
-        let before = x - self.mean;
-        self.mean += before / self.count as f64;
+        let (before, count) = (x - self.mean, self.count as f64);
+        if before.is_finite() {
+            self.mean += before / count;
+        } else if self.mean.is_finite() && x.is_finite() {
+            // The difference overflows, its parts do not.
+            self.mean += x / count - self.mean / count;
+        } else if self.mean.is_finite() || x.is_nan() || x == -self.mean {
+            self.mean += x;
+        }
         self.squares += before * (x - self.mean);
         self.not_a_number |= x.is_nan();
         if let Some(values) = &mut self.values {
@@ -80,13 +87,13 @@ impl Statistics {
         self.values.as_deref()
     }
 
-    /// The mean; 0 of no values.
+    /// The mean; 0 of no values; infinite if values are infinite, all of one sign, and NaN if of both.
     #[must_use]
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// The variance, unbiased; NaN for fewer than two values.
+    /// The variance, unbiased; NaN for fewer than two values, and if a value is infinite.
     #[must_use]
     pub fn variance(&self) -> f64 {
         self.squares / (self.count as f64 - 1.0).max(0.0)
@@ -153,6 +160,12 @@ mod tests {
         assert!(statistics.quantile(1.5).is_nan() && of([]).quantile(0.5).is_nan());
         assert!(of([1.0, f64::NAN]).quantile(0.0).is_nan() && of([1.0]).variance().is_nan());
         assert_eq!(of([f64::INFINITY; 3]).quantile(0.5), f64::INFINITY);
+        for values in [[f64::INFINITY; 3], [1.0, f64::INFINITY, 2.0], [f64::INFINITY, 1.0, 2.0]] {
+            assert!(of(values).mean() == f64::INFINITY && of(values).variance().is_nan());
+            assert_eq!(of(values.map(|x| -x)).mean(), f64::NEG_INFINITY);
+        }
+        assert!(of([f64::INFINITY, 1.0, f64::NEG_INFINITY]).mean().is_nan() && of([f64::NAN, 1.0]).mean().is_nan());
+        assert_eq!(of([1e308, -1e308]).mean(), 0.0);
     }
 
     /// Up to 4096 values quantiles are exact; beyond, no rank is off by more than is said. Values come in an order that

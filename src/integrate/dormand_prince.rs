@@ -6,7 +6,7 @@
 //! L. F. Shampine, Math. Comp. 46 (1986) 135, doi:10.1090/S0025-5718-1986-0815836-3.
 
 use crate::Scalar;
-use crate::integrate::{Integrator, IntegratorError, Step, StepError, System, positive};
+use crate::integrate::{Integrator, IntegratorError, SLIVER, Step, StepError, System, positive};
 
 /// The Dormand-Prince method of order 5 with an embedded error estimate of order 4.
 ///
@@ -69,8 +69,8 @@ impl<T: Scalar> DormandPrince<T> {
         let zero = vec![T::zero(); step.y.len()];
         let d0 = self.norm(step.y.iter().copied(), &step.y, &zero);
         let d1 = self.norm(step.rates.iter().copied(), &step.y, &zero);
-        let small = T::lit(1e-5);
-        let h0 = if d0 < small || d1 < small { T::lit(1e-6) } else { T::lit(0.01) * d0 / d1 };
+        let small = T::lit(NEXT_TO_NOTHING);
+        let h0 = if d0 < small || d1 < small { T::lit(BLIND_STEP) } else { T::lit(FIRST_PART) * d0 / d1 };
         let y: Vec<T> = step.y.iter().zip(&step.rates).map(|(&y, &f)| y + h0 * f).collect();
         let mut rates = zero.clone();
         system.rates(step.t + h0, &y, &mut rates)?;
@@ -78,12 +78,12 @@ impl<T: Scalar> DormandPrince<T> {
         let change = rates.iter().zip(&step.rates).map(|(&a, &b)| a - b);
         let d2 = self.norm(change, &step.y, &zero) / h0;
         let steepest = d1.max(d2);
-        let h1 = if steepest <= T::lit(1e-15) {
-            T::lit(1e-6).max(h0 * T::lit(1e-3))
+        let h1 = if steepest <= T::lit(FLAT) {
+            T::lit(BLIND_STEP).max(h0 * T::lit(FLAT_PART))
         } else {
-            (T::lit(0.01) / steepest).powf(T::lit(0.2))
+            (T::lit(FIRST_PART) / steepest).powf(T::lit(1.0 / ORDER))
         };
-        Ok((T::lit(100.0) * h0).min(h1))
+        Ok((T::lit(MOST_FIRST_GROWTH) * h0).min(h1))
     }
 }
 
@@ -96,6 +96,29 @@ const STAGES: [&[f64]; 6] = [
     &[9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0],
     &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
 ];
+
+// The size of the next step: Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, II.4.
+/// The error of a step falls as that power of its size.
+const ORDER: f64 = 5.0;
+/// A step is that part of what the estimate allows, so that it is seldom rejected.
+const SAFETY: f64 = 0.9;
+/// From one step to the next the size falls at most by that factor, and does so where the error is not finite ...
+const LEAST_FACTOR: f64 = 0.2;
+/// ... and grows at most by that; not at all after a rejected step.
+const MOST_GROWTH: f64 = 10.0;
+/// A first step moves the state by that part of itself, in units of what is allowed, and its error is about that part of it.
+const FIRST_PART: f64 = 0.01;
+/// States and rates that are less, in those units, say nothing about the size of a first step ...
+const NEXT_TO_NOTHING: f64 = 1e-5;
+/// ... which then is that.
+const BLIND_STEP: f64 = 1e-6;
+/// Rates and their change that are less are zero ...
+const FLAT: f64 = 1e-15;
+/// ... and the first step that part of the one tried.
+const FLAT_PART: f64 = 1e-3;
+/// The first step is at most so many times the one tried.
+const MOST_FIRST_GROWTH: f64 = 100.0;
+
 /// Order 5 minus order 4.
 const ERROR: [f64; 7] =
     [71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339_200.0, 22.0 / 525.0, -1.0 / 40.0];
@@ -135,20 +158,20 @@ impl<T: Scalar> Integrator<T> for DormandPrince<T> {
         loop {
             let wanted = self.largest.map_or(step.next_size, |largest| step.next_size.min(largest));
             let rest = end - step.t;
-            let size = if rest <= wanted * T::lit(1.0 + 1e-9) { rest } else { wanted };
+            let size = if rest <= wanted * T::lit(1.0 + SLIVER) { rest } else { wanted };
             if !(step.t + size > step.t) {
                 return Err(StepError::StepTooSmall);
             }
             let error = self.attempt(system, step, size)?;
-            let shrink = |e: T| (T::lit(0.9) * e.powf(T::lit(-0.2))).max(T::lit(0.2));
+            let shrink = |e: T| (T::lit(SAFETY) * e.powf(T::lit(-1.0 / ORDER))).max(T::lit(LEAST_FACTOR));
             if !(error <= T::one()) {
                 // Too large an error, or a stage that left the finite numbers.
                 step.work.rejected_steps += 1;
                 rejected = true;
-                step.next_size = size * if error.is_finite() { shrink(error) } else { T::lit(0.2) };
+                step.next_size = size * if error.is_finite() { shrink(error) } else { T::lit(LEAST_FACTOR) };
                 continue;
             }
-            let most = if rejected { 1.0 } else { 10.0 };
+            let most = if rejected { 1.0 } else { MOST_GROWTH };
             let growth = if error == T::zero() { T::lit(most) } else { shrink(error).min(T::lit(most)) };
             Self::accept(step, size, end);
             // A step cut short by `end` says nothing against the size proposed before.

@@ -3,7 +3,7 @@
 //! Covers their steps and dense output. Not here: error control (see [`DormandPrince`](crate::integrate::DormandPrince)).
 
 use crate::Scalar;
-use crate::integrate::{Integrator, IntegratorError, Step, StepError, System, positive};
+use crate::integrate::{Integrator, IntegratorError, SLIVER, Step, StepError, System, positive};
 
 /// Euler's method with a fixed step: order 1, linear dense output.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,7 +24,7 @@ impl<T: Scalar> Euler<T> {
 /// The size of the next fixed step, or why there is none; a sliver left before `end` is taken along.
 fn fixed_size<T: Scalar, E>(size: T, t: T, end: T) -> Result<T, StepError<E>> {
     let rest = end - t;
-    let size = if rest <= size * T::lit(1.0 + 1e-9) { rest } else { size };
+    let size = if rest <= size * T::lit(1.0 + SLIVER) { rest } else { size };
     if t + size > t { Ok(size) } else { Err(StepError::StepTooSmall) }
 }
 

@@ -264,6 +264,9 @@ pub struct IntegratorError {
     pub value: f64,
 }
 
+/// A rest before an end that is no more than that part of a step is taken along with it: rounding in t leaves such slivers.
+const SLIVER: f64 = 1e-9;
+
 fn positive<T: Scalar>(name: &'static str, value: T) -> Result<T, IntegratorError> {
     if value > T::zero() && value.is_finite() {
         Ok(value)

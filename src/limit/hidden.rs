@@ -49,11 +49,14 @@ pub(super) fn check_hidden<T: Scalar>(
         return fail("nodes must be p x n with n weights, n at least 1");
     }
     let total: f64 = rule.weights.iter().map(|w| w.as_f64()).sum();
-    if !((total - 1.0).abs() < 1e-5) || !rule.nodes.iter().all(nalgebra::ComplexField::is_finite) {
+    if !((total - 1.0).abs() < WEIGHTS) || !rule.nodes.iter().all(nalgebra::ComplexField::is_finite) {
         return fail("nodes must be finite and weights sum to 1");
     }
     Ok(())
 }
+
+/// The weights of nodes sum to 1 within that.
+const WEIGHTS: f64 = 1e-5;
 
 /// Nodes for each continuous variable at which a law is checked.
 const CHECK_POINTS: usize = 8;

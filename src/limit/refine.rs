@@ -9,6 +9,7 @@ use super::problem::{Limit, Quadrature};
 use super::rule::Rule;
 use crate::Scalar;
 use crate::model::Smoothness;
+use crate::numerics::largest::{largest, largest_size};
 use crate::state::OrderParameters;
 
 /// Independent scrambles of Sobol points, from whose spread their error is known.
@@ -16,6 +17,18 @@ const SCRAMBLES: u32 = 8;
 
 /// How much finer a form is that checks another: of rules close to each other the difference says little.
 const CHECK: f64 = 3.0;
+
+/// From one rule to the next, in accuracy.
+const FINER: f64 = 1.15;
+
+/// No rule is refined beyond that accuracy, which is ten times finer than rounding.
+const FINEST: f64 = 90.0;
+
+/// Rounding in the averages of one neuron, in ulp of the largest coefficient; of several, which are sums over all fields; and of sums
+/// whose terms grow before they fall.
+const ONE_NEURON_ULPS: f64 = 32.0;
+const MANY_NEURONS_ULPS: f64 = 1024.0;
+const GROWING_ULPS: f64 = 1e6;
 
 /// Near rounding accuracy is not aimed at.
 const FINE: f64 = 36.0;
@@ -102,9 +115,9 @@ impl<T: Scalar> Limit<'_, T> {
             let magnitude = coefficients.magnitude().max(self.settings.learning_rate);
             // Sums over all fields of many neurons have the more roundings.
             let roundings = match self.settings.n_neurons {
-                1 if rule.sums_growing(self) => 1e6,
-                1 => 32.0,
-                _ => 1024.0,
+                1 if rule.sums_growing(self) => GROWING_ULPS,
+                1 => ONE_NEURON_ULPS,
+                _ => MANY_NEURONS_ULPS,
             };
             let rounding = T::lit(roundings) * T::EPSILON * magnitude;
             if rule.is_exact() {
@@ -120,9 +133,12 @@ impl<T: Scalar> Limit<'_, T> {
                 if let Some(grown) = grown.filter(|_| before.grows() && rule.grows()) {
                     nodes += before.apply_generic(self, grown, &mut coarser);
                     nodes += rule.apply_generic(self, grown, &mut finer);
-                    before.allow_growth();
                     let far = finer.distance(&coarser);
-                    distance = if far.is_finite() { distance.max(far) } else { distance };
+                    // Where the grown weights have no coefficients nothing is known of the rule there.
+                    if far.is_finite() {
+                        before.allow_growth();
+                        distance = largest([distance, far]);
+                    }
                 }
                 T::lit(2.0 * close) * distance + rounding
             } else {
@@ -134,7 +150,7 @@ impl<T: Scalar> Limit<'_, T> {
                 return Ok((rule, estimated));
             }
             // Rounding sets the floor: a rule ten times finer than that will not agree better.
-            let pointless = accuracy > 90.0 && !self.converges_slowly() || rule.saturated;
+            let pointless = accuracy > FINEST && !self.converges_slowly() || rule.saturated;
             if best.as_ref().is_none_or(|best| !(best.error <= estimated.error)) {
                 best = Some(Box::new(estimated.clone()));
             }
@@ -146,7 +162,7 @@ impl<T: Scalar> Limit<'_, T> {
             }
             let last = accuracy;
             let forms = self.settings.n_neurons > 1 && !in_four_dimensions;
-            let next = 1.15 * last;
+            let next = FINER * last;
             accuracy = if !forms {
                 next
             } else if let (Some(before), true) = (before, error.is_finite() && !sampled && last < FINE) {
@@ -223,15 +239,15 @@ impl<T: Scalar> Limit<'_, T> {
             let Some(row) = apply(accuracy + self.margin(), r)? else { return Ok(T::lit(f64::INFINITY)) };
             rows.push(row);
         }
-        let Some(finer) = apply(1.15 * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
+        let Some(finer) = apply(FINER * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
         let count = T::of_usize(rows.len());
-        let (mut sampled, mut fixed) = (T::zero(), T::zero());
-        for k in 0..finer.len() {
+        let standard_error = |k: usize| {
             let mean = rows.iter().map(|row| row[k]).sum::<T>() / count;
             let squares: T = rows.iter().map(|row| (row[k] - mean) * (row[k] - mean)).sum();
-            sampled = sampled.max((squares / (count * (count - T::one()))).sqrt());
-            fixed = fixed.max((finer[k] - rows[0][k]).abs());
-        }
+            (squares / (count * (count - T::one()))).sqrt()
+        };
+        let sampled = largest_size((0..finer.len()).map(standard_error));
+        let fixed = largest_size(finer.iter().zip(&rows[0]).map(|(&x, &y)| x - y));
         Ok(T::lit(4.0) * sampled + T::lit(2.0) * fixed)
     }
 }

@@ -20,6 +20,9 @@ pub struct ViewCovariance<T = f64> {
     v22: T,
 }
 
+/// Views whose covariance is singular to so many ulp are so but for rounding.
+const SINGULAR_ULPS: f64 = 8.0;
+
 impl<T: Scalar> ViewCovariance<T> {
     /// The covariance with those entries.
     ///
@@ -27,7 +30,7 @@ impl<T: Scalar> ViewCovariance<T> {
     /// [`ModelError::ViewCovariance`] unless the entries are finite and the matrix is positive semidefinite to
     /// rounding (v12² ≤ v11 v22 within 8 units in the last place).
     pub fn new(v11: T, v12: T, v22: T) -> Result<Self, ModelError> {
-        let slack = T::one() + T::lit(8.0) * T::EPSILON;
+        let slack = T::one() + T::lit(SINGULAR_ULPS) * T::EPSILON;
         let finite = v11.is_finite() && v12.is_finite() && v22.is_finite();
         if !(finite && v11 >= T::zero() && v22 >= T::zero() && v12.abs() <= v11.sqrt() * v22.sqrt() * slack) {
             return Err(ModelError::ViewCovariance { v11: v11.as_f64(), v12: v12.as_f64(), v22: v22.as_f64() });
@@ -97,7 +100,7 @@ impl<T: Scalar> ViewCovariance<T> {
         let l21 = self.v12 / l11;
         let rest = self.v22 - l21 * l21;
         // Rounding can leave a singular covariance a few ulp below zero.
-        let l22 = if rest > T::lit(8.0) * T::EPSILON * self.v22 { rest.sqrt() } else { T::zero() };
+        let l22 = if rest > T::lit(SINGULAR_ULPS) * T::EPSILON * self.v22 { rest.sqrt() } else { T::zero() };
         [[l11, T::zero()], [l21, l22]]
     }
 

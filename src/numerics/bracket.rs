@@ -8,6 +8,9 @@
 
 use crate::Scalar;
 
+/// A root is found where its bracket, or the last step, is so many ulp wide: no function tells numbers apart that are nearer.
+const ROOT_ULPS: f64 = 4.0;
+
 /// An end of a bracket: where it is, the weight that false position gives it, and what the caller knows there.
 #[derive(Debug, Clone)]
 pub(crate) struct BracketEnd<T, D> {
@@ -105,7 +108,7 @@ pub(crate) fn root<T: Scalar, E>(
             return Ok(x);
         }
         bracket.narrow(BracketEnd::new(x, value, ()));
-        let resolution = T::lit(4.0) * T::EPSILON * x.abs();
+        let resolution = T::lit(ROOT_ULPS) * T::EPSILON * x.abs();
         if bracket.width().min((x - before).abs()) <= resolution {
             return Ok(x);
         }

@@ -22,10 +22,12 @@ pub(crate) fn least_squares<T: Scalar>(matrix: &DMatrix<T>, right: &DVector<T>) 
     solution.unwrap_or_else(|| DVector::zeros(matrix.ncols()))
 }
 
-/// The pseudo-inverse of A, by which [`least_squares`] solves. Zero if A is not finite.
-pub(crate) fn pseudo_inverse<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
-    let inverse = decomposed(matrix).and_then(|(svd, cutoff)| svd.pseudo_inverse(cutoff).ok());
-    inverse.unwrap_or_else(|| DMatrix::zeros(matrix.ncols(), matrix.nrows()))
+/// The pseudo-inverse of A, by which [`least_squares`] solves; none if A is not finite, or its singular values are not found.
+pub(crate) fn pseudo_inverse<T: Scalar>(matrix: &DMatrix<T>) -> Option<DMatrix<T>> {
+    if matrix.is_empty() {
+        return Some(DMatrix::zeros(matrix.ncols(), matrix.nrows()));
+    }
+    decomposed(matrix).and_then(|(svd, cutoff)| svd.pseudo_inverse(cutoff).ok())
 }
 
 /// The inverse of a regular matrix, or of one with more rows than columns the one by which least squares are solved;
@@ -102,6 +104,8 @@ mod tests {
         }
         let bad = DMatrix::from_element(2, 2, f64::NAN);
         assert_eq!(least_squares(&bad, &right), DVector::zeros(2));
+        assert_eq!(pseudo_inverse(&bad), None);
+        assert!((pseudo_inverse(&matrix).unwrap() * &matrix - DMatrix::identity(2, 2)).amax() < 1e-14);
     }
 
     #[test]

@@ -1,28 +1,60 @@
 //! Small symmetric matrices: smallest eigenvalue and square root, guarded against iterations that do not end.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 use crate::Scalar;
+use crate::numerics::eigen::symmetric_eigen;
+use crate::numerics::largest::smallest;
+use crate::numerics::linear::is_finite;
 
 /// The smallest eigenvalue of a symmetric matrix; NaN if it is not finite or the iteration does not converge.
 pub(crate) fn smallest_eigenvalue<T: Scalar>(matrix: &DMatrix<T>) -> T {
     let nan = T::lit(f64::NAN);
-    if !matrix.iter().all(nalgebra::ComplexField::is_finite) {
+    if !is_finite(matrix.as_slice()) {
         return nan;
     }
     if matrix.len() == 1 {
         return matrix[0];
     }
-    SymmetricEigen::try_new(matrix.clone(), T::EPSILON, 1000)
-        .map_or(nan, |eigen| eigen.eigenvalues.iter().fold(T::lit(f64::INFINITY), |low, &x| low.min(x)))
+    symmetric_eigen(matrix.clone()).map_or(nan, |eigen| smallest(eigen.eigenvalues.iter().copied()))
 }
 
-/// The symmetric square root of a positive semidefinite matrix; eigenvalues that rounding made negative count as 0. NaN for a
-/// matrix whose eigenvalues do not converge, as one that is not finite.
-pub(crate) fn square_root<T: Scalar>(matrix: &DMatrix<T>) -> DMatrix<T> {
-    let Some(eigen) = SymmetricEigen::try_new(matrix.clone(), T::EPSILON, 1000) else {
-        return matrix.map(|_| T::lit(f64::NAN));
-    };
+/// A matrix that has no square root.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Indefinite<T> {
+    /// Its smallest eigenvalue; NaN if it is not finite or the iteration does not converge.
+    pub(crate) eigenvalue: T,
+}
+
+/// The symmetric square root of a positive semidefinite matrix. Negative eigenvalues down to −`tolerance` are the error with which
+/// the matrix is known, and count as 0.
+pub(crate) fn square_root<T: Scalar>(matrix: &DMatrix<T>, tolerance: T) -> Result<DMatrix<T>, Indefinite<T>> {
+    let eigen = if is_finite(matrix.as_slice()) { symmetric_eigen(matrix.clone()) } else { None };
+    let eigen = eigen.ok_or(Indefinite { eigenvalue: T::lit(f64::NAN) })?;
+    let eigenvalue = smallest(eigen.eigenvalues.iter().copied());
+    if !(eigenvalue >= -tolerance) {
+        return Err(Indefinite { eigenvalue });
+    }
     let roots = eigen.eigenvalues.map(|x| if x > T::zero() { x.sqrt() } else { T::zero() });
-    &eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose()
+    Ok(&eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [[a, b], [b, a]] has the eigenvalues a ± b.
+    #[test]
+    fn square_roots_are_those_of_what_is_positive_to_the_tolerance() {
+        let matrix = |a: f64, b: f64| DMatrix::from_row_slice(2, 2, &[a, b, b, a]);
+        let root = square_root(&matrix(1.0, 0.5), 0.0).unwrap();
+        assert!((&root * &root - matrix(1.0, 0.5)).amax() < 1e-15);
+        let root = square_root(&matrix(1.0, 1.0 + 1e-9), 2e-9).unwrap();
+        assert!((&root * &root - matrix(1.0, 1.0)).amax() < 2e-9);
+        let indefinite = square_root(&matrix(1.0, 1.5), 0.4).unwrap_err();
+        assert!((indefinite.eigenvalue + 0.5).abs() < 1e-15);
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(square_root(&matrix(1.0, bad), 1.0).unwrap_err().eigenvalue.is_nan());
+        }
+    }
 }

@@ -83,6 +83,8 @@ pub enum OptimumError<E, T: Scalar = f64> {
 
 /// Points of the scan, ends included: a peak of a sixteenth of the interval is seen.
 const SCAN: usize = 17;
+/// Points are not placed nearer to each other than so many ulp, whatever the tolerance.
+const PEAK_ULPS: f64 = 2.0;
 /// Steps of Brent's method. Golden sections alone narrow a bracket by 1e-16 in 77.
 const MOST_STEPS: usize = 200;
 
@@ -155,7 +157,7 @@ fn brent<T: Scalar, E>(
     let (mut step, mut before) = (b - a, b - a);
     let half = T::lit(0.5);
     for _ in 0..MOST_STEPS {
-        let close = half * tolerance + T::lit(2.0) * T::EPSILON * x.0.abs();
+        let close = half * tolerance + T::lit(PEAK_ULPS) * T::EPSILON * x.0.abs();
         if (x.0 - a).max(b - x.0) <= close + close {
             break;
         }

@@ -14,6 +14,7 @@ pub(crate) mod fourier;
 pub(crate) mod gauss;
 pub(crate) mod kernels;
 pub(crate) mod lanes;
+pub(crate) mod largest;
 pub(crate) mod linear;
 pub(crate) mod lyapunov;
 pub(crate) mod matrix;

@@ -7,6 +7,9 @@
 use crate::Scalar;
 use crate::numerics::kernels::dot;
 
+/// Of a row that depends on those before it rounding leaves so many ulp of its norm, for each row that there is.
+pub(crate) const DEPENDENT_ULPS: f64 = 8.0;
+
 /// Writes a lower triangular V (m x k, in echelon form) with V Vᵀ = A Aᵀ, and returns its rank k. `rows` holds A, m
 /// rows of `length` entries, and is overwritten.
 ///
@@ -21,7 +24,7 @@ pub(crate) fn factor_rows<T: Scalar>(rows: &mut [T], length: usize, v: &mut [T],
         return usize::from(norm != T::zero());
     }
     v.fill(T::zero());
-    let tolerance = T::lit(8.0) * T::of_usize(m) * T::EPSILON;
+    let tolerance = T::lit(DEPENDENT_ULPS) * T::of_usize(m) * T::EPSILON;
     let mut rank = 0;
     for i in 0..m {
         let (before, after) = rows.split_at_mut((i + 1) * length);
@@ -48,17 +51,18 @@ pub(crate) fn factor_rows<T: Scalar>(rows: &mut [T], length: usize, v: &mut [T],
     rank
 }
 
-/// Writes V (m x k) with V Vᵀ = `covariance` up to entries of `tolerance`, and returns its rank k. The matrix is
-/// overwritten. The largest remaining variance comes first, and what is not above `tolerance` counts as zero.
-pub(crate) fn factor_covariance<T: Scalar>(covariance: &mut [T], tolerance: T, v: &mut [T], m: usize) -> usize {
+/// Writes V (m x k) with V Vᵀ = `covariance` up to rounding of size `tolerances`, one for each variance, and returns its rank
+/// k. The matrix is overwritten. The largest remaining variance comes first, and one that is not above its tolerance counts as
+/// zero: a small variable is not lost beside a large one.
+pub(crate) fn factor_covariance<T: Scalar>(covariance: &mut [T], tolerances: &[T], v: &mut [T], m: usize) -> usize {
     v.fill(T::zero());
     for k in 0..m {
-        let largest =
-            (0..m).fold(0, |best, i| if covariance[i * m + i] > covariance[best * m + best] { i } else { best });
-        let variance = covariance[largest * m + largest];
-        if !(variance > tolerance) {
+        let variance = |i: usize| covariance[i * m + i];
+        let left = (0..m).filter(|&i| variance(i) > tolerances[i]);
+        let Some(largest) = left.reduce(|best, i| if variance(i) > variance(best) { i } else { best }) else {
             return k;
-        }
+        };
+        let variance = variance(largest);
         let root = variance.sqrt();
         for i in 0..m {
             v[i * m + k] = covariance[i * m + largest] / root;
@@ -130,8 +134,19 @@ mod tests {
         for (covariance, rank) in [(full, 3), (singular, 2), (DMatrix::zeros(3, 3), 0)] {
             let mut work = covariance.as_slice().to_vec();
             let mut v = vec![9.0; 9];
-            assert_eq!(factor_covariance(&mut work, 1e-14, &mut v, 3), rank);
+            assert_eq!(factor_covariance(&mut work, &[1e-14; 3], &mut v, 3), rank);
             assert!((product(&v, 3) - covariance).amax() < 1e-14);
         }
+    }
+
+    /// A variable of size 1e-10 that depends on one of size 1e10 in half is known to its own rounding.
+    #[test]
+    fn a_small_variance_is_not_lost_beside_a_large_one() {
+        let covariance = [1e20, 0.5, 0.5, 1e-20];
+        let (mut work, mut v) = (covariance, [0.0; 4]);
+        assert_eq!(factor_covariance(&mut work, &[1e5, 1e-35], &mut v, 2), 2);
+        let product = product(&v, 2);
+        assert!((product[(0, 0)] / 1e20 - 1.0).abs() < 1e-15 && (product[(1, 0)] - 0.5).abs() < 1e-15);
+        assert!((product[(1, 1)] / 1e-20 - 1.0).abs() < 1e-15, "{product}");
     }
 }

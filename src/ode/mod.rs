@@ -10,11 +10,13 @@
 //! | what are the derivatives | [`ReducedOde::sensitivities`] |
 //! | a right-hand side for a solver of one's own | [`ReducedOde::system`] |
 
+mod growth;
 mod reduced;
 mod sensitivities;
 mod solver;
 mod system;
 
+pub(crate) use growth::{GROWTH_LIMIT, Growth};
 pub use reduced::{Rates, ReducedOde};
 pub use sensitivities::Sensitivities;
 pub use solver::{OdeError, OdeFailure, Solver};

@@ -11,6 +11,7 @@ use crate::Scalar;
 use crate::integrate::{DormandPrince, Integrator, Output, System, Work};
 use crate::limit::{Compiled, LimitError};
 use crate::model::Constraint;
+use crate::ode::growth::{GROWTH_LIMIT, Growth};
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
 use crate::state::{
     Direction, Integration, IntegrationError, OrderParameters, OrderParametersError, Run, RunError, StopReason,
@@ -68,6 +69,14 @@ pub enum OdeFailure<T: Scalar = f64> {
     /// No step is small enough to meet the tolerance.
     #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
     StepTooSmall,
+    /// The integrator made a step of another length.
+    #[error("the ODE has dimension {dimension}, and the integrator made a step of {length} numbers")]
+    Length {
+        /// The dimension of the ODE.
+        dimension: usize,
+        /// The numbers of the step.
+        length: usize,
+    },
 }
 
 impl<T: Scalar> From<RatesError<T>> for OdeFailure<T> {
@@ -84,15 +93,11 @@ impl<T: Scalar> From<IntegrationError<Self>> for OdeFailure<T> {
         match error {
             IntegrationError::System(error) => error,
             IntegrationError::StepTooSmall => Self::StepTooSmall,
-            // A packed state always has the length of its system.
-            IntegrationError::NotFinite | IntegrationError::Length { .. } => Self::NotFinite,
+            IntegrationError::NotFinite => Self::NotFinite,
+            IntegrationError::Length { dimension, length } => Self::Length { dimension, length },
         }
     }
 }
-
-/// From such growth of the largest R_ii on a solution counts as diverging. Averages of a growing field need ever more
-/// nodes, so without a limit a diverging solution ends, after a long time, with advice to allow more of them.
-const GROWTH_LIMIT: f64 = 1e3;
 
 /// The most steps of a run by default.
 const STEP_LIMIT: u64 = 1_000_000;
@@ -185,7 +190,8 @@ impl<'o, 'a, T: Compiled, I: Integrator<T>> Solver<'o, 'a, T, I> {
         Solver { ode, integrator, output, events, steady_rate, observers, step_limit, growth_limit }
     }
 
-    /// Records at those times.
+    /// Records at those times. States between two steps are interpolated: they are feasible up to the error of the step only, where
+    /// those at its ends are checked.
     #[must_use]
     pub fn output(mut self, output: Output<T>) -> Self {
         self.output = output;
@@ -193,7 +199,7 @@ impl<'o, 'a, T: Compiled, I: Integrator<T>> Solver<'o, 'a, T, I> {
     }
 
     /// Stops where `function` of time and state changes its sign in that direction, at the very time. Several events are
-    /// counted from 0 in the order of these calls.
+    /// counted from 0 in the order of these calls. As with [`output`](Self::output), states between two steps are interpolated.
     #[must_use]
     pub fn event(mut self, direction: Direction, function: impl Fn(T, &OrderParameters<T>) -> T + 'o) -> Self {
         self.events.push((direction, Box::new(function)));
@@ -254,7 +260,7 @@ impl<'o, 'a, T: Compiled, I: Integrator<T>> Solver<'o, 'a, T, I> {
             let (q, r) = unpack(p, m, y);
             OrderParameters::from_parts(q, r)
         };
-        let system = Watched::new(system, start, self.growth_limit);
+        let system = Watched { system, growth: Growth::new(start, self.growth_limit) };
         let packed = start.to_packed().as_slice().to_vec();
         let mut solution = Integration::new(system, &self.integrator, T::zero(), packed).reading(state);
         let mut observers = self.observers.take();
@@ -285,21 +291,7 @@ fn not_started<T: Scalar>(start: &OrderParameters<T>, source: OdeFailure<T>) -> 
 /// The right-hand side, with an eye on the growth of R.
 struct Watched<'o, 'a, T: Scalar> {
     system: OdeSystem<'o, 'a, T>,
-    /// Where the R_ii are in a packed state.
-    diagonal: Vec<usize>,
-    /// The larger of 1 and the largest R_ii of the start.
-    scale: T,
-    growth_limit: T,
-}
-
-impl<'o, 'a, T: Compiled> Watched<'o, 'a, T> {
-    fn new(system: OdeSystem<'o, 'a, T>, start: &OrderParameters<T>, growth_limit: T) -> Self {
-        let (p, m) = (start.n_features(), start.n_neurons());
-        // Row i of the upper triangle of R follows the m − k entries of each row k < i.
-        let diagonal = (0..m).map(|i| p * m + (0..i).map(|k| m - k).sum::<usize>()).collect();
-        let scale = start.r().diagonal().iter().fold(T::one(), |s, &r| s.max(r));
-        Self { system, diagonal, scale, growth_limit }
-    }
+    growth: Growth<T>,
 }
 
 impl<T: Compiled> System<T> for Watched<'_, '_, T> {
@@ -314,8 +306,7 @@ impl<T: Compiled> System<T> for Watched<'_, '_, T> {
     }
 
     fn accepted(&mut self, t: T, y: &[T]) -> Result<bool, OdeFailure<T>> {
-        let growth = self.diagonal.iter().fold(T::zero(), |s, &at| s.max(y[at])) / self.scale;
-        if growth > self.growth_limit {
+        if let Some(growth) = self.growth.excess(y) {
             return Err(OdeFailure::Diverged { growth: growth.as_f64() });
         }
         Ok(self.system.accepted(t, y)?)

@@ -29,6 +29,9 @@ pub enum RatesError<T: Scalar = f64> {
     Infeasible(#[from] OrderParametersError),
 }
 
+/// How negative R − QᵀQ may be to rounding, in ulp of the largest entry of R.
+const FEASIBLE_ULPS: f64 = 64.0;
+
 /// The right-hand side with a frozen quadrature rule; made by [`ReducedOde::system`].
 #[derive(Debug, Clone)]
 pub struct OdeSystem<'o, 'a, T: Scalar = f64> {
@@ -96,7 +99,7 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
     pub(crate) fn is_feasible(&mut self, y: &[T]) -> bool {
         unpack_into(y, &mut self.q, &mut self.r);
         let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
-        smallest_eigenvalue(&state.background()) >= -T::lit(64.0) * T::EPSILON * self.r.amax()
+        smallest_eigenvalue(&state.background()) >= -T::lit(FEASIBLE_ULPS) * T::EPSILON * self.r.amax()
     }
 
     /// Whether the rule in use resolves the fields at a packed state.
@@ -126,15 +129,20 @@ impl<T: Compiled> System<T> for OdeSystem<'_, '_, T> {
         packed_len(self.q.nrows(), self.q.ncols())
     }
 
+    /// The rates at a packed state. At a state that is not feasible they are those of a singular covariance nearby: variances below
+    /// zero count as 0, and correlations are cut to ±1, so that the stages of a step may leave the feasible set by its error. Only
+    /// [`accepted`](System::accepted) refuses the state. Where they are not finite an adaptive step is rejected.
     fn rates(&mut self, _t: T, y: &[T], rates: &mut [T]) -> Result<(), RatesError<T>> {
         self.check_length(y.len())?;
         self.check_length(rates.len())?;
         self.evaluate(y, rates);
-        // Rates that are not finite make an adaptive step be rejected, and a fixed one infeasible.
         Ok(())
     }
 
+    /// Refuses a state that is not feasible, up to the error of an integrator, and chooses the rule anew where it resolves the fields
+    /// no longer; [`LimitError::Shape`] for what is no packed state.
     fn accepted(&mut self, _t: T, y: &[T]) -> Result<bool, RatesError<T>> {
+        self.check_length(y.len())?;
         unpack_into(y, &mut self.q, &mut self.r);
         let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
         state.check_reached()?;

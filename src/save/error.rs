@@ -65,6 +65,9 @@ pub enum SaveError {
         /// The fingerprint of this work.
         expected: u64,
     },
+    /// It is to be saved after every none.
+    #[error("work is saved after every so many steps, replicates, starts or points, at least 1, got 0")]
+    Never,
     /// What was read does not fit together.
     #[error("what was saved cannot be taken over: {reason}")]
     Content {

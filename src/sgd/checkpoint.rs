@@ -40,6 +40,10 @@ impl<T: Scalar, R> SavedWeights<T, R> {
         if self.features.len() != n * p || self.weights.len() != n * m {
             return Err(SaveError::content("its features or weights are of another number"));
         }
+        // Their sum of squares bounds every entry of R.
+        if !self.weights.iter().map(|&w| w * w).sum::<T>().is_finite() {
+            return Err(SaveError::content("its weights are not finite"));
+        }
         let features = DMatrix::from_vec(n, p, std::mem::take(&mut self.features));
         let features = Features::from_matrix(features).map_err(|error| SaveError::content(error.to_string()))?;
         Ok((features, DMatrix::from_vec(n, m, std::mem::take(&mut self.weights))))

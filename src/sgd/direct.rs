@@ -250,7 +250,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
         }
         let block = if m == 1 { n } else { (CACHED / (2 * size)).clamp(CHUNK / 8, CHUNK * 4) / 32 * 32 };
         let (weights, next) = (self.weights.as_slice(), self.next.as_mut_slice());
-        let mut finite = true;
+        let mut squares = T::zero();
         for from in (0..n).step_by(block) {
             let to = (from + block).min(n);
             for i in 0..m {
@@ -260,10 +260,11 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
                     Columns { data: &self.parts[from..], stride: n, coefficients: own },
                 ];
                 let (w, next) = (&weights[i * n + from..i * n + to], &mut next[i * n + from..i * n + to]);
-                finite &= decayed(next, w, decay, regularizer, parts).is_finite();
+                squares += decayed(next, w, decay, regularizer, parts);
             }
         }
-        finite
+        // Sums over blocks that are finite each may overflow together, and R with them.
+        squares.is_finite()
     }
 }
 

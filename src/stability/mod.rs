@@ -44,6 +44,8 @@ pub use regions::{
     AreaFraction, AttractionRegions, Border, Grid, MapProgress, Neighbourhood, NotReached, Outcome, RegionMap,
     RegionsError, SavedRegions,
 };
-pub use selection::{FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SobolStarts};
+pub use selection::{
+    FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SobolStarts, UndecidedStart,
+};
 pub use spectrum::{Spectrum, SpectrumError, eigenvalues, spectrum};
 pub use steady::{SteadyState, SteadyStateError, steady_state};

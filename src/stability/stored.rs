@@ -10,7 +10,7 @@ use crate::Scalar;
 use crate::stability::fixed_point::SignedPermutation;
 use crate::stability::learnability::{Learnability, PhaseDiagram, StabilityError};
 use crate::stability::regions::{Grid, Outcome, RegionMap};
-use crate::stability::selection::{FiniteSizeSelection, Selection};
+use crate::stability::selection::{FiniteSizeSelection, Selection, UndecidedStart};
 
 /// Why stored data is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -67,22 +67,26 @@ impl<T: Scalar> TryFrom<StoredMap<T>> for RegionMap<T> {
 /// Selection probabilities that have not been checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StoredSelection {
+#[serde(bound(deserialize = "T: Scalar + Deserialize<'de>"))]
+pub(super) struct StoredSelection<T: Scalar> {
     fractions: Vec<Vec<Vec<f64>>>,
     points: usize,
     undecided: f64,
     doubtful: usize,
     complete: bool,
+    /// None in what older versions wrote.
+    #[serde(default = "Vec::new")]
+    not_reached: Vec<UndecidedStart<T>>,
 }
 
 /// Sums of so many fractions as a map has points are 1 to that.
 const ROUNDING: f64 = 1e-6;
 
-impl TryFrom<StoredSelection> for Selection {
+impl<T: Scalar> TryFrom<StoredSelection<T>> for Selection<T> {
     type Error = StoredError;
 
-    fn try_from(stored: StoredSelection) -> Result<Self, StoredError> {
-        let StoredSelection { fractions, points, undecided, doubtful, complete } = stored;
+    fn try_from(stored: StoredSelection<T>) -> Result<Self, StoredError> {
+        let StoredSelection { fractions, points, undecided, doubtful, complete, not_reached } = stored;
         let shape = |scramble: &Vec<Vec<f64>>| scramble.iter().map(Vec::len).collect::<Vec<_>>();
         if points == 0
             || fractions.len() < 2
@@ -94,10 +98,11 @@ impl TryFrom<StoredSelection> for Selection {
         let within = |x: f64| (0.0..=1.0 + ROUNDING).contains(&x);
         let total = all().sum::<f64>() / fractions.len() as f64 + undecided;
         let fits = all().all(within) && within(undecided) && (total - 1.0).abs() <= ROUNDING;
-        if !fits || doubtful > points.saturating_mul(fractions.len()) {
+        let known = not_reached.iter().all(|start| start.scramble < fractions.len() && start.point < points);
+        if !fits || !known || doubtful > points.saturating_mul(fractions.len()) {
             return Err(StoredError::Fractions);
         }
-        Ok(Self { fractions, points, undecided, doubtful, complete })
+        Ok(Self { fractions, points, undecided, doubtful, complete, not_reached })
     }
 }
 

@@ -4,7 +4,6 @@ use nalgebra::DMatrix;
 use rand::Rng;
 
 use crate::Scalar;
-use crate::numerics::matrix::square_root;
 use crate::start::StartError;
 use crate::state::OrderParameters;
 
@@ -40,7 +39,7 @@ impl<T: Scalar> Features<T> {
             return Err(StartError::Dimension { dimension: n, least: p.max(1) });
         }
         let gram = matrix.tr_mul(&matrix) / T::of_usize(n);
-        let tolerance = T::lit(1e3) * T::EPSILON * T::of_usize(n).sqrt();
+        let tolerance = T::lit(ORTHOGONAL_ULPS) * T::EPSILON * T::of_usize(n).sqrt();
         for k in 0..p {
             for l in 0..=k {
                 let expected = if k == l { T::one() } else { T::zero() };
@@ -76,7 +75,7 @@ impl<T: Scalar> Features<T> {
     ///
     /// # Errors
     /// [`StartError::Model`] if the state has another number of features; [`StartError::Dimension`] if
-    /// N < p + m.
+    /// N < p + m; [`StartError::Infeasible`] if R − QᵀQ is negative by more than rounding.
     pub fn weights<G: Rng + ?Sized>(&self, state: &OrderParameters<T>, rng: &mut G) -> Result<DMatrix<T>, StartError> {
         let (n, p) = self.matrix.shape();
         let m = state.n_neurons();
@@ -93,11 +92,14 @@ impl<T: Scalar> Features<T> {
         }
         let frame = orthonormal(Some(&self.matrix), n, m, rng);
         let mut weights = &self.matrix * state.q();
-        let background = square_root(&state.background());
+        let background = state.background_root()?;
         weights += frame * background * T::of_usize(n).sqrt();
         Ok(weights)
     }
 }
+
+/// How far UᵀU/N may be from I, in ulp times √N: rounding in sums of N terms adds up like a random walk.
+const ORTHOGONAL_ULPS: f64 = 1e3;
 
 /// `count` random orthonormal columns of length n, orthogonal to the columns of `avoid` (orthogonal, squared norm n).
 fn orthonormal<T: Scalar, G: Rng + ?Sized>(

@@ -4,7 +4,6 @@ use nalgebra::DMatrix;
 use rand::Rng;
 
 use crate::Scalar;
-use crate::numerics::matrix::square_root;
 use crate::start::{FeatureLaw, StartError, StartLaw};
 use crate::state::OrderParameters;
 
@@ -25,7 +24,7 @@ impl<T: Scalar> LinearGaussianStart<T> {
     /// a solver can miss by its error.
     pub fn new(features: FeatureLaw<T>, state: &OrderParameters<T>) -> Result<Self, StartError> {
         state.check_given()?;
-        Ok(Self { features, root: square_root(&state.background()), state: state.clone() })
+        Ok(Self { features, root: state.background_root()?, state: state.clone() })
     }
 
     /// The law of one entry of u.

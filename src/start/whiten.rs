@@ -1,8 +1,10 @@
 //! Giving drawn rows the wanted second moments exactly, by the smallest linear change.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 use crate::Scalar;
+use crate::numerics::eigen::symmetric_eigen;
+use crate::numerics::largest::largest_size;
 use crate::numerics::matrix::square_root;
 use crate::start::{Rows, StartError};
 use crate::state::OrderParameters;
@@ -60,12 +62,12 @@ impl<T: Scalar> Rows<T> {
         for _ in 0..2 {
             rest -= &self.features * (self.features.tr_mul(&rest) * scale);
             let gram = rest.tr_mul(&rest) * scale;
-            let reached = transport(&gram, &wanted).map(|map| &rest * map);
+            let reached = transport(&gram, (&wanted, state.root_tolerance())).map(|map| &rest * map);
             let Some(reached) = reached else { return Err(StartError::Degenerate { what: "weights" }) };
             rest = reached;
         }
-        let miss = (rest.tr_mul(&rest) * scale - &wanted).amax();
-        if !(miss <= T::lit(1e4) * T::EPSILON * state.r().amax()) {
+        let miss = largest_size((rest.tr_mul(&rest) * scale - &wanted).iter().copied());
+        if !(miss <= T::lit(MISSED_ULPS) * T::EPSILON * state.r().amax()) {
             return Err(StartError::Degenerate { what: "weights" });
         }
         self.weights = &self.features * state.q() + rest;
@@ -73,10 +75,16 @@ impl<T: Scalar> Rows<T> {
     }
 }
 
+/// Eigenvalues of a Gram matrix that are so many ulp of its largest entry are zero but for rounding.
+const SINGULAR_ULPS: f64 = 64.0;
+
+/// By how many ulp of the largest entry second moments may be off, which are sums over all rows.
+const MISSED_ULPS: f64 = 1e4;
+
 /// The inverse square root of a Gram matrix; `None` if it is singular to rounding.
 fn inverse_root<T: Scalar>(gram: &DMatrix<T>) -> Option<DMatrix<T>> {
-    let eigen = SymmetricEigen::try_new(gram.clone(), T::EPSILON, 1000)?;
-    let least = T::lit(64.0) * T::EPSILON * gram.amax();
+    let eigen = symmetric_eigen(gram.clone())?;
+    let least = T::lit(SINGULAR_ULPS) * T::EPSILON * gram.amax();
     if !eigen.eigenvalues.iter().all(|x| *x > least) {
         return None;
     }
@@ -85,14 +93,18 @@ fn inverse_root<T: Scalar>(gram: &DMatrix<T>) -> Option<DMatrix<T>> {
 }
 
 /// The symmetric A with A G A = B, A = G^{-1/2} (G^{1/2} B G^{1/2})^{1/2} G^{-1/2}; directions in which G is singular to
-/// rounding are dropped, and whether B needs them is left to the caller to check. `None` if an eigenvalue iteration fails.
-fn transport<T: Scalar>(from: &DMatrix<T>, to: &DMatrix<T>) -> Option<DMatrix<T>> {
-    let eigen = SymmetricEigen::try_new(from.clone(), T::EPSILON, 1000)?;
-    let least = T::lit(64.0) * T::EPSILON * from.amax();
+/// rounding are dropped, and whether B needs them is left to the caller to check. `None` if an eigenvalue iteration fails, or
+/// B has eigenvalues below −`tolerance`, or G such as rounding does not explain.
+fn transport<T: Scalar>(from: &DMatrix<T>, (to, tolerance): (&DMatrix<T>, T)) -> Option<DMatrix<T>> {
+    let eigen = symmetric_eigen(from.clone())?;
+    let least = T::lit(SINGULAR_ULPS) * T::EPSILON * from.amax();
     let inverse = eigen.eigenvalues.map(|x| if x > least { T::one() / x.sqrt() } else { T::zero() });
     let inverse = &eigen.eigenvectors * DMatrix::from_diagonal(&inverse) * eigen.eigenvectors.transpose();
-    let root = square_root(from);
-    Some(&inverse * square_root(&(&root * to * &root)) * &inverse)
+    let rounding = T::lit(MISSED_ULPS) * T::EPSILON * from.amax();
+    let root = square_root(from, rounding).ok()?;
+    // G turns the tolerance of B into itself times at most its trace.
+    let product = square_root(&(&root * to * &root), tolerance * from.trace()).ok()?;
+    Some(&inverse * product * &inverse)
 }
 
 #[cfg(test)]
@@ -148,8 +160,10 @@ mod tests {
     fn the_map_between_covariances_is_symmetric() {
         let from = DMatrix::from_row_slice(2, 2, &[1.0, 0.4, 0.4, 0.5]);
         let to = DMatrix::from_row_slice(2, 2, &[0.7, -0.3, -0.3, 2.0]);
-        let map = transport(&from, &to).unwrap();
+        let map = transport(&from, (&to, 1e-12)).unwrap();
         assert!((&map - map.transpose()).amax() < 1e-14);
         assert!((&map * &from * &map - &to).amax() < 1e-13);
+        let indefinite = DMatrix::from_row_slice(2, 2, &[0.7, -0.3, -0.3, 0.1]);
+        assert_eq!(transport(&from, (&indefinite, 1e-12)), None);
     }
 }

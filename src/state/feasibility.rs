@@ -5,7 +5,7 @@
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::numerics::matrix::smallest_eigenvalue;
+use crate::numerics::matrix::{Indefinite, smallest_eigenvalue, square_root};
 use crate::state::{OrderParameters, OrderParametersError};
 
 /// How negative R − QᵀQ may be in a state that is given, in ulp and in units of its neurons: what the products of which such
@@ -15,6 +15,9 @@ const GIVEN: f64 = 1e4;
 /// How negative R − QᵀQ may be in a state that an integrator reached, in units of the largest R_ii: errors of coefficients
 /// follow their largest entry, and add up along the way.
 const REACHED: f64 = 1e-6;
+
+/// The same in ulp, where it is more: in single precision.
+const REACHED_ULPS: f64 = 1e3;
 
 /// By how many ulp mirror-image entries of R may differ, in units of its neurons.
 const ASYMMETRY: f64 = 64.0;
@@ -67,9 +70,23 @@ impl<T: Scalar> OrderParameters<T> {
         check_eigenvalue(&scaled, T::lit(GIVEN) * T::EPSILON)
     }
 
+    /// How negative the smallest eigenvalue of R − QᵀQ may be for its square root: twice what passes
+    /// [`check_given`](Self::check_given), which is in units of the neurons.
+    pub(crate) fn root_tolerance(&self) -> T {
+        T::lit(2.0 * GIVEN) * T::EPSILON * largest(self.r()).max(T::EPSILON)
+    }
+
+    /// The symmetric square root of R − QᵀQ, of which what is negative by no more than rounding counts as 0.
+    pub(crate) fn background_root(&self) -> Result<DMatrix<T>, OrderParametersError> {
+        let tolerance = self.root_tolerance();
+        square_root(&self.background(), tolerance).map_err(|Indefinite { eigenvalue }| {
+            OrderParametersError::Infeasible { eigenvalue: eigenvalue.as_f64(), tolerance: tolerance.as_f64() }
+        })
+    }
+
     /// Checks that a state that an integrator reached is feasible, up to what its error explains.
     pub(crate) fn check_reached(&self) -> Result<(), OrderParametersError> {
-        let tolerance = T::lit(REACHED).max(T::lit(1e3) * T::EPSILON);
+        let tolerance = T::lit(REACHED).max(T::lit(REACHED_ULPS) * T::EPSILON);
         check_eigenvalue(&self.background(), tolerance * largest(self.r()).max(T::EPSILON))
     }
 

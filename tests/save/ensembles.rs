@@ -110,6 +110,9 @@ fn what_an_ensemble_cannot_save_or_read_is_told_with_what_is_done() {
     let error = simulate(ensemble().saved_in(nowhere, 32, fingerprint(&model)), 0.5, 0.3).unwrap_err();
     assert!(matches!(error.unsaved, Some(SaveError::Io { .. })), "{error}");
     assert_eq!((error.summary.count(), error.cancelled), (32, 68));
+    let never = Scratch::new("never");
+    let error = simulate(ensemble().saved_in(never.file(), 0, fingerprint(&model)), 0.5, 0.3).unwrap_err();
+    assert_eq!((&error.unsaved, error.cancelled), (&Some(SaveError::Never), 100));
     // What belongs to another model, seed, or end.
     let scratch = Scratch::new("other-ensemble");
     let saved = || ensemble().saved_in(scratch.file(), 32, fingerprint(&model));

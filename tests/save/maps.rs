@@ -64,6 +64,8 @@ fn a_map_goes_on_with_the_same_bits_and_is_refused_by_another() {
     let ode = ReducedOde::new(&model).unwrap();
     let other = AttractionRegions::new(&ode, &points).unwrap().survey_tolerance(1e-3).unwrap();
     refused(other.saved_in(scratch.file(), 1).map(grid, state));
+    let never = regions.saved_in(scratch.file(), 0).map(grid, state).err().unwrap();
+    assert!(matches!(never, RegionsError::Save { source: SaveError::Never, .. }), "{never}");
     // Where it cannot be saved, what is done is told.
     let error = regions.saved_in(File::new("/nowhere/at/all"), 100).map(grid, state).err().unwrap();
     let RegionsError::Save { source: SaveError::Io { .. }, outcomes } = &error else { panic!("{error}") };

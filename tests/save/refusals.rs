@@ -4,6 +4,7 @@ use std::fs;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::Law;
+use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
 use contrastive_dynamics::save::SaveError;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError};
 use contrastive_dynamics::state::{Checkpoint, Direction, Run, RunError, Trajectory};
@@ -96,4 +97,37 @@ fn content_that_does_not_fit_is_refused() {
     let small = ProjectedChain::builder(&model, 30).lanes(&[1]).unwrap();
     let mut large = ProjectedChain::builder(&two, 30).lanes(&[1]).unwrap();
     assert!(matches!(large.restore(small.saved()), Err(SaveError::Content { .. })));
+}
+
+/// Damaged data whose checksum fits, as what is written by hand, is refused and changes nothing.
+fn refuses_other_numbers<P>(process: &mut P, places: &[&str])
+where
+    P: Checkpoint<Saved: serde::Serialize + serde::de::DeserializeOwned>,
+{
+    let whole = serde_json::to_value(process.saved()).unwrap();
+    for place in places {
+        let mut changed = whole.clone();
+        *changed.pointer_mut(place).unwrap() = serde_json::json!(1e200);
+        let saved = serde_json::from_value(changed).unwrap();
+        let refused = process.restore(saved);
+        assert!(matches!(refused, Err(SaveError::Content { .. })), "{place}: {refused:?}");
+        assert_eq!(serde_json::to_value(process.saved()).unwrap(), whole, "{place}");
+    }
+    process.restore(serde_json::from_value(whole).unwrap()).unwrap();
+}
+
+#[test]
+fn numbers_that_are_no_state_are_refused() {
+    let model = one_feature();
+    let mut chain = ProjectedChain::builder(&model, 30).build_seeded(1).unwrap();
+    refuses_other_numbers(&mut chain, &["/q/0", "/v/0"]);
+    let mut lanes = ProjectedChain::builder(&model, 30).lanes(&[1, 2]).unwrap();
+    refuses_other_numbers(&mut lanes, &["/q/1", "/v/0"]);
+    let mut direct = DirectSgd::builder(&model, 30).build_seeded(1).unwrap();
+    refuses_other_numbers(&mut direct, &["/weights/3", "/features/3"]);
+    let mut compressed = CompressedSgd::builder(&model, 30).build_seeded(1).unwrap();
+    refuses_other_numbers(&mut compressed, &["/weights/3"]);
+    let scheme = Heun::new(0.1).unwrap();
+    let mut particles = ParticleSystem::builder(&model, 200).scheme(scheme).build_seeded(1).unwrap();
+    refuses_other_numbers(&mut particles, &["/field/moments/0", "/field/moments/1", "/field/rows/weights/7"]);
 }

@@ -4,4 +4,5 @@ mod chains;
 mod direct_vs_limit;
 mod equality_in_law;
 mod events;
+mod overflow;
 mod user_loss;

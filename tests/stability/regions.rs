@@ -1,7 +1,7 @@
 //! Attraction regions: borders known exactly, neighbourhoods that hold what they promise, maps against careful outcomes.
 
 use contrastive_dynamics::integrate::{DormandPrince, Output};
-use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, ModelBuilder, Tanh};
+use contrastive_dynamics::model::{Constraint, GaussianNoise, Independent, Law, Model, ModelBuilder, Polynomial, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     AreaFraction, AttractionRegions, Border, FixedPointFinder, Grid, Neighbourhood, NotReached, Outcome, RegionsError,
@@ -392,4 +392,21 @@ fn single_precision_finds_the_same_regions() {
     let circle = |degrees: f32| state([0.3 * degrees.to_radians().cos(), 0.3 * degrees.to_radians().sin()], 1.0);
     let border = regions.border(circle, (5.0, 87.0), 0.02).unwrap();
     assert!((border.at - 46.44).abs() < 0.05, "{border:?}");
+}
+
+/// σ = h³ with weight decay: what is small collapses, and what is large grows for ever.
+#[test]
+fn starts_that_diverge_say_when_and_where() {
+    let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+    let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+    let builder = Model::builder().nonlinearity(Polynomial::new([0.0, 0.0, 0.0, 1.0]).unwrap()).hidden(hidden);
+    let model = builder.noise(noise).learning_rate(0.001).weight_decay(1.0).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let small = OrderParameters::from_rows(1, 1, &[0.0], &[1e-3]).unwrap();
+    let regions = AttractionRegions::new(&ode, &[small]).unwrap().time_limit(1e5).unwrap();
+    let start = OrderParameters::from_rows(1, 1, &[0.5], &[1.0]).unwrap();
+    let outcome = regions.outcome(&start);
+    let Outcome::NotReached(NotReached::Diverged { state, time }) = &outcome else { panic!("{outcome:?}") };
+    assert!(*time > 0.0 && state.r()[(0, 0)] > 1.0 && state.r()[(0, 0)] <= 1e3, "{outcome:?}");
+    assert_eq!(outcome.to_string(), "not reached (diverged)");
 }

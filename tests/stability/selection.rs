@@ -5,10 +5,10 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 use contrastive_dynamics::ensemble::{Ensemble, Failure};
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::sgd::{ProjectedChain, SgdError};
+use contrastive_dynamics::sgd::{ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::stability::{
-    AttractionRegions, FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SobolStarts,
-    uninformative_points,
+    AttractionRegions, FiniteSizeSelection, NotReached, PartialSelection, RunFailure, Selection, SelectionError,
+    SobolStarts, uninformative_points,
 };
 use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
@@ -174,4 +174,17 @@ fn what_cannot_be_run_is_refused_and_failures_keep_what_there_is() {
     let infeasible = SobolStarts { dimensions: 1, points: 4, scrambles: 2, seed: 1 };
     let none = regions.selection(infeasible, |_| state(FRAC_1_SQRT_2, FRAC_1_SQRT_2, 0.9)).unwrap();
     assert_eq!((none.undecided(), none.probability(0).unwrap().0), (1.0, 0.0));
+    let places: Vec<_> = none.not_reached().iter().map(|start| (start.scramble, start.point)).collect();
+    assert_eq!(places, (0..8).map(|k| (k / 4, k % 4)).collect::<Vec<_>>());
+    assert!(none.not_reached().iter().all(|start| matches!(start.reason, NotReached::NoState(_))));
+    // A run that diverges tells when, and its last state.
+    let wild = model.to_builder().learning_rate(1e200).build().unwrap();
+    let start = ProjectedChain::builder(&wild, 50).build_seeded(7).unwrap();
+    let failed =
+        regions.selection_at_finite_size(&Ensemble::new(1, 1), (500.0, 5), |_| Ok::<_, SgdError>(start.clone()));
+    let Err(SelectionError::Replicates(part)) = failed else { panic!("{failed:?}") };
+    let Failure::Run(RunFailure::Diverged { step: 1, time, state }) = &part.failed[0].failure else {
+        panic!("{part:?}")
+    };
+    assert_eq!((*time, state), (0.0, &start.order_parameters()));
 }

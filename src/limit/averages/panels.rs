@@ -12,6 +12,8 @@ use crate::limit::averages::table::NodeTable;
 use crate::model::Nonlinearity;
 use crate::numerics::gauss::legendre;
 
+/// Polynomials on a panel are told from rounding down to so many ulp.
+const RESOLVED_ULPS: f64 = 256.0;
 /// First breaks are at 0 and ± the powers of this.
 const RATIO: f64 = 3.0;
 /// Panels of the line of h are halved at most so many times.
@@ -103,7 +105,7 @@ impl<'a, T: Scalar> Division<'a, T> {
         }
         let zeros = vec![T::zero(); n];
         // Gauss rules are exact to twice the degree that the nodes resolve. Below rounding there is nothing to resolve.
-        let small = (-0.5 * accuracy - 2.0).exp().max(256.0 * T::EPSILON.as_f64());
+        let small = (-0.5 * accuracy - 2.0).exp().max(RESOLVED_ULPS * T::EPSILON.as_f64());
         Self { sigma, line, last, small, magnitude: 0.0, fields: zeros.clone(), values: zeros.clone(), slopes: zeros }
     }
 

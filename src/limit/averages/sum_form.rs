@@ -11,6 +11,7 @@ use crate::Scalar;
 use crate::limit::accuracy::COARSER;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::averages::sum_grid::{Grid, common_part, grown_accuracy, resolved_step};
+use crate::limit::averages::sum_lattice::SUM_ULPS;
 use crate::limit::averages::sum_law::SumLaw;
 use crate::limit::averages::two_fields::{SQUARES, SUMS};
 use crate::limit::averages::two_fields_gradient::pseudo_inverse;
@@ -230,7 +231,7 @@ impl<T: Scalar> SumForm<T> {
             self.law.average([re, im]).as_f64()
         };
         // Rounding in a sum of so many terms of that size.
-        let rounding = 64.0 * T::EPSILON.as_f64();
+        let rounding = SUM_ULPS * T::EPSILON.as_f64();
         let variance = average(&|x| x * x) - exact;
         let last = step * half as f64;
         let mass = |low: f64, high: f64| move |x: f64| if low < x && x < high { 1.0 } else { 0.0 };

@@ -11,6 +11,10 @@ use crate::model::Smoothness;
 
 /// By how much a normal's transform at the highest wave number is below the error aimed at, in units of ln(1/error).
 pub(super) const WAVE_MARGIN: f64 = 2.0;
+/// Views whose difference has a variance of so many ulp are one and the same.
+const APART_ULPS: f64 = 4.0;
+/// Against a division by zero, for sums that reach nowhere.
+const NO_REACH: f64 = 1e-300;
 /// What the order of a pole costs, in units of ln(1/error).
 const POLE_MARGIN: f64 = 8.0;
 
@@ -19,7 +23,7 @@ pub(super) fn common_part<T: Scalar>(covariance: &[T]) -> (T, [T; 2]) {
     let [a, c, b] = [covariance[0], covariance[1], covariance[3]];
     // Var(h¹ − h²).
     let apart = a + b - c - c;
-    let least = T::lit(4.0) * T::EPSILON * (a + b);
+    let least = T::lit(APART_ULPS) * T::EPSILON * (a + b);
     if !(apart > least) {
         return (a.max(T::zero()).sqrt(), [T::zero(); 2]);
     }
@@ -64,7 +68,7 @@ impl Window {
     /// For functions that have fallen to the error at wave number `highest`, with that slope of the logarithm there, over a sum that
     /// reaches that far, and beside which nothing may grow faster than exp(growth k²/2).
     pub(super) fn new((highest, slope): (f64, f64), growth: f64, reach: f64, accuracy: f64) -> Self {
-        let fall = (5.0 * accuracy.sqrt() / reach.max(1e-300)).min(0.2 * highest);
+        let fall = (5.0 * accuracy.sqrt() / reach.max(NO_REACH)).min(0.2 * highest);
         let fall = if growth > 0.0 { fall.min(1.0 / growth.sqrt()) } else { fall };
         // Where functions are that much above the error the window is 1 to less than its part of it: slope·x ≤ ((x + y)/fall)² with
         // x = highest − k and y = flat − highest.

@@ -16,6 +16,8 @@ use crate::numerics::fourier::{AxisSize, Fourier};
 const KEPT: f64 = 1.1;
 /// The most cosines of wave numbers and nodes.
 const MOST_PHASES: f64 = 4e6;
+/// Rounding in a sum over a lattice, in ulp of the size of its terms.
+pub(super) const SUM_ULPS: f64 = 64.0;
 /// Smaller standard deviations than that part of the largest are none.
 pub(super) const NONE: f64 = 1e-7;
 

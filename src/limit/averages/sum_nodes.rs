@@ -7,14 +7,15 @@
 //! its own. Not here: averages at a node (those of any hidden law), the lattice (see `sum_lattice`), and products of
 //! characteristic functions (see `block_products`).
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::averages::block_products::BlockProducts;
-use crate::limit::averages::sum_lattice::{Falls, Lattice, Line, NONE};
+use crate::limit::averages::sum_lattice::{Falls, Lattice, Line, NONE, SUM_ULPS};
 use crate::limit::averages::wave_lines::{Lines, fill};
 use crate::limit::hidden::Hidden;
 use crate::model::Smoothness;
+use crate::numerics::eigen::symmetric_eigen;
 use crate::numerics::fourier::{Fourier, FourierBuffers};
 
 /// Which part of the common noise is moved to the sum: neither what is left nor what is moved is narrow.
@@ -25,6 +26,8 @@ const SHRINKS: f64 = 0.8;
 const END_MARGIN: f64 = 2.0;
 /// In units of the error aimed at, what may lie beyond the lattice.
 const BEYOND: f64 = 8.0;
+/// Views whose difference has a variance of so many ulp are one and the same.
+const APART_ULPS: f64 = 4.0;
 /// The most times that the lattice is made longer by a quarter.
 const MOST_EXTENSIONS: usize = 12;
 /// The most numbers of all products at all wave vectors.
@@ -271,8 +274,7 @@ impl<T: Scalar> SumNodes<T> {
             let (a, b) = (used[a], used[b]);
             0.5 * (now[(a, b)] + now[(b, a)]) / (self.spreads[a] * self.spreads[b])
         });
-        let enough = used.is_empty()
-            || SymmetricEigen::try_new(share, f64::EPSILON, 1000).is_some_and(|e| e.eigenvalues.min() >= SHRINKS);
+        let enough = used.is_empty() || symmetric_eigen(share).is_some_and(|e| e.eigenvalues.min() >= SHRINKS);
         enough && self.covers()
     }
 
@@ -280,7 +282,7 @@ impl<T: Scalar> SumNodes<T> {
     fn covers(&self) -> bool {
         let m = self.neurons;
         let error = (-self.accuracy).exp();
-        let rounding = 64.0 * T::EPSILON.as_f64();
+        let rounding = SUM_ULPS * T::EPSILON.as_f64();
         let mass: f64 = self.weights.iter().map(|w| w.as_f64()).sum();
         let second = |i: usize, j: usize| -> f64 {
             let nodes = self.offsets.chunks_exact(m).zip(&self.weights);
@@ -334,10 +336,10 @@ fn common_covariance([first, cross, second]: &Covariances) -> Option<DMatrix<f64
     if !apart.iter().all(|x| x.is_finite()) {
         return None;
     }
-    let eigen = SymmetricEigen::try_new(apart, f64::EPSILON, 1000)?;
+    let eigen = symmetric_eigen(apart)?;
     let mut common = first.clone();
     for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
-        if *value > 4.0 * f64::EPSILON * scale {
+        if *value > APART_ULPS * f64::EPSILON * scale {
             let along = &own * vector;
             common -= &along * along.transpose() / *value;
         }
@@ -351,7 +353,7 @@ fn axes(covariance: &DMatrix<f64>) -> Option<(DMatrix<f64>, Vec<f64>)> {
         return None;
     }
     let symmetric = (covariance + covariance.transpose()) * 0.5;
-    let eigen = SymmetricEigen::try_new(symmetric, f64::EPSILON, 1000)?;
+    let eigen = symmetric_eigen(symmetric)?;
     let most = eigen.eigenvalues.max().max(0.0).sqrt();
     let spreads = eigen.eigenvalues.iter().map(|&value| {
         let spread = value.max(0.0).sqrt();

@@ -3,6 +3,7 @@
 use nalgebra::Matrix2;
 
 use crate::Scalar;
+use crate::limit::fields::factor::PIVOT_ULPS;
 
 /// h = μ + L^v z^v for the two fields of each view v, with z¹ and z² standard normal in the plane and E[z¹_k z²_l] = r_k
 /// for k = l, and almost 0 otherwise.
@@ -27,6 +28,9 @@ pub(in crate::limit) struct Canonical {
 /// Coordinates are kept where they leave at most that correlation: to first order in it averages are exact, and its square
 /// is below the rounding of Newton's method.
 const KEPT: f64 = 1e-5;
+
+/// Correlations of so many ulp are zero but for rounding.
+const REST_ULPS: f64 = 16.0;
 
 /// Correlations further apart than that turn slowly.
 const CLOSE: f64 = 0.02;
@@ -55,7 +59,7 @@ impl Canonical {
             let along = if gain > 0.0 { at(a, b) / gain } else { 0.0 };
             // What is rounding alone has no variance.
             let left = at(b, b) - along * along;
-            let across = if left > 8.0 * T::EPSILON.as_f64() * at(b, b) { left.sqrt() } else { 0.0 };
+            let across = if left > PIVOT_ULPS * T::EPSILON.as_f64() * at(b, b) { left.sqrt() } else { 0.0 };
             let (mut whitened, mut inverse) = (Matrix2::zeros(), Matrix2::zeros());
             whitened[(a, 0)] = gain;
             whitened[(b, 0)] = along;
@@ -75,7 +79,8 @@ impl Canonical {
             && kept[(0, 0)].min(kept[(1, 1)]) >= -KEPT;
         let (turns, correlations, rest) = if keep {
             // At the reference itself only rounding is left.
-            let rest = [kept[(0, 1)], kept[(1, 0)]].map(|x| if x.abs() > 16.0 * T::EPSILON.as_f64() { x } else { 0.0 });
+            let rest =
+                [kept[(0, 1)], kept[(1, 0)]].map(|x| if x.abs() > REST_ULPS * T::EPSILON.as_f64() { x } else { 0.0 });
             (self.turns, [kept[(0, 0)], kept[(1, 1)]], rest)
         } else {
             let svd = correlation.svd(true, true);

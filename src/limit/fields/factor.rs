@@ -8,6 +8,9 @@ use std::marker::PhantomData;
 use crate::Scalar;
 use crate::numerics::dual::Number;
 
+/// A variance of which elimination leaves so many ulp is zero but for rounding.
+pub(in crate::limit) const PIVOT_ULPS: f64 = 8.0;
+
 /// How a covariance over the fields (h¹_1..h¹_k, h²_1..h²_k) is factored.
 ///
 /// Where the views can be exchanged, the fields are rotated to h± = (h¹ ± h²)/√2 first: the two groups are
@@ -223,7 +226,7 @@ impl<T: Scalar, N: Number<T>> Factor<T, N> {
                 scale = other;
             }
         }
-        if !(remainder.value() > T::lit(8.0) * T::EPSILON * scale.value()) {
+        if !(remainder.value() > T::lit(PIVOT_ULPS) * T::EPSILON * scale.value()) {
             self.smooth &= remainder.is_stationary(&scale);
             return;
         }

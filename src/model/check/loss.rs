@@ -82,6 +82,9 @@ fn close<T: Scalar>(x: T, y: T, tolerance: f64) -> bool {
     (x - y).abs().as_f64() <= tolerance * (1.0 + x.abs().as_f64().max(y.abs().as_f64()))
 }
 
+/// How far a gradient may be from differences of fourth order, in units of their own error ε^(4/5).
+const GRADIENT_MARGIN: f64 = 100.0;
+
 /// B ∂F/∂Y against differences of fourth order.
 fn gradient_of<T: Scalar, L: Loss<T> + ?Sized>(
     loss: &L,
@@ -91,7 +94,7 @@ fn gradient_of<T: Scalar, L: Loss<T> + ?Sized>(
 ) -> Option<Disagreement> {
     // Truncation, of the fourth order in the step, and rounding over the step balance at ε^(1/5).
     let step = T::EPSILON.powf(T::lit(0.2));
-    let tolerance = 100.0 * T::EPSILON.as_f64().powf(0.8) * size as f64;
+    let tolerance = GRADIENT_MARGIN * T::EPSILON.as_f64().powf(0.8) * size as f64;
     (0..values.len()).find_map(|k| {
         let at = |by: f64| {
             let mut moved = values.to_vec();

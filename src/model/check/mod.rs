@@ -77,8 +77,11 @@ const STANDARD_ERRORS: f64 = 5.0;
 /// sum of some thousand terms, or an approximation that is meant to be exact, may be off.
 const ROUNDING: f64 = 1e3;
 
+/// The digits that people type.
+const TYPED: f64 = 1e-6;
+
 /// The relative difference by which the moments of nodes may differ from those that a law states: six digits, which is
 /// what people type, and rounding in single precision.
 fn typed_digits<T: Scalar>() -> f64 {
-    (ROUNDING * T::EPSILON.as_f64()).max(1e-6)
+    (ROUNDING * T::EPSILON.as_f64()).max(TYPED)
 }

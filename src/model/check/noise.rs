@@ -15,6 +15,8 @@ use crate::model::check::{Disagreement, ROUNDING, STANDARD_ERRORS};
 const DRAWS: usize = 100_000;
 /// Pairs that the quick check compares with the default draw.
 const QUICK_DRAWS: usize = 16;
+/// What rounding leaves of the difference of equal views, or of the sum of opposite ones, is less than that part of their variance.
+const LEFT: f64 = 1e-6;
 /// Any seed will do; a fixed one makes the answer the same each time.
 const SEED: u64 = 0x006e_6f69_7365;
 
@@ -122,7 +124,7 @@ impl Directions {
         let scaled = combinations.into_iter().zip(names).filter_map(|(a, names)| {
             let variance = a[0] * a[0] * v11 + 2.0 * a[0] * a[1] * v12 + a[1] * a[1] * v22;
             // Views that are equal, or opposite, leave nothing but rounding of their difference, or sum.
-            (variance > 1e-6 * (v11 + v22)).then(|| (a.map(|x| x / variance.sqrt()), names))
+            (variance > LEFT * (v11 + v22)).then(|| (a.map(|x| x / variance.sqrt()), names))
         });
         Self(scaled.collect())
     }

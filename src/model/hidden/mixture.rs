@@ -100,6 +100,10 @@ impl<T: Scalar, L> Mixture<L, T> {
     }
 }
 
+/// A Gaussian variance beyond the common part that is below so many ulp of the component's, for each variable, is zero but for
+/// rounding.
+const REST_ULPS: f64 = 8.0;
+
 /// A uniform number that rounding may have put at an end, moved off it.
 fn inside<T: Scalar>(u: T) -> T {
     u.max(T::EPSILON * T::EPSILON).min(T::one() - T::EPSILON)
@@ -218,10 +222,11 @@ impl<T: Scalar> GaussianParts<T> {
         };
         let rest = parts.iter().map(|part| {
             let rest = part - &common;
-            // Rounding in a sum of p products of entries of that size.
-            let tolerance = T::lit(8.0) * T::of_usize(p) * T::EPSILON * rest.trace();
+            // Rounding in a sum of p products of entries of that size, each variable in its own.
+            let rounding = T::lit(REST_ULPS) * T::of_usize(p) * T::EPSILON;
+            let tolerances: Vec<T> = (0..p).map(|l| rounding * rest.trace().min(part[(l, l)])).collect();
             let (mut covariance, mut v) = (rest.as_slice().to_vec(), vec![T::zero(); p * p]);
-            let rank = factor_covariance(&mut covariance, tolerance, &mut v, p);
+            let rank = factor_covariance(&mut covariance, &tolerances, &mut v, p);
             DMatrix::from_fn(p, rank, |l, a| v[l * p + a])
         });
         Self { rest: rest.collect(), common }

@@ -9,6 +9,12 @@ use rand::Rng;
 
 use crate::Scalar;
 
+/// Probabilities sum to 1 within that: what six digits are good for.
+const TYPED: f64 = 1e-6;
+
+/// Of a law that is invariant images may differ by so many ulp.
+const INVARIANT_ULPS: f64 = 4.0;
+
 /// Checks that probabilities are positive and sum to 1 within 1e-6, and makes the sum exact. The error says what is wrong.
 ///
 /// Six digits are what people type; the sum of n numbers in single precision may be wrong by n units in the last place.
@@ -18,7 +24,7 @@ pub(super) fn normalise<T: Scalar>(probabilities: &mut [T]) -> Result<(), &'stat
     }
     let total: f64 = probabilities.iter().map(|w| w.as_f64()).sum();
     let rounding = T::EPSILON.as_f64() * probabilities.len() as f64;
-    if !((total - 1.0).abs() < rounding.max(1e-6)) {
+    if !((total - 1.0).abs() < rounding.max(TYPED)) {
         return Err("the probabilities must sum to 1");
     }
     for w in probabilities {
@@ -62,7 +68,7 @@ pub(super) fn is_invariant<T: Scalar>(
     probabilities: &[T],
     flip: &dyn Fn(usize) -> bool,
 ) -> bool {
-    let allowed = T::lit(4.0) * T::EPSILON;
+    let allowed = T::lit(INVARIANT_ULPS) * T::EPSILON;
     let n = T::of_usize(probabilities.len());
     // Most laws that are not are known by a mean or a third moment, at less work.
     for l in (0..d).filter(|&l| flip(l)) {

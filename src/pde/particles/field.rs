@@ -9,13 +9,23 @@ use crate::Scalar;
 use crate::integrate::Work;
 use crate::limit::{Coefficients, Compiled, Limit, Rule};
 use crate::model::{Constraint, Regularizer};
-use crate::numerics::matrix::square_root;
+use crate::numerics::largest::largest_size;
+use crate::numerics::matrix::{Indefinite, square_root};
 use crate::pde::particles::StepFailure;
 use crate::pde::particles::noise::{Matching, Noise};
 use crate::pde::particles::rows::{Blend, RowBuffers, SavedRows};
 use crate::pde::particles::scheme::{Change, Flow, MeanField, Stage};
 use crate::save::SaveError;
 use crate::state::{OrderParameters, packed_len, unpack};
+
+/// How negative Λ may be, in tolerances of the coefficients: its own error, and that of the rule of a state nearby.
+const INDEFINITE: f64 = 10.0;
+
+/// The same in ulp of the covariance of a step's noise, where it is more: rounding in the sums of which a scheme makes it.
+const INDEFINITE_ULPS: f64 = 1e3;
+
+/// Moments that were saved may differ from those of the rows that were saved by so many ulp, being sums over all of them.
+const MOMENT_ULPS: f64 = 1e4;
 
 /// Particles with everything that a step needs.
 #[derive(Debug, Clone)]
@@ -150,6 +160,18 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         }
     }
 
+    /// How negative the covariance of the noise of a step may be: by the error of Λ, that of its rule, in units of the step.
+    fn noise_tolerance(&self, change: &Change<T>) -> T {
+        let size = |matrix: &DMatrix<T>| largest_size(matrix.iter().copied());
+        let (covariance, lambda) = (size(&change.covariance), size(&self.coefficients.lambda));
+        let magnitude = self.coefficients.magnitude().max(self.limit.learning_rate());
+        let error = T::lit(INDEFINITE) * self.limit.accuracy() * magnitude;
+        let rounding = T::lit(INDEFINITE_ULPS) * T::EPSILON;
+        let relative = if lambda > T::zero() { (error / lambda).max(rounding) } else { rounding };
+        // An error of every entry moves eigenvalues by m times as much.
+        T::of_usize(change.covariance.nrows()) * relative * covariance
+    }
+
     /// Draws the normals of a step, once.
     fn draw(&mut self) -> Result<(), StepFailure<T>> {
         if self.drawn {
@@ -213,8 +235,13 @@ impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
         }
     }
 
-    /// Takes it over, unless it does not fit.
+    /// Takes it over; if it does not fit, nothing has changed.
     pub(super) fn restore(&mut self, saved: SavedField<T>) -> Result<(), SaveError> {
+        let before = self.saved();
+        self.take_over(saved).or_else(|error| self.take_over(before).and(Err(error)))
+    }
+
+    fn take_over(&mut self, saved: SavedField<T>) -> Result<(), SaveError> {
         let SavedField { rows, moments, ruled_at, flows, drawn, work } = saved;
         let (p, m) = self.shape();
         if moments.len() != packed_len(p, m) + m || (ruled_at.n_features(), ruled_at.n_neurons()) != (p, m) {
@@ -223,6 +250,14 @@ impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
         let unusable = |error: &dyn std::fmt::Display| SaveError::content(format!("its coefficients fail: {error}"));
         let rule = self.limit.rule(&ruled_at).map_err(|error| unusable(&error))?;
         self.rows.restore(rows, drawn)?;
+        // Those of the rows, but for rounding: on the sphere they are scaled instead of added up again.
+        let mut own = vec![T::zero(); moments.len()];
+        self.rows.moments(Stage::Start, &mut own);
+        let size = largest_size(own.iter().copied());
+        let miss = largest_size(own.iter().zip(&moments).map(|(&x, &y)| x - y));
+        if !(miss <= T::lit(MOMENT_ULPS) * T::EPSILON * size && size.is_finite()) {
+            return Err(SaveError::content("its order parameters are not those of its particles"));
+        }
         self.moments[Stage::Start as usize] = moments;
         self.feature_moments = self.rows.feature_moments();
         (self.rule, self.ruled_at, self.drawn) = (rule, ruled_at, drawn);
@@ -270,7 +305,13 @@ impl<T: Compiled, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
         if !change.covariance.iter().chain(change.start.iter()).all(finite) {
             return Err(StepFailure::Diverged);
         }
-        let root = square_root(&change.covariance);
+        let root =
+            square_root(&change.covariance, self.noise_tolerance(change)).map_err(|Indefinite { eigenvalue }| {
+                StepFailure::Indefinite {
+                    eigenvalue: eigenvalue.as_f64(),
+                    tolerance: self.noise_tolerance(change).as_f64(),
+                }
+            })?;
         // Multiples of u, w, 1 and of the normals that the matched noise adds.
         let (shift, normals) = match &self.matching {
             Some(matching) => (Some(&matching.columns * &root), &matching.normals * &root),
@@ -333,5 +374,43 @@ impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
         for (x, scale) in self.moments[Stage::End as usize].iter_mut().zip(scales) {
             *x *= scale;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{GaussianNoise, Independent, L2, Law, Model, Tanh};
+    use crate::pde::particles::{EulerMaruyama, ParticleSystem};
+
+    /// A covariance that is negative by less than the error of Λ counts as singular, one that is more so is an error.
+    #[test]
+    fn noise_of_an_indefinite_covariance_is_an_error() {
+        let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+        let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+        let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3).regularizer(L2);
+        let model = model.n_neurons(2).build().unwrap();
+        let scheme = EulerMaruyama::new(0.1).unwrap();
+        let mut system = ParticleSystem::builder(&model, 100).scheme(scheme).build_seeded(1).unwrap();
+        let mut change = system.field.flow(Stage::Start).unwrap().euler(0.1);
+        system.field.apply(Stage::End, &change).unwrap();
+        let lambda = change.covariance.clone();
+        // The same but for the smaller eigenvalue.
+        let eigen = lambda.clone().symmetric_eigen();
+        let smaller = eigen.eigenvalues.imin();
+        let least = |eigenvalue: f64| {
+            let along = eigen.eigenvectors.column(smaller);
+            &lambda + along * along.transpose() * (eigenvalue - eigen.eigenvalues[smaller])
+        };
+        change.covariance = least(-0.5 * system.field.noise_tolerance(&change));
+        system.field.apply(Stage::End, &change).unwrap();
+        let wanted = -1e-2 * lambda.trace();
+        change.covariance = least(wanted);
+        let error = system.field.apply(Stage::End, &change).unwrap_err();
+        let StepFailure::Indefinite { eigenvalue, tolerance } = error else { panic!("{error}") };
+        assert!(
+            (eigenvalue / wanted - 1.0).abs() < 1e-9 && tolerance < 1e-4 * lambda.trace(),
+            "{eigenvalue} {tolerance}"
+        );
     }
 }

@@ -20,9 +20,21 @@ use crate::Scalar;
 use crate::integrate::{Output, Work};
 use crate::limit::{Compiled, LimitError};
 use crate::model::{Spec, fingerprint};
+use crate::numerics::largest::largest_size;
 use crate::save::{Fingerprint, SaveError};
 use crate::start::StartError;
 use crate::state::{Checkpoint, OrderParameters, OrderParametersError, Process, Run, RunError, Trajectory};
+
+/// An adaptive step that has been shortened to so many ulp of the size first tried meets no tolerance.
+const LEAST_STEP_ULPS: f64 = 16.0;
+/// A rest before an output time that is no more than that part of a step is taken along with it.
+const SLIVER: f64 = 1e-6;
+/// An adaptive step is that part of what the estimate allows, so that it is seldom rejected.
+const SAFETY: f64 = 0.9;
+/// From one step to the next the size grows at most by that factor ...
+const MOST_GROWTH: f64 = 5.0;
+/// ... and falls at most by that, and does so where the answer is not finite.
+const LEAST_FACTOR: f64 = 0.2;
 
 /// Why a step of particles failed; they stay where they were before it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -39,6 +51,17 @@ pub enum StepFailure<T: Scalar = f64> {
     /// The new weights are not finite.
     #[error("the weights diverge: take smaller steps, or `Exponential` if it is the decay that is stiff")]
     Diverged,
+    /// The covariance of the noise is negative by more than the error of Λ.
+    #[error(
+        "the covariance of the noise has the eigenvalue {eigenvalue:e}, below what the error of the coefficients explains \
+         ({tolerance:e}): ask for more accurate coefficients"
+    )]
+    Indefinite {
+        /// The smallest eigenvalue; NaN if none was found.
+        eigenvalue: f64,
+        /// The most by which it may be negative.
+        tolerance: f64,
+    },
     /// No step is small enough to meet the tolerance.
     #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
     StepTooSmall,
@@ -203,11 +226,11 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
             StepSize::Adaptive { .. } if self.next_size > T::zero() => self.next_size,
             StepSize::Adaptive { relative, .. } => self.first_size(relative)?,
         };
-        let smallest = T::lit(16.0) * T::EPSILON * size;
+        let smallest = T::lit(LEAST_STEP_ULPS) * T::EPSILON * size;
         loop {
             let proposed = size;
             // A rest that is no more than rounding is part of this step.
-            let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * T::lit(1.0 + 1e-6));
+            let rest = until.map(|until| until - self.time).filter(|rest| *rest <= size * T::lit(1.0 + SLIVER));
             let last = rest.is_some();
             size = rest.unwrap_or(size);
             if !(self.time + size > self.time && proposed > smallest) {
@@ -222,10 +245,10 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
                     Err(failure) => return Err(failure),
                 };
                 // The estimate falls as the square of the size.
-                let factor = (T::lit(0.9) / ratio.sqrt()).min(T::lit(5.0)).max(T::lit(0.2));
+                let factor = (T::lit(SAFETY) / ratio.sqrt()).min(T::lit(MOST_GROWTH)).max(T::lit(LEAST_FACTOR));
                 if !(ratio <= T::one()) {
                     self.field.work.rejected_steps += 1;
-                    size *= if ratio.is_finite() { factor } else { T::lit(0.2) };
+                    size *= if ratio.is_finite() { factor } else { T::lit(LEAST_FACTOR) };
                     continue;
                 }
                 // A step cut short says little about what the next one may be.
@@ -258,18 +281,15 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
     /// The difference of predictor and answer, in units of what is allowed.
     fn error_ratio(&self, relative: T, absolute: T) -> T {
         let stages = [Stage::Start, Stage::Predictor, Stage::End].map(|stage| self.field.packed(stage));
-        let mut worst = T::zero();
-        for ((&start, &predictor), &end) in stages[0].iter().zip(stages[1]).zip(stages[2]) {
-            let ratio = (end - predictor).abs() / (absolute + relative * start.abs().max(end.abs()));
-            // A NaN must not get lost in a maximum.
-            worst = if ratio <= worst || worst.partial_cmp(&worst).is_none() { worst } else { ratio };
-        }
-        worst
+        let triples = stages[0].iter().zip(stages[1]).zip(stages[2]);
+        largest_size(triples.map(|((&start, &predictor), &end)| {
+            (end - predictor).abs() / (absolute + relative * start.abs().max(end.abs()))
+        }))
     }
 
     fn largest_change(&self) -> T {
         let pairs = self.field.packed(Stage::Predictor).iter().zip(self.field.packed(Stage::End));
-        pairs.fold(T::zero(), |worst, (&x, &y)| worst.max((x - y).abs()))
+        largest_size(pairs.map(|(&x, &y)| x - y))
     }
 
     /// Runs to t = `end`, and records (Q, R) as `output` says. A step ends at every output time. For events, observers and

@@ -1,9 +1,10 @@
 //! The normals of a step: independent, antithetic, or matched to the rows.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::Compiled;
+use crate::numerics::eigen::symmetric_eigen;
 
 /// How the normals ξ of the particles are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,8 +41,8 @@ impl<T: Compiled> Matching<T> {
             let x = rest[0];
             (x > T::zero()).then(|| DMatrix::from_element(1, 1, T::one() / x.sqrt()))?
         } else {
-            let eigen = SymmetricEigen::try_new(rest, T::EPSILON, 1000)?;
-            if !eigen.eigenvalues.iter().all(|x| *x > T::lit(64.0) * T::EPSILON) {
+            let eigen = symmetric_eigen(rest)?;
+            if !eigen.eigenvalues.iter().all(|x| *x > T::lit(OWN_ULPS) * T::EPSILON) {
                 return None;
             }
             let roots = eigen.eigenvalues.map(|x| T::one() / x.sqrt());
@@ -51,12 +52,18 @@ impl<T: Compiled> Matching<T> {
     }
 }
 
+/// Normals, of variance 1, whose part orthogonal to the particles has a variance of so many ulp have none but rounding.
+const OWN_ULPS: f64 = 64.0;
+
+/// Columns of one length are dependent where an eigenvalue of their Gram matrix is so many ulp: sums over all rows.
+const DEPENDENT_ULPS: f64 = 1e4;
+
 /// G⁺ B for a Gram matrix G, its columns brought to one length before directions that are zero to rounding are dropped.
 fn pseudo_solve<T: Compiled>(gram: &DMatrix<T>, right: &DMatrix<T>) -> Option<DMatrix<T>> {
     let lengths = gram.diagonal().map(|x| if x > T::zero() { T::one() / x.sqrt() } else { T::zero() });
     let scale = DMatrix::from_diagonal(&lengths);
-    let eigen = SymmetricEigen::try_new(&scale * gram * &scale, T::EPSILON, 1000)?;
-    let least = T::lit(1e4) * T::EPSILON;
+    let eigen = symmetric_eigen(&scale * gram * &scale)?;
+    let least = T::lit(DEPENDENT_ULPS) * T::EPSILON;
     let inverse = eigen.eigenvalues.map(|x| if x > least { T::one() / x } else { T::zero() });
     let basis = scale * eigen.eigenvectors;
     Some(&basis * DMatrix::from_diagonal(&inverse) * basis.tr_mul(right))

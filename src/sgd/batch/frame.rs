@@ -8,6 +8,12 @@ use crate::Scalar;
 use crate::numerics::kernels::{Columns, combine, dot};
 use crate::numerics::lanes::dispatch;
 
+/// What projections leave of a vector is nothing but rounding if it is so many ulp of it, for each column that there is.
+const NOTHING_ULPS: f64 = 4.0;
+
+/// A projection takes nearly all of a vector if it leaves less than that part of its squared norm: two digits, which it then lacks.
+const NEARLY_ALL: f64 = 1e-4;
+
 /// An orthogonal frame of the weights' background parts.
 #[derive(Debug, Clone)]
 pub(in crate::sgd) struct Frame<T> {
@@ -41,7 +47,7 @@ impl<T: Scalar> Frame<T> {
         let (n, m) = weights.shape();
         let p = features.len() / n;
         let (size, root) = (T::of_usize(n), T::of_usize(n).sqrt());
-        let nothing = T::lit(4.0) * T::of_usize(p + m) * T::EPSILON;
+        let nothing = T::lit(NOTHING_ULPS) * T::of_usize(p + m) * T::EPSILON;
         self.rank = 0;
         v.fill(T::zero());
         for (i, w) in weights.as_slice().chunks_exact(n).enumerate() {
@@ -85,7 +91,7 @@ impl<T: Scalar> Frame<T> {
                 if after <= nothing * nothing * full {
                     break;
                 }
-                if after > T::lit(1e-4) * before || round == 2 {
+                if after > T::lit(NEARLY_ALL) * before || round == 2 {
                     self.norms[k] = after.sqrt();
                     v[i * m + k] = self.norms[k] / root;
                     self.rank += 1;

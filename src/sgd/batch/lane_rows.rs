@@ -5,6 +5,7 @@
 //! [`crate::sgd::projected::lane_batch`] and [`crate::sgd::projected::lanes`]).
 
 use crate::Scalar;
+use crate::numerics::triangle::DEPENDENT_ULPS;
 use crate::random::{Row, WIDTH};
 
 /// A function in every lane; as a loop, because `map` of arrays is not inlined, and then no vector.
@@ -56,7 +57,7 @@ pub(in crate::sgd) fn sum_of_products<T: Scalar>(x: &[Row<T>], y: &[Row<T>]) -> 
 /// on those before it leaves a column of zeros.
 #[inline(always)]
 pub(in crate::sgd) fn factor_rows<T: Scalar>(rows: &mut [Row<T>], length: usize, v: &mut [Row<T>], m: usize) {
-    let tolerance = T::lit(8.0) * T::of_usize(m) * T::EPSILON;
+    let tolerance = T::lit(DEPENDENT_ULPS) * T::of_usize(m) * T::EPSILON;
     for i in 0..m {
         let (before, after) = rows.split_at_mut((i + 1) * length);
         let row = &before[i * length..];

@@ -67,18 +67,22 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Simu
         let start = self.start.order_parameters(n, (p, m), self.model.constraint(), rng)?;
         let q: Vec<f64> = start.q().transpose().iter().map(|x| x.as_f64()).collect();
         let mut background: Vec<f64> = start.r().iter().map(|x| x.as_f64()).collect();
-        let scale = (0..m).fold(0.0_f64, |s, i| s.max(background[i * m + i]));
+        // R − QᵀQ is known to the rounding of R only, each neuron to that of its own.
+        let rounding = FACTOR_ULPS * m as f64 * T::EPSILON.as_f64();
+        let tolerances: Vec<f64> = (0..m).map(|i| rounding * background[i * m + i]).collect();
         for i in 0..m {
             for j in 0..m {
                 background[i * m + j] -= (0..p).map(|l| q[l * m + i] * q[l * m + j]).sum::<f64>();
             }
         }
         let mut v = vec![0.0; m * m];
-        // R − QᵀQ is known to the rounding of R only.
-        let rank = factor_covariance(&mut background, 4.0 * m as f64 * T::EPSILON.as_f64() * scale, &mut v, m);
+        let rank = factor_covariance(&mut background, &tolerances, &mut v, m);
         Ok((q, v, rank))
     }
 }
+
+/// A variance of the background that is below so many ulp of R_ii, for each neuron that there is, is zero but for rounding.
+const FACTOR_ULPS: f64 = 4.0;
 
 /// As errors call it.
 const SIMULATOR: &str = "the projected chain";
@@ -114,9 +118,9 @@ impl State {
         }
     }
 
-    /// Whether Q and R are finite.
-    fn is_finite(&self) -> bool {
-        self.q.iter().chain(&self.v).map(|x| x * x).sum::<f64>().is_finite()
+    /// Whether Q and R are finite in the precision in which they are read: the trace of R bounds every entry.
+    fn is_finite<T: Scalar>(&self) -> bool {
+        T::lit(self.q.iter().chain(&self.v).map(|x| x * x).sum::<f64>()).is_finite()
     }
 }
 
@@ -264,10 +268,13 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> 
         self.span.draw(self.model, q, v, k, &mut self.rng);
         self.draw_bartlett(self.span.noise_rank, self.dimension - self.model.n_features() - k);
         self.advance();
-        if self.model.constraint() == Constraint::Sphere {
+        let mut finite = self.next.is_finite::<T>();
+        // A norm that is not finite would scale its neuron to zero.
+        if self.model.constraint() == Constraint::Sphere && finite {
             self.next.normalise(self.model.n_neurons());
+            finite = self.next.is_finite::<T>();
         }
-        if !self.next.is_finite() {
+        if !finite {
             return Err(Divergence { step: self.steps + 1 });
         }
         std::mem::swap(&mut self.state, &mut self.next);
@@ -316,7 +323,11 @@ where
         if q.len() != self.state.q.len() || v.len() != self.state.v.len() || rank > self.model.n_neurons() {
             return Err(SaveError::content("its overlaps are of another number"));
         }
-        self.state = State { q, v, rank };
+        let state = State { q, v, rank };
+        if !state.is_finite::<T>() {
+            return Err(SaveError::content("its overlaps are not finite"));
+        }
+        self.state = state;
         (self.rng, self.steps) = (rng, steps);
         Ok(())
     }

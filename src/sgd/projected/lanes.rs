@@ -153,14 +153,15 @@ impl State {
         }
     }
 
-    /// Zero in lanes where Q and R are finite, NaN in others.
+    /// Zero in lanes where Q and R are finite in the precision in which they are read (the trace of R bounds every entry), NaN
+    /// in others.
     #[inline(always)]
-    fn flaws(&self) -> Row<f64> {
+    fn flaws<T: Scalar>(&self) -> Row<f64> {
         let mut squares = [0.0; WIDTH];
         for row in self.q.iter().chain(&self.v) {
             add_product(&mut squares, row, row);
         }
-        mapped(&squares, |x| x * 0.0)
+        mapped(&squares, |x| T::lit(x).as_f64() * 0.0)
     }
 
     /// Takes one lane over from another state.
@@ -237,12 +238,11 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
 
     /// Takes one step, and tells which replicates diverge in it.
     fn step_all(&mut self, failed: &mut impl FnMut(usize, Divergence)) {
-        dispatch(
+        let flaws = dispatch(
             #[inline(always)]
             || self.advance(),
         );
         self.steps += 1;
-        let flaws = self.next.flaws();
         let old = self.diverged.iter().any(Option::is_some);
         if old || flaws.iter().any(|flaw| flaw.is_nan()) {
             for lane in 0..WIDTH {
@@ -272,9 +272,9 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
         Ok(outcomes.into_iter().map(|outcome| outcome.map_err(SgdError::from)).collect())
     }
 
-    /// The next state of every lane.
+    /// The next state of every lane; zero in lanes where it is finite, NaN in others.
     #[inline(always)]
-    fn advance(&mut self) {
+    fn advance(&mut self) -> Row<f64> {
         let (p, m, size) = (self.model.n_features(), self.model.n_neurons(), self.model.batch_size());
         let rounded = self.batch.q.iter_mut().zip(&self.state.q).chain(self.batch.v.iter_mut().zip(&self.state.v));
         for (rounded, row) in rounded {
@@ -306,9 +306,16 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
             }
         }
         factor_rows(&mut self.rows, 2 * m, &mut self.next.v, m);
+        let mut flaws = self.next.flaws::<T>();
         if self.model.constraint() == Constraint::Sphere {
+            // A norm that is not finite scales its neuron to zero: both count.
             self.next.normalise(m);
+            let after = self.next.flaws::<T>();
+            for k in 0..WIDTH {
+                flaws[k] += after[k];
+            }
         }
+        flaws
     }
 
     /// Bartlett's factor of a Wishart matrix of order m in every lane: chi variables on the diagonal, normals below.
@@ -448,16 +455,20 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Checkpoi
 
     fn restore(&mut self, saved: SavedLanes) -> Result<(), SaveError> {
         let SavedLanes { q, v, streams, diverged, steps } = saved;
-        let State { q: own_q, v: own_v } = &mut self.state;
-        let lengths = [(own_q.len(), &q), (own_v.len(), &v)];
+        let lengths = [(self.state.q.len(), &q), (self.state.v.len(), &v)];
         let fit = lengths.iter().all(|(rows, numbers)| rows * WIDTH == numbers.len());
         // A lane that diverged did so in a step that was taken.
         if !fit || diverged.len() != WIDTH || diverged.iter().flatten().any(|step| !(1..=steps).contains(step)) {
             return Err(SaveError::content("its overlaps or lanes are of another number"));
         }
-        for (rows, numbers) in [(own_q, q), (own_v, v)] {
+        let mut state = self.state.clone();
+        for (rows, numbers) in [(&mut state.q, q), (&mut state.v, v)] {
             rows.iter_mut().zip(numbers.as_chunks().0).for_each(|(row, numbers)| *row = *numbers);
         }
+        if state.flaws::<T>().iter().any(|flaw| flaw.is_nan()) {
+            return Err(SaveError::content("its overlaps are not finite"));
+        }
+        self.state = state;
         for (own, at) in self.diverged.iter_mut().zip(diverged) {
             *own = at.map(|step| Divergence { step });
         }

@@ -9,6 +9,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::Compiled;
+use crate::numerics::largest::largest_size;
 use crate::numerics::linear::solve_square;
 use crate::stability::continuation::system::AnySystem;
 
@@ -66,7 +67,7 @@ impl<T: Compiled> Corrector<T> {
         normal: &DVector<T>,
     ) -> Result<Option<Corrected<T>>, E> {
         let n = guess.len() - 1;
-        let size = |f: &DVector<T>| f.iter().fold(T::zero(), |most, x| if x.abs() <= most { most } else { x.abs() });
+        let size = |f: &DVector<T>| largest_size(f.iter().copied());
         let mut z = guess.clone();
         let mut f = self.residual(system, &z)?;
         for iterations in 0..self.iterations {

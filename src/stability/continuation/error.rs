@@ -65,4 +65,10 @@ pub enum CurveError<T: Scalar = f64> {
     /// The family has no member there.
     #[error(transparent)]
     Family(#[from] FamilyError<T>),
+    /// The family showed no member, and gave no error.
+    #[error("the family has no member at {value}: its `visit` calls nothing and gives no error")]
+    NoMember {
+        /// The value.
+        value: f64,
+    },
 }

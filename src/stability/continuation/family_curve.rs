@@ -37,6 +37,7 @@ impl<F> FamilyCurve<F> {
     {
         let mut entries = None;
         family.visit(value, &mut |ode| entries = Some(Entries::new(ode)))?;
+        // A family that shows no member has no unknowns; its residual says so.
         let entries = entries.unwrap_or_else(Entries::none);
         Ok(Self { family, entries, tolerance: None })
     }
@@ -70,7 +71,7 @@ impl<F> FamilyCurve<F> {
                 None => f(ode),
             });
         })?;
-        Ok(answer.unwrap_or(Err(LimitError::NotFinite))?)
+        Ok(answer.ok_or(CurveError::NoMember { value: value.as_f64() })??)
     }
 }
 
@@ -155,5 +156,24 @@ impl<T: Compiled, F: OdeFamily<T>> ContinuationSystem<T> for FamilyCurve<F> {
 
     fn nearest_admissible(&self, x: &[T], _parameter: T) -> Option<Vec<T>> {
         self.entries.nearest_feasible(x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A family whose implementation forgets to show its members.
+    struct Nothing;
+    impl OdeFamily for Nothing {
+        fn visit(&self, _value: f64, _f: &mut dyn FnMut(&ReducedOde<'_, f64>)) -> Result<(), FamilyError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_family_that_shows_no_member_is_told_so() {
+        let mut curve = FamilyCurve::new(Nothing, 0.5).unwrap();
+        assert_eq!(curve.residual(&[], 0.5, &mut []), Err(CurveError::NoMember { value: 0.5 }));
     }
 }

@@ -7,6 +7,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::limit::Compiled;
 use crate::numerics::differences::fourth_order_step;
+use crate::numerics::largest::{largest, largest_size};
 
 /// Any system whose evaluations fail with E. The method is compiled for these, once for all systems.
 pub(crate) type AnySystem<'s, T, E> = dyn ContinuationSystem<T, Error = E> + 's;
@@ -70,12 +71,12 @@ pub trait ContinuationSystem<T: Compiled = f64> {
             let products = by_state.row(row).iter().zip(x).map(|(slope, x)| (*slope * *x).abs()).sum::<T>();
             products + (by_parameter[row] * parameter).abs()
         });
-        let size = terms.fold(T::one(), nalgebra::RealField::max);
+        let size = largest(terms.chain([T::one()]));
         let rounding = T::lit(ROUNDINGS) * T::EPSILON * size;
         Ok(Uncertainty {
             residual: rounding,
-            by_state: (by_state - other.columns(0, n)).amax() + rounding,
-            by_parameter: (by_parameter - other.column(n)).amax() + rounding,
+            by_state: largest_size((by_state - other.columns(0, n)).iter().copied()) + rounding,
+            by_parameter: largest_size((by_parameter - other.column(n)).iter().copied()) + rounding,
         })
     }
 

@@ -11,6 +11,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
+use crate::numerics::largest::largest_size;
 use crate::ode::ReducedOde;
 use crate::state::OrderParameters;
 
@@ -76,6 +77,6 @@ pub(crate) fn from_inside<T: Scalar, E>(
         tableau = row;
     }
     let value = tableau.pop().unwrap_or_else(|| DMatrix::zeros(0, 0));
-    let error = previous.map_or(T::zero(), |previous| (&value - previous).amax());
+    let error = previous.map_or(T::zero(), |previous| largest_size((&value - previous).iter().copied()));
     Ok(Linearization { by_state: value, error })
 }

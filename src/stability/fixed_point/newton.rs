@@ -11,6 +11,7 @@ use crate::integrate::System;
 use crate::limit::{Compiled, LimitError};
 use crate::numerics::differences::second_order_step;
 use crate::numerics::eigen::symmetric_eigen;
+use crate::numerics::largest::largest_size;
 use crate::numerics::linear::{is_finite, least_squares, solve_square};
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
 use crate::stability::fixed_point::face::Face;
@@ -152,7 +153,7 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
         let mut rates = self.rates(y)?;
         let mut pressed = 0;
         for step in 0..=limits.steps {
-            let residual = rates.iter().fold(T::zero(), |most, x| most.max(x.abs()));
+            let residual = largest_size(rates.iter().copied());
             residuals.push(residual);
             let unit = ode.limit().learning_rate().max(ode.decay().abs() * self.face.embed(y).amax());
             let converged = residual <= limits.tolerance * unit;
@@ -180,11 +181,11 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
             pressed = if trial.free { 0 } else { pressed + 1 };
             *y = trial.y;
             rates = trial.rates;
-            if !(y.amax() < T::lit(DIVERGED)) {
+            if !(largest_size(y.iter().copied()) < T::lit(DIVERGED)) {
                 return Ok(NewtonStop::Diverged);
             }
             if pressed > PRESSED_STEPS {
-                residuals.push(rates.amax());
+                residuals.push(largest_size(rates.iter().copied()));
                 return Ok(NewtonStop::Boundary);
             }
             let x = self.face.embed(y);

@@ -3,10 +3,11 @@
 //! Covers the settings of a search, the comparison with what is known, and the analysis of a new point. Not here: which
 //! starts there are (see `starts`), and their order (see `finder`).
 
-use nalgebra::{ComplexField, DMatrix, DVector, RealField};
+use nalgebra::{ComplexField, DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::Compiled;
+use crate::numerics::largest::{largest, largest_size};
 use crate::numerics::linear::pseudo_inverse;
 use crate::ode::ReducedOde;
 use crate::stability::fixed_point::collapsed::collapsed_point;
@@ -150,14 +151,12 @@ impl<T: Compiled> Search<'_, '_, T> {
         let (unstable, neutral, stability) = classify(&spectrum, threshold);
         let rates = self.ode.rates(&state)?;
         let coefficients = self.ode.limit().coefficients(&state)?.error;
-        let left = rates.q.amax().max(rates.r.amax()) + T::lit(COEFFICIENT_ERRORS) * coefficients;
-        let error = if neutral > 0 {
-            T::lit(f64::INFINITY)
-        } else {
-            let rows = pseudo_inverse(&jacobian);
-            let norms = rows.row_iter().map(|row| row.iter().copied().map(ComplexField::abs).sum::<T>());
-            norms.fold(T::zero(), RealField::max) * left
-        };
+        let left = largest_size(rates.q.iter().chain(&rates.r).copied()) + T::lit(COEFFICIENT_ERRORS) * coefficients;
+        // Of what has no inverse, or none that is found, nothing is known.
+        let inverse = Some(&jacobian).filter(|_| neutral == 0).and_then(pseudo_inverse);
+        let error = inverse.map_or(T::lit(f64::INFINITY), |rows| {
+            largest(rows.row_iter().map(|row| row.iter().copied().map(ComplexField::abs).sum::<T>())) * left
+        });
         let image_count = symmetries.count(&state, separation);
         Ok(FixedPoint {
             images: if image_count <= MOST_LISTED {

@@ -7,6 +7,7 @@
 use nalgebra::DVector;
 
 use crate::limit::Compiled;
+use crate::numerics::largest::largest_size;
 use crate::ode::ReducedOde;
 use crate::stability::fixed_point::face::Face;
 use crate::stability::fixed_point::newton::{NewtonLimits, NewtonStop, Run, newton};
@@ -73,5 +74,5 @@ fn is_fixed<T: Compiled>(ode: &ReducedOde<'_, T>, state: &OrderParameters<T>, li
     let Ok(rates) = ode.rates(state) else { return false };
     let unit = ode.limit().learning_rate().max(ode.decay().abs() * state.r().amax());
     let tolerance = T::lit(ACCURACIES) * ode.limit().accuracy() + T::lit(TOLERANCES) * limits.tolerance;
-    rates.q.amax().max(rates.r.amax()) <= tolerance * unit
+    largest_size(rates.q.iter().chain(&rates.r).copied()) <= tolerance * unit
 }

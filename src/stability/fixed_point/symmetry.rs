@@ -8,6 +8,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
+use crate::numerics::largest::largest_size;
 use crate::ode::ReducedOde;
 use crate::stability::fixed_point::exchange::Exchanges;
 use crate::stability::fixed_point::orbit::{PackedMap, orbit};
@@ -52,9 +53,10 @@ impl Symmetries {
         let holds = |candidate: &SignedPermutation| -> Result<bool, LimitError<T>> {
             let image = ode.rates(&candidate.apply(&state))?;
             let (q, r) = candidate.map(&rates.q, &rates.r);
-            let unit = rates.q.amax().max(rates.r.amax());
+            let unit = largest_size(rates.q.iter().chain(&rates.r).copied());
             let tolerance = T::lit(COEFFICIENT_ERRORS) * here.error + T::lit(SYMMETRY_ULPS) * T::EPSILON * unit;
-            Ok((image.q - q).amax() <= tolerance && (image.r - r).amax() <= tolerance)
+            let differences = (image.q - q).iter().chain(&(image.r - r)).copied().collect::<Vec<T>>();
+            Ok(largest_size(differences) <= tolerance)
         };
         let mut generators = Vec::new();
         let mut flips = vec![false; p];
@@ -188,7 +190,8 @@ impl Symmetries {
 
 /// The largest entry of the difference.
 pub(crate) fn distance<T: Scalar>(x: &OrderParameters<T>, y: &OrderParameters<T>) -> T {
-    (x.q() - y.q()).amax().max((x.r() - y.r()).amax())
+    let pairs = x.q().iter().zip(y.q()).chain(x.r().iter().zip(y.r()));
+    largest_size(pairs.map(|(&x, &y)| x - y))
 }
 
 /// A feasible state that no signed permutation maps to itself. Any numbers do whose sizes and differences all differ.

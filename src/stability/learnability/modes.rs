@@ -16,6 +16,7 @@ use nalgebra::{Complex, DMatrix};
 use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
 use crate::model::Constraint;
+use crate::numerics::largest::largest_size;
 use crate::ode::ReducedOde;
 use crate::stability::coordinates::free_pairs;
 use crate::stability::display::{Table, complex_numbers, digits, number, small, state};
@@ -157,7 +158,7 @@ fn analyse<T: Compiled>(
     let finer = ode.with_finer_coefficients(T::lit(FINER));
     let change = finer.as_ref().ok().and_then(|finer| rates(finer).ok()).map_or(T::zero(), |fine| {
         let pairs = coarse.iter().flatten().zip(fine.iter().flatten());
-        pairs.fold(T::zero(), |most, (x, y)| most.max((x - y).re.abs()).max((x - y).im.abs()))
+        largest_size(pairs.flat_map(|(x, y)| [(x - y).re, (x - y).im]))
     });
     let largest = coarse.iter().flatten().fold(limit.learning_rate(), |most, x| most.max(x.re.abs()));
     let error = T::lit(SAFETY) * change + (limit.accuracy() + T::lit(ROUNDING) * T::EPSILON) * largest;

@@ -8,7 +8,7 @@ use crate::limit::{Compiled, LimitError};
 use crate::ode::ReducedOde;
 use crate::parallel::{Executor, Local};
 use crate::stability::fixed_point::{FixedPoint, Image, PackedMap, Symmetries, orbit};
-use crate::stability::regions::error::RegionsError;
+use crate::stability::regions::error::{RegionsError, TOLERANCES};
 use crate::stability::regions::neighbourhood::Neighbourhood;
 use crate::state::OrderParameters;
 
@@ -235,13 +235,13 @@ pub(crate) struct Accuracy<'a, T: Scalar> {
     pub(crate) tolerance: T,
 }
 
+/// So many errors of the coefficients are between images that are one.
+const IMAGE_ERRORS: f64 = 10.0;
+
 /// How close images are that are one, in units of the largest entry: rates whose coefficients err keep a symmetry up to that error.
 fn closeness<T: Compiled>(ode: &ReducedOde<'_, T>) -> T {
-    T::EPSILON.sqrt().max(T::lit(10.0) * ode.limit().accuracy())
+    T::EPSILON.sqrt().max(T::lit(IMAGE_ERRORS) * ode.limit().accuracy())
 }
-
-/// The tolerances that may be asked for.
-const TOLERANCES: (f64, f64) = (1e-12, 1e-3);
 
 fn checked<T: Scalar>(tolerance: T) -> Result<T, RegionsError<T>> {
     if tolerance >= T::lit(TOLERANCES.0) && tolerance <= T::lit(TOLERANCES.1) {

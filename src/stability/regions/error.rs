@@ -10,6 +10,9 @@ use crate::stability::display::state_in_line;
 use crate::stability::regions::outcome::Outcome;
 use crate::state::{OrderParameters, OrderParametersError};
 
+/// The tolerances that may be asked for.
+pub(super) const TOLERANCES: (f64, f64) = (1e-12, 1e-3);
+
 /// Why attraction regions could not be set up or computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,7 +56,7 @@ pub enum RegionsError<T: Scalar = f64> {
         most: usize,
     },
     /// A tolerance out of range.
-    #[error("the tolerance must lie in [1e-12, 1e-3], got {value}")]
+    #[error("the tolerance must lie in [{:e}, {:e}], got {value}", TOLERANCES.0, TOLERANCES.1)]
     Tolerance {
         /// The value given.
         value: f64,

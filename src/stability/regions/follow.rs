@@ -4,7 +4,7 @@
 
 use crate::integrate::{DormandPrince, Integrator, Step, StepError, System};
 use crate::limit::{Compiled, LimitError};
-use crate::ode::{OdeSystem, RatesError};
+use crate::ode::{GROWTH_LIMIT, Growth, OdeSystem, RatesError};
 use crate::parallel::Executor;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::outcome::{NotReached, Outcome};
@@ -24,7 +24,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         match accuracy.ode.system(start) {
             Ok(mut system) => self.follow(start, &accuracy, &mut system),
             Err(LimitError::Shape { .. }) => Outcome::NotReached(NotReached::NoState(wrong_shape(start))),
-            Err(source) => failed(Some(source.into()), T::zero()),
+            Err(source) => failed(Some(source.into()), T::zero(), start.clone()),
         }
     }
 
@@ -52,14 +52,17 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             return Outcome::Reached { point, image, time: T::zero() };
         }
         let Ok(integrator) = DormandPrince::new(accuracy.tolerance, accuracy.tolerance * T::lit(ABSOLUTE)) else {
-            return failed(None, T::zero());
+            return failed(None, T::zero(), start.clone());
         };
         let mut rates = vec![T::zero(); packed.len()];
         if let Err(error) = system.rates(T::zero(), &packed, &mut rates) {
-            return failed(Some(error), T::zero());
+            return failed(Some(error), T::zero(), start.clone());
         }
         let mut step = Step::new(T::zero(), packed, rates);
         let mut watch = Watch::new(self, start, accuracy);
+        let growth = Growth::new(start, T::lit(GROWTH_LIMIT));
+        // Time and state before the last step: those of a step that fails are the ones that were refused.
+        let mut before = (step.t, step.y.clone());
         loop {
             if let Some(reason) = watch.at_rest(self, &step) {
                 return Outcome::NotReached(reason);
@@ -67,19 +70,27 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             if step.t >= self.time_limit || step.work.accepted_steps >= MOST_STEPS {
                 return Outcome::NotReached(NotReached::TimeLimit { state: state_like(start, &step.y), time: step.t });
             }
-            match integrator.step(system, &mut step, self.time_limit) {
-                Ok(()) => {}
-                Err(StepError::StepTooSmall | StepError::Length { .. }) => return failed(None, step.t),
-                Err(StepError::System(error)) => return failed(Some(error), step.t),
+            before.0 = step.t;
+            before.1.clone_from(&step.y);
+            let good = || (before.0, state_like(start, &before.1));
+            if let Err(error) = integrator.step(system, &mut step, self.time_limit) {
+                let source = if let StepError::System(error) = error { Some(error) } else { None };
+                let (time, state) = good();
+                return failed(source, time, state);
             }
-            if let Some((point, image)) = self.entered(&step.y) {
-                return Outcome::Reached { point, image, time: step.t };
+            if growth.excess(&step.y).is_some() {
+                let (time, state) = good();
+                return Outcome::NotReached(NotReached::Diverged { state, time });
             }
             let renewed = system
                 .accepted(step.t, &step.y)
                 .and_then(|changed| if changed { system.rates(step.t, &step.y, &mut step.rates) } else { Ok(()) });
             if let Err(error) = renewed {
-                return failed(Some(error), step.t);
+                let (time, state) = good();
+                return failed(Some(error), time, state);
+            }
+            if let Some((point, image)) = self.entered(&step.y) {
+                return Outcome::Reached { point, image, time: step.t };
             }
         }
     }
@@ -89,6 +100,6 @@ fn wrong_shape<T: Compiled>(start: &OrderParameters<T>) -> OrderParametersError 
     OrderParametersError::Shape { q: start.q().shape(), r: start.r().shape() }
 }
 
-fn failed<T: Compiled>(source: Option<RatesError<T>>, time: T) -> Outcome<T> {
-    Outcome::NotReached(NotReached::Failed { source, time })
+fn failed<T: Compiled>(source: Option<RatesError<T>>, time: T, state: OrderParameters<T>) -> Outcome<T> {
+    Outcome::NotReached(NotReached::Failed { source, state: Box::new(state), time })
 }

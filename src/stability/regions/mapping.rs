@@ -127,7 +127,7 @@ impl<T: Compiled, X: Executor, S: Store<MapProgress<T>>> SavedRegions<'_, '_, S,
 }
 
 impl<'a, T: Compiled, X: Executor> AttractionRegions<'a, T, X> {
-    /// Keeps a map in `store` after every so many starts (about: it is done between groups of those that are followed together), and
+    /// Keeps a map in `store` after every so many starts, at least 1 (about: it is done between groups of those that are followed together), and
     /// goes on from one that is kept there: to the same map, to the last bit, as without an interruption. One store is for one
     /// map; it is taken for this one if stable points, tolerances, grid and starts are the same.
     ///
@@ -255,6 +255,9 @@ struct Pass<'p, 'a, T: Scalar, X> {
 impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
     /// Goes on from what is kept, if something is.
     fn resume(&mut self, store: &'p dyn Store<MapProgress<T>>, every: usize) -> Result<(), SaveError> {
+        if every == 0 {
+            return Err(SaveError::Never);
+        }
         let work = self.regions.fingerprint(&self.grid, self.start);
         self.saves = Some(Saves { store, every, work, since: 0, error: None });
         let Some(kept) = store.load(work)? else { return Ok(()) };

@@ -65,11 +65,21 @@ pub enum NotReached<T: Scalar = f64> {
     NoState(OrderParametersError),
     /// It was not followed: the work was stopped before (see [`AttractionRegions::map_with`](super::AttractionRegions::map_with)).
     NotFollowed,
+    /// Its weights grow without bound: the largest R_ii has grown a thousandfold, as at
+    /// [`Solver::growth_limit`](crate::ode::Solver::growth_limit).
+    Diverged {
+        /// The last state before.
+        state: OrderParameters<T>,
+        /// The time of that state.
+        time: T,
+    },
     /// The integration failed.
     Failed {
         /// Why; `None` if no step was small enough for the tolerance.
         source: Option<RatesError<T>>,
-        /// The time reached.
+        /// The last state before.
+        state: Box<OrderParameters<T>>,
+        /// The time of that state.
         time: T,
     },
 }
@@ -118,6 +128,7 @@ impl<T: Scalar> fmt::Display for NotReached<T> {
             Self::TimeLimit { .. } => "still on its way",
             Self::NoState(_) => "no state",
             Self::NotFollowed => "not followed",
+            Self::Diverged { .. } => "diverged",
             Self::Failed { .. } => "failed",
         })
     }

@@ -6,6 +6,7 @@
 use crate::Scalar;
 use crate::integrate::Step;
 use crate::limit::Compiled;
+use crate::numerics::largest::largest_size;
 use crate::parallel::Executor;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
@@ -48,7 +49,7 @@ impl<'w, T: Compiled> Watch<'w, T> {
         regions: &AttractionRegions<'_, T, X>,
         step: &Step<T>,
     ) -> Option<NotReached<T>> {
-        let speed = self.frame.free.iter().fold(T::zero(), |s, &k| s.max((step.rates[k] / self.frame.scales[k]).abs()));
+        let speed = largest_size(self.frame.free.iter().map(|&k| step.rates[k] / self.frame.scales[k]));
         if !(speed <= self.speed) {
             return None;
         }

@@ -9,6 +9,7 @@ use crate::Scalar;
 use crate::ensemble::{Failed, write_missing};
 use crate::stability::regions::{Outcome, RegionsError};
 use crate::stability::selection::counts::FiniteSizeSelection;
+use crate::state::OrderParameters;
 
 /// Why selection probabilities could not be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -59,24 +60,24 @@ pub enum SelectionError<E, T: Scalar = f64> {
     Regions(#[from] RegionsError<T>),
     /// Some replicates are missing.
     #[error(transparent)]
-    Replicates(Box<PartialSelection<E>>),
+    Replicates(Box<PartialSelection<E, T>>),
 }
 
 /// A selection of which some replicates are missing: they failed, panicked, or had not begun when the ensemble was cancelled. All others
 /// were run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PartialSelection<E> {
+pub struct PartialSelection<E, T: Scalar = f64> {
     /// The counts over all others.
     pub others: FiniteSizeSelection,
     /// The first thousand that failed.
-    pub failed: Vec<Failed<RunFailure<E>>>,
+    pub failed: Vec<Failed<RunFailure<E, T>>>,
     /// How many failed.
     pub failures: u64,
     /// How many had not begun.
     pub cancelled: u64,
 }
 
-impl<E: fmt::Display> fmt::Display for PartialSelection<E> {
+impl<E: fmt::Display, T: Scalar> fmt::Display for PartialSelection<E, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { others, failed, failures, cancelled } = self;
         let total = others.runs() + failures + cancelled;
@@ -85,19 +86,23 @@ impl<E: fmt::Display> fmt::Display for PartialSelection<E> {
     }
 }
 
-impl<E: Error> Error for PartialSelection<E> {}
+impl<E: Error, T: Scalar> Error for PartialSelection<E, T> {}
 
 /// Why a run selected nothing.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RunFailure<E> {
+pub enum RunFailure<E, T: Scalar = f64> {
     /// The simulation could not be set up.
     #[error(transparent)]
     Start(E),
     /// It diverged.
-    #[error("diverged at step {step}: lower the learning rate or add weight decay")]
+    #[error("diverged at step {step}, t = {time}: lower the learning rate or add weight decay")]
     Diverged {
         /// The step whose update was not finite.
         step: u64,
+        /// The time before that step.
+        time: T,
+        /// The state before that step.
+        state: OrderParameters<T>,
     },
 }

@@ -63,7 +63,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         if !(time_limit > T::zero() && time_limit.is_finite() && stride > 0) {
             return Err(SelectionError::Run { time: time_limit.as_f64(), stride });
         }
-        let run = |replicate: Replicate| -> Result<Option<(usize, usize)>, RunFailure<E>> {
+        let run = |replicate: Replicate| -> Result<Option<(usize, usize)>, RunFailure<E, T>> {
             let mut simulator = simulate(replicate).map_err(RunFailure::Start)?;
             loop {
                 if let Some(label) = self.neighbourhood_of(&simulator.order_parameters()) {
@@ -75,7 +75,11 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 // No step begins at the time limit, whatever is left of the stride.
                 let mut left = stride;
                 while left > 0 && simulator.time() < time_limit {
-                    simulator.step().map_err(|Divergence { step }| RunFailure::Diverged { step })?;
+                    simulator.step().map_err(|Divergence { step }| RunFailure::Diverged {
+                        step,
+                        time: simulator.time(),
+                        state: simulator.order_parameters(),
+                    })?;
                     left -= 1;
                 }
             }

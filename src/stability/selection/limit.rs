@@ -5,12 +5,13 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::sobol::uniform;
 use crate::parallel::Executor;
 use crate::stability::display::{count, digits, number};
 use crate::stability::progress::Progress;
-use crate::stability::regions::{AttractionRegions, Outcome};
+use crate::stability::regions::{AttractionRegions, NotReached, Outcome};
 use crate::stability::selection::error::SelectionError;
 use crate::stability::selection::table::{by_point, for_each_image};
 use crate::state::{OrderParameters, OrderParametersError};
@@ -19,6 +20,8 @@ use crate::state::{OrderParameters, OrderParametersError};
 const MOST_STARTS: usize = 1 << 28;
 /// The most uniform variables of a start: more than any law of starts needs.
 const MOST_DIMENSIONS: usize = 1 << 16;
+/// Starts that reached no point are kept up to that many; of more only the number.
+const MOST_KEPT: usize = 1000;
 /// From one scramble's seed to the next, an odd number: the golden ratio of 2³², rounded to a prime (D. E. Knuth, The
 /// Art of Computer Programming 3, section 6.4).
 const SCRAMBLE_STEP: u32 = 0x9E37_79B1;
@@ -44,8 +47,12 @@ pub struct SobolStarts {
 /// Prints as a table, a line for each point.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredSelection"))]
-pub struct Selection {
+#[cfg_attr(feature = "serde", serde(try_from = "crate::stability::stored::StoredSelection<T>"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: Scalar + serde::Deserialize<'de>"))
+)]
+pub struct Selection<T: Scalar = f64> {
     /// For each scramble, the fraction of starts that end at each image of each point.
     pub(in crate::stability) fractions: Vec<Vec<Vec<f64>>>,
     /// Starts of each scramble.
@@ -53,9 +60,26 @@ pub struct Selection {
     pub(in crate::stability) undecided: f64,
     pub(in crate::stability) doubtful: usize,
     pub(in crate::stability) complete: bool,
+    pub(in crate::stability) not_reached: Vec<UndecidedStart<T>>,
 }
 
-impl Selection {
+/// A start that reached none of the points.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: Scalar + serde::Deserialize<'de>"))
+)]
+pub struct UndecidedStart<T: Scalar = f64> {
+    /// Its scramble.
+    pub scramble: usize,
+    /// Its number among the points of the scramble.
+    pub point: usize,
+    /// Why it reached none.
+    pub reason: NotReached<T>,
+}
+
+impl<T: Scalar> Selection<T> {
     /// The probability of ending at `point`, its images together, with its standard error over the scrambles; `None`
     /// for a number out of range. The error is never given as less than half a point of every scramble: they can agree
     /// by chance where a border passes through one cell of the Sobol points, and a probability of 0 or 1 is not known
@@ -77,6 +101,12 @@ impl Selection {
     #[must_use]
     pub fn undecided(&self) -> f64 {
         self.undecided
+    }
+
+    /// The first thousand starts that reached none of the points, and why.
+    #[must_use]
+    pub fn not_reached(&self) -> &[UndecidedStart<T>] {
+        &self.not_reached
     }
 
     /// Starts on which the first two passes did not agree, so that they were followed a third time.
@@ -102,7 +132,7 @@ impl Selection {
     }
 }
 
-impl fmt::Display for Selection {
+impl<T: Scalar> fmt::Display for Selection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = digits(f);
         let nan = (f64::NAN, f64::NAN);
@@ -137,7 +167,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         &self,
         starts: SobolStarts,
         start: F,
-    ) -> Result<Selection, SelectionError<std::convert::Infallible, T>>
+    ) -> Result<Selection<T>, SelectionError<std::convert::Infallible, T>>
     where
         F: Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
@@ -156,7 +186,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         starts: SobolStarts,
         start: F,
         mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<Selection, SelectionError<std::convert::Infallible, T>>
+    ) -> Result<Selection<T>, SelectionError<std::convert::Infallible, T>>
     where
         F: Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
     {
@@ -168,7 +198,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         starts: SobolStarts,
         start: &(dyn Fn(&[T]) -> Result<OrderParameters<T>, OrderParametersError> + Sync),
         observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<Selection, SelectionError<std::convert::Infallible, T>> {
+    ) -> Result<Selection<T>, SelectionError<std::convert::Infallible, T>> {
         let SobolStarts { dimensions, points, scrambles, seed } = starts;
         if dimensions == 0 || points == 0 || scrambles < 2 {
             return Err(SelectionError::Starts { dimensions, points, scrambles });
@@ -210,19 +240,24 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             }
         }
         let share = 1.0 / points as f64;
-        let mut undecided = 0;
-        let fractions = outcomes.chunks(points).map(|outcomes| {
+        let (mut undecided, mut not_reached) = (0, Vec::new());
+        let fractions = outcomes.chunks(points).enumerate().map(|(scramble, outcomes)| {
             let mut fractions = for_each_image(self, &0.0);
-            for outcome in outcomes {
+            for (number, outcome) in outcomes.iter().enumerate() {
                 match outcome {
                     Outcome::Reached { point, image, .. } => fractions[*point][*image] += share,
-                    Outcome::NotReached(_) => undecided += 1,
+                    Outcome::NotReached(reason) => {
+                        undecided += 1;
+                        if not_reached.len() < MOST_KEPT {
+                            not_reached.push(UndecidedStart { scramble, point: number, reason: reason.clone() });
+                        }
+                    }
                 }
             }
             fractions
         });
         let fractions = fractions.collect();
         let undecided = f64::from(undecided) / outcomes.len() as f64;
-        Ok(Selection { fractions, points, undecided, doubtful: doubtful.len(), complete })
+        Ok(Selection { fractions, points, undecided, doubtful: doubtful.len(), complete, not_reached })
     }
 }

@@ -12,4 +12,4 @@ mod table;
 
 pub use counts::FiniteSizeSelection;
 pub use error::{PartialSelection, RunFailure, SelectionError};
-pub use limit::{Selection, SobolStarts};
+pub use limit::{Selection, SobolStarts, UndecidedStart};

@@ -7,6 +7,8 @@ use std::fmt;
 
 use crate::Scalar;
 use crate::integrate::{Integrator, Step, StepError, System, Work};
+use crate::numerics::largest::largest_size;
+use crate::numerics::linear::is_finite;
 use crate::state::run::Process;
 
 /// Why a step of an [`Integration`] failed.
@@ -19,7 +21,7 @@ pub enum IntegrationError<E> {
     /// No step is small enough to meet the tolerance.
     #[error("no step meets the tolerance: the solution diverges there, or the tolerance is below rounding")]
     StepTooSmall,
-    /// The new state or its rates are not finite.
+    /// The new state or its rates are not finite, or those of the start.
     #[error("the new state is not finite: the solution diverges there, or the step is far too large")]
     NotFinite,
     /// The start is not of the system's length.
@@ -111,13 +113,17 @@ impl<T: Scalar, S: System<T>, I: Integrator<T>, F> Integration<T, S, I, F> {
 
     fn try_step(&mut self, until: T) -> Result<(), IntegrationError<S::Error>> {
         self.integrator.step(&mut self.system, &mut self.step, until)?;
-        if !self.step.y.iter().chain(&self.step.rates).all(nalgebra::ComplexField::is_finite) {
-            return Err(IntegrationError::NotFinite);
-        }
+        self.check_finite()?;
         if self.system.accepted(self.step.t, &self.step.y).map_err(IntegrationError::System)? {
             self.evaluate().map_err(IntegrationError::System)?;
+            self.check_finite()?;
         }
         Ok(())
+    }
+
+    /// Refuses a state that is not finite, and one whose rates are not.
+    fn check_finite(&self) -> Result<(), IntegrationError<S::Error>> {
+        if is_finite(&self.step.y) && is_finite(&self.step.rates) { Ok(()) } else { Err(IntegrationError::NotFinite) }
     }
 }
 
@@ -168,7 +174,10 @@ where
             return Err(IntegrationError::Length { dimension, length });
         }
         if !self.ready {
+            // Rates that were not asked for yet are zeros.
+            self.check_finite()?;
             self.evaluate().map_err(IntegrationError::System)?;
+            self.check_finite()?;
             self.ready = true;
         }
         Ok(())
@@ -186,8 +195,50 @@ where
     }
 
     fn rate(&self) -> Option<T> {
-        // A NaN must not get lost in a maximum.
-        let largest = |m: T, f: &T| if m.partial_cmp(&m).is_none() || f.abs() <= m { m } else { f.abs() };
-        Some(self.step.rates.iter().fold(T::zero(), largest))
+        Some(largest_size(self.step.rates.iter().copied()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integrate::{Euler, Output};
+    use crate::state::{Run, RunError};
+
+    /// dy/dt = 1, which from a time on asks for its rates anew, and then has none.
+    struct Ends(f64);
+    impl System for Ends {
+        type Error = std::convert::Infallible;
+        fn dimension(&self) -> usize {
+            1
+        }
+        fn rates(&mut self, _t: f64, _y: &[f64], rates: &mut [f64]) -> Result<(), Self::Error> {
+            rates[0] = if self.0 < 0.0 { f64::NAN } else { 1.0 };
+            Ok(())
+        }
+        fn accepted(&mut self, t: f64, _y: &[f64]) -> Result<bool, Self::Error> {
+            self.0 -= if t > 0.45 { 2.0 } else { 0.0 };
+            Ok(self.0 < 0.0)
+        }
+    }
+
+    fn run(system: Ends, start: f64) -> (f64, Vec<f64>) {
+        let mut solution = Integration::new(system, Euler::new(0.1).unwrap(), 0.0, vec![start]);
+        let error = Run::of(&mut solution).output(Output::EverySteps(1)).to(1.0).unwrap_err();
+        let RunError::Failed { time, source: IntegrationError::NotFinite, trajectory } = error else {
+            panic!("{error}")
+        };
+        (time, trajectory.times().to_vec())
+    }
+
+    #[test]
+    fn what_is_not_finite_is_found_where_it_arises() {
+        assert_eq!(run(Ends(1.0), f64::NAN), (0.0, vec![0.0]), "the start");
+        assert_eq!(run(Ends(-1.0), 1.0), (0.0, vec![0.0]), "its rates");
+        let (time, times) = run(Ends(1.0), 1.0);
+        assert!(
+            (time - 0.4).abs() < 1e-12 && times.len() == 5,
+            "the rates after step 5, asked for anew: {time} {times:?}"
+        );
     }
 }

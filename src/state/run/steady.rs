@@ -3,6 +3,8 @@
 //! Covers averages over successive windows of time. Not here: processes that know their rate (see
 //! [`Process::rate`](crate::state::Process::rate)).
 
+use crate::numerics::largest::largest_size;
+
 /// Averages of some numbers over successive windows of time, by the trapezoidal rule.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -45,11 +47,10 @@ impl Windows {
         }
         let averages: Vec<f64> = self.integrals.iter().map(|x| x / width).collect();
         let centre = 0.5 * (self.start + time);
-        let rate = self.previous.as_ref().map(|(before, old)| {
-            let changes = averages.iter().zip(old).map(|(x, y)| (x - y).abs() / (centre - before));
-            // A NaN must not get lost in a maximum.
-            changes.fold(0.0, |worst: f64, change| if worst.is_nan() || change <= worst { worst } else { change })
-        });
+        let rate = self
+            .previous
+            .as_ref()
+            .map(|(before, old)| largest_size(averages.iter().zip(old).map(|(x, y)| (x - y) / (centre - before))));
         self.start = time;
         self.integrals.fill(0.0);
         self.previous = Some((centre, averages));

@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
 
 use super::axis::trimmed;
 use super::law::LatticeLaw;
@@ -12,6 +12,7 @@ use crate::limit::averages::sum_lattice::{Falls, Line};
 use crate::limit::fields::moments::ViewNoise;
 use crate::limit::hidden::Hidden;
 use crate::model::Smoothness;
+use crate::numerics::eigen::symmetric_eigen;
 
 /// Of the noise for which a lattice is chosen there may be so much less. Many features make the waves that this takes dear, and with
 /// few of them the choice of another lattice is.
@@ -25,6 +26,8 @@ const MANY: usize = 6;
 const LITTLE: f64 = 0.1;
 /// By how much the density at the end of the lattice is below the error aimed at.
 const END_MARGIN: f64 = 2.0;
+/// Eigenvalues that are negative by no more than that, in units of the largest entry, are so by rounding.
+const NEGATIVE: f64 = 1e-13;
 /// The most wave vectors of some neurons together.
 pub(super) const MOST_WAVES: f64 = 4e5;
 
@@ -142,8 +145,7 @@ pub(super) fn is_covariance(matrix: &DMatrix<f64>) -> bool {
     }
     let symmetric = (matrix + matrix.transpose()) * 0.5;
     let scale = symmetric.amax();
-    SymmetricEigen::try_new(symmetric, f64::EPSILON, 1000)
-        .is_some_and(|eigen| eigen.eigenvalues.min() >= -1e-13 * scale)
+    symmetric_eigen(symmetric).is_some_and(|eigen| eigen.eigenvalues.min() >= -NEGATIVE * scale)
 }
 
 /// Of noise of that covariance C, what each coordinate has beyond the others: kᵀCk is at least that times k_i². Where C is not
@@ -161,6 +163,6 @@ fn common_parts(common: &DMatrix<f64>, own: &[f64]) -> Option<Vec<f64>> {
     if !scaled.iter().all(|x| x.is_finite()) {
         return None;
     }
-    let least = SymmetricEigen::try_new(scaled, f64::EPSILON, 1000)?.eigenvalues.min();
+    let least = symmetric_eigen(scaled)?.eigenvalues.min();
     Some(own.iter().map(|own| least * own).collect())
 }

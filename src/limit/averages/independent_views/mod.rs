@@ -29,7 +29,7 @@ use self::products::{Block, BlockBuffers};
 use self::profile::Profile;
 use self::view_functions::{FieldWaves, NoiseParts, ViewFunctions};
 use crate::Scalar;
-use crate::limit::averages::sum_lattice::Line;
+use crate::limit::averages::sum_lattice::{Line, SUM_ULPS};
 use crate::limit::averages::two_fields::SUMS;
 use crate::limit::averages::view::elementary;
 use crate::limit::fields::moments::ViewNoise;
@@ -394,7 +394,7 @@ impl<T: Scalar> IndependentViews<T> {
 
     /// Whether what lies beyond the lattice of a neuron is below the error aimed at: by the second moment on it.
     fn covers(&self, i: usize) -> bool {
-        let error = BEYOND * (-self.accuracy).exp() + 64.0 * T::EPSILON.as_f64();
+        let error = BEYOND * (-self.accuracy).exp() + SUM_ULPS * T::EPSILON.as_f64();
         let law = &self.laws[i];
         let weights = &law.weights;
         let nodes = self.axes[i].offsets.iter().zip(weights);
@@ -402,7 +402,7 @@ impl<T: Scalar> IndependentViews<T> {
         let wanted = law.variance() + self.noise.common[i * self.neurons + i];
         let length = 2.0 * self.axes[i].line.step * self.axes[i].line.half as f64;
         (second - wanted).abs().as_f64()
-            <= (error / 40.0 + 64.0 * T::EPSILON.as_f64()) * length * length
+            <= (error / 40.0 + SUM_ULPS * T::EPSILON.as_f64()) * length * length
                 + T::EPSILON.as_f64() * weights.len() as f64
     }
 }

@@ -12,6 +12,8 @@ use crate::model::{CharacteristicRows, HiddenDistribution, HiddenQuadrature, Joi
 use crate::numerics::normal::normal_quantile;
 use crate::numerics::sobol::uniform;
 
+/// Variables of a smaller second moment, in units of the largest, are taken for as large as that.
+const LEAST_SCALE: f64 = 1e-3;
 /// Wave vectors at which it is looked at besides zero.
 const WAVES: usize = 3;
 
@@ -64,7 +66,7 @@ pub(super) fn characteristic<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: 
     (0..WAVES).find_map(|n| {
         let component = |l: usize| normal_quantile(uniform(n + 1, l, SCRAMBLE));
         let norm = (0..p).map(|l| component(l).powi(2)).sum::<f64>().sqrt();
-        let scale = |l: usize| second[(l, l)].as_f64().max(1e-3 * size).sqrt();
+        let scale = |l: usize| second[(l, l)].as_f64().max(LEAST_SCALE * size).sqrt();
         let k: Vec<T> = (0..p).map(|l| T::lit(1.7 * component(l) / (norm * scale(l)))).collect();
         let of_nodes = |rule: &HiddenQuadrature<T>| numbers(&of_rule(rule, &k));
         let (nodes, errors) = rules.averages(of_nodes)?;

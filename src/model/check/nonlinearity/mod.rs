@@ -16,6 +16,16 @@ const QUICK: (usize, f64) = (24, 4.0);
 const FULL: (usize, f64) = (600, 8.0);
 /// Cells in which a jump is looked for.
 const CELLS: usize = 4096;
+/// A function that is not correctly rounded but good to so many ulp is good enough ...
+const GOOD_ULPS: f64 = 100.0;
+/// ... and where it is small it may be the difference of large terms, good to so many.
+const TERM_ULPS: f64 = 4.0;
+/// Of a derivative half of the digits are compared: so many roots of ε.
+const HALF_DIGITS: f64 = 8.0;
+/// A cell is as long as the numbers in it are apart, with room for rounding, if it is so many ulp long.
+const CELL_ULPS: f64 = 64.0;
+/// What is less than that part of the largest value is no jump.
+const LEAST_JUMP: f64 = 1e-3;
 /// The highest degree at which a polynomial is fitted: beyond it sums of powers up to 4 lose the digits to compare.
 const MOST_DEGREE: usize = 40;
 
@@ -91,9 +101,7 @@ fn slopes<T: Scalar>(f: &dyn Fn(T) -> T, h: T, scale: f64) -> [(f64, f64); 3] {
     let here = at(0.0);
     let [above, below] = [1.0, -1.0].map(|side| [1.0, 2.0, 4.0].map(|n| at(side * n)));
     let size = above.iter().chain(&below).map(|(_, y)| y.abs()).fold(here.1.abs(), f64::max);
-    // A function that is not correctly rounded but good to 100 units in the last place is good enough, and where it is
-    // small it may be the difference of large terms.
-    let rounding = epsilon * (100.0 * size + 4.0 * scale) / step;
+    let rounding = epsilon * (GOOD_ULPS * size + TERM_ULPS * scale) / step;
     let slope = |(x0, y0): (f64, f64), (x1, y1): (f64, f64)| (y1 - y0) / (x1 - x0);
     let (near, far) = (slope(below[0], above[0]), slope(below[1], above[1]));
     let one_sided = |side: [(f64, f64); 3]| {
@@ -107,8 +115,7 @@ fn slopes<T: Scalar>(f: &dyn Fn(T) -> T, h: T, scale: f64) -> [(f64, f64); 3] {
 
 /// The difference that contradicts a derivative, if none agrees: the centred one, and near a kink one of the one-sided.
 fn contradiction<T: Scalar>(f: &dyn Fn(T) -> T, h: T, stated: f64, scale: f64) -> Option<(f64, f64)> {
-    // Half of the digits.
-    let relative = 8.0 * T::EPSILON.as_f64().sqrt();
+    let relative = HALF_DIGITS * T::EPSILON.as_f64().sqrt();
     let allowed = |(slope, error): (f64, f64)| error + relative * slope.abs().max(stated.abs());
     let slopes = slopes(f, h, scale);
     let agrees = slopes.iter().any(|&slope| (slope.0 - stated).abs() <= allowed(slope));
@@ -252,15 +259,14 @@ fn jumps<T: Scalar>(sigma: &dyn Nonlinearity<T>) -> Option<Disagreement> {
         let change = |a: f64, b: f64| (f(b) - f(a)).abs();
         let (mut a, mut b) = open.max_by(|x, y| change(x.0, x.1).total_cmp(&change(y.0, y.1)))?;
         let first = change(a, b);
-        // Until the cell is as long as the numbers are apart, with room for rounding.
-        while b - a > 64.0 * T::EPSILON.as_f64() * (1.0 + a.abs()) {
+        while b - a > CELL_ULPS * T::EPSILON.as_f64() * (1.0 + a.abs()) {
             let middle = 0.5 * (a + b);
             (a, b) = if change(a, middle) >= change(middle, b) { (a, middle) } else { (middle, b) };
         }
         let jump = change(a, b);
         // A smooth function changes in proportion to the cell, which is a billion times shorter now (a thousand times in
         // single precision).
-        let jumps = jump > 0.5 * first && jump > 1e-3 * largest;
+        let jumps = jump > 0.5 * first && jump > LEAST_JUMP * largest;
         jumps.then_some(Disagreement::NonlinearityJump { what, at: 0.5 * (a + b), jump })
     })
 }
