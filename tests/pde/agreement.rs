@@ -63,9 +63,9 @@ fn numbers((state, law): &(OrderParameters, Marginal)) -> [f64; 3] {
 
 const RUNS: u64 = 40;
 
-/// Means of [`numbers`] over runs of particles with matched noise against the grid: within 4.5 standard errors each, which by
-/// chance fails in 2e-5 of the cases, plus 2e-4 for what is of order 1/N and of the steps. The grids of 1 % more decay and of a
-/// learning rate larger by 1 % are not.
+/// Means of [`numbers`] over runs of particles with matched noise against the grid: within 5 standard errors each, which by
+/// chance (Student's law of 39 degrees) fails in 4e-5 of the cases, plus 2e-4 for what is of order 1/N and of the steps. The grids of
+/// 1 % more decay and of a learning rate larger by 1 % are not.
 fn check_means<G: Regularizer + Copy>(regularizer: G, decay: f64) {
     let (model, law) = (model(regularizer, decay), law());
     let run = |seed| {
@@ -80,7 +80,7 @@ fn check_means<G: Regularizer + Copy>(regularizer: G, decay: f64) {
         let grid = numbers(&on_the_grid(model));
         let each = (0..3).map(|k| {
             let column = DVector::from_iterator(runs.len(), runs.iter().map(|run| run[k]));
-            let allowed = 4.5 * (column.variance() / (RUNS - 1) as f64).sqrt() + 2e-4;
+            let allowed = 5.0 * (column.variance() / (RUNS - 1) as f64).sqrt() + 2e-4;
             (column.mean() - grid[k]).abs() / allowed
         });
         each.fold(0.0, f64::max)

@@ -4,14 +4,15 @@
 //! WᵀΔW are A − τγ Uᵀφ(W)/N and B − τγ Wᵀφ(W)/N, and that of ΔWᵀΔW outside of the span of U, W and φ(W) is Λ times the
 //! dimension left over N: exactly, so that a small N, which makes many steps cheap, brings no error of order 1/N.
 
+use contrastive_dynamics::Scalar;
 use contrastive_dynamics::limit::Coefficients;
 use contrastive_dynamics::model::{Regularizer, Spec};
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};
-use contrastive_dynamics::random::LaneRng;
+use contrastive_dynamics::rand::{Rng, SeedableRng};
+use contrastive_dynamics::random::{FillNormal, LaneRng};
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Simulator};
 use contrastive_dynamics::start::Features;
 use contrastive_dynamics::state::OrderParameters;
-use contrastive_dynamics::{Scalar, rand::SeedableRng};
 
 /// Standard errors that are allowed: by chance more in 6e-7 of the cases for each number compared, of which there are 3 to 24.
 const ALLOWED: f64 = 5.0;
@@ -21,13 +22,13 @@ pub(crate) trait HasWeights: Simulator {
     fn weights(&self) -> &DMatrix<Self::Scalar>;
 }
 
-impl<T: Scalar, M: Spec<Scalar = T>> HasWeights for DirectSgd<'_, M, LaneRng> {
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> HasWeights for DirectSgd<'_, M, R> {
     fn weights(&self) -> &DMatrix<T> {
         self.weights()
     }
 }
 
-impl<T: Scalar, M: Spec<Scalar = T>> HasWeights for CompressedSgd<'_, M, LaneRng> {
+impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> HasWeights for CompressedSgd<'_, M, R> {
     fn weights(&self) -> &DMatrix<T> {
         self.weights()
     }
@@ -67,7 +68,8 @@ pub(crate) fn compressed<T: Scalar, M: Spec<Scalar = T>>(
     })
 }
 
-fn see<T: Scalar, M: Spec<Scalar = T>, S: HasWeights<Scalar = T>>(
+/// The same of a simulator that is built from features, weights and a seed.
+pub(crate) fn see<T: Scalar, M: Spec<Scalar = T>, S: HasWeights<Scalar = T>>(
     model: &M,
     n: usize,
     state: &OrderParameters<T>,
