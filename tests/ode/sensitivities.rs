@@ -303,12 +303,12 @@ fn derivatives_by_parts_agree_with_those_by_the_second_derivative() {
         let numbers = Numbers { neurons: 2, batch: 2, penalty_strength: strength, ..BASE };
         let (smooth, kinked) = (numbers.model(Tanh), numbers.model(kinked));
         let want = ReducedOde::new(&smooth).unwrap().sensitivities(&numbers.state(), &[]).unwrap().by_state;
-        let ode = ReducedOde::new(&kinked).unwrap().coefficient_tolerance(1e-6).unwrap();
+        let ode = ReducedOde::new(&kinked).unwrap().coefficient_tolerance(1e-7).unwrap();
         let got = ode.sensitivities(&numbers.state(), &[]).unwrap().by_state;
         let error = (&got - &want).amax() / want.amax();
-        assert!(error < 1e-5, "{error:e}");
+        assert!(error < 6e-7, "{error:e}");
         // An error of 1 % in any of them would be more.
-        assert!(want.iter().all(|x| x.abs() < 1e-12 || 0.01 * x.abs() > 2e-5 * want.amax()), "{want}");
+        assert!(want.iter().all(|x| x.abs() < 1e-12 || 0.01 * x.abs() > 1.2e-6 * want.amax()), "{want}");
     }
 }
 
