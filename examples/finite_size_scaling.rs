@@ -85,8 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
         rows.push(row);
     }
-    if cancel.is_cancelled() {
-        println!("\nended before all runs were done: no fit, and no picture");
+    if interrupt::ended(&cancel) {
         return Ok(());
     }
     let slopes = [0, 1].map(|k| slope(rows.iter().map(|row| (row.dimension, row.spread[k]))));

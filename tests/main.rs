@@ -4,6 +4,7 @@
 mod architecture;
 mod compile_errors;
 mod ensemble;
+mod integrate;
 mod limit;
 mod model;
 mod ode;
@@ -13,5 +14,6 @@ mod random;
 mod save;
 mod sgd;
 mod stability;
+mod start;
 mod support;
 mod trust;

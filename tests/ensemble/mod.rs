@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Failure, Replicate, Summary};
+use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Failure, Replicate, Statistics, Summary};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model};
 use contrastive_dynamics::ode::ReducedOde;
@@ -284,4 +284,53 @@ fn an_observer_sees_every_record_and_can_stop_the_run() {
     // It goes on from there.
     assert_eq!(sgd.run(1.0, &Output::Stop).unwrap().times(), [1.0]);
     assert_eq!(sgd.steps(), 50);
+}
+
+/// Every replicate in its turn with the seed that it has alone, until there is enough.
+#[test]
+fn results_are_consumed_in_the_order_of_the_replicates() {
+    let ensemble = Ensemble::new(40, 5).executor(Backwards);
+    assert_eq!(ensemble.replicates(), 40);
+    let (mut seen, mut failures) = (Vec::new(), 0);
+    let work = |replicate: Replicate| if replicate.index == 3 { Err("three") } else { Ok(2 * replicate.index) };
+    ensemble.for_each(work, |replicate, result| {
+        assert_eq!(replicate, ensemble.replicate(replicate.index));
+        match result {
+            Ok(value) => seen.push((replicate.index, value)),
+            Err(Failure::Run("three")) => failures += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+        if replicate.index == 10 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let expected: Vec<(u64, u64)> = (0..=10).filter(|&k| k != 3).map(|k| (k, 2 * k)).collect();
+    assert_eq!((seen, failures), (expected, 1));
+}
+
+#[test]
+fn a_summary_is_as_wide_as_what_was_observed() {
+    let summary = Ensemble::new(3, 5).run(|replicate| run(replicate, 50), observe).unwrap();
+    assert_eq!((summary.width(), summary.times(), summary.count()), (2, &[0.5, 1.0][..], 3));
+    assert!(summary.at(1, 1).is_some() && summary.at(1, 2).is_none() && summary.series(2).next().is_none());
+    let one = Ensemble::new(3, 5).run(|replicate| run(replicate, 50), |t, _| vec![t; 5]).unwrap();
+    assert_eq!((one.width(), one.at(0, 4).map(Statistics::mean)), (5, Some(0.5)));
+}
+
+/// All clones are one flag, and an observer that gives its flow ends a run.
+#[test]
+fn a_flag_is_seen_by_all_its_clones_and_ends_a_run() {
+    let cancel = Cancel::new();
+    let other = cancel.clone();
+    assert!(!other.is_cancelled() && other.flow() == ControlFlow::Continue(()));
+    let model = model();
+    let mut chain = ProjectedChain::builder(&model, 100).start(start()).build_seeded(1).unwrap();
+    let run = Run::of(&mut chain).output(Output::EverySteps(1)).observe(Output::EverySteps(1), |seen| {
+        if seen.time() >= 0.3 {
+            cancel.cancel();
+        }
+        other.flow()
+    });
+    let trajectory = run.to(1.0).unwrap();
+    assert!(matches!(trajectory.stop_reason(), StopReason::Observer { time } if (time - 0.3).abs() < 0.011));
+    assert!(cancel.is_cancelled() && other.is_cancelled() && other.flow() == ControlFlow::Break(()));
+    assert!((trajectory.last().unwrap().0 - 0.3).abs() < 0.011);
 }

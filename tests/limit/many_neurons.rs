@@ -8,6 +8,8 @@ use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
 use contrastive_dynamics::state::OrderParameters;
 
+use crate::support::steps;
+
 type Three = Model<f64, Tanh, Independent, GaussianNoise>;
 
 fn model(penalty: f64, batch: usize, correlation: f64) -> Three {
@@ -87,6 +89,20 @@ fn direct_sgd_with_three_neurons_follows_the_ode() {
         caught |= (mean[e] - weaker[e]).abs() > bound;
     }
     assert!(caught, "a weaker penalty is seen");
+}
+
+/// What single steps show of them: errors of 1 % are seen, in the penalty's strength too.
+#[test]
+fn steps_of_direct_sgd_show_the_coefficients_of_three_neurons() {
+    let r = [0.36, 0.13, 0.07, 0.13, 0.36, -0.1, 0.07, -0.1, 0.23];
+    let state = OrderParameters::from_rows(2, 3, &[0.5, 0.1, 0.2, 0.1, 0.5, -0.3], &r).unwrap();
+    let at = |penalty: f64| {
+        let model = model(penalty, 4, -0.5).to_builder().learning_rate(1.0).build().unwrap();
+        Limit::new(&model).unwrap().tolerance(3e-4).unwrap().coefficients(&state).unwrap().coefficients
+    };
+    let frozen = model(2.0, 4, -0.5).to_builder().learning_rate(1e-8).weight_decay(1.0).build().unwrap();
+    let seen = steps::direct(&frozen, 16, &state, 10, 80_000);
+    seen.assert_follow("three neurons", &at(2.0), 1.0, &[at(1.98), at(2.02)]);
 }
 
 #[test]

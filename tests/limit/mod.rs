@@ -9,6 +9,7 @@ mod large_gain;
 mod limit_properties;
 mod many_features;
 mod many_neurons;
+mod questions;
 mod reference;
 mod rules;
 mod single_precision;

@@ -1,5 +1,6 @@
 //! Parts of a model: samplers, moments and nodes.
 
+mod parts;
 mod samplers;
 #[cfg(feature = "serde")]
 mod stored;

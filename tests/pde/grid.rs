@@ -7,6 +7,7 @@ use contrastive_dynamics::model::{
 };
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::pde::grid::{Flux, GridError, GridFailure, GridSolver};
+use contrastive_dynamics::pde::observables::ObservableError;
 use contrastive_dynamics::start::{FeatureLaw, LinearGaussianStart, StartError};
 use contrastive_dynamics::state::{OrderParameters, RunError, StopReason};
 
@@ -372,4 +373,57 @@ fn what_cannot_be_solved_is_an_error_that_says_so() {
     // Time and state are those before the failed step, in the error, the trajectory and the solver.
     assert_eq!(trajectory.last(), Some((time, solver.order_parameters())));
     assert_eq!((solver.time(), trajectory.stop_reason()), (time, StopReason::Failure { time }));
+}
+
+/// At the start, Gaussian given u: conditional laws have its moments, and the law of all weights is their mixture.
+#[test]
+fn densities_at_the_start_are_those_of_the_law() {
+    let (q, variance) = (0.4, 0.84);
+    let (model, law) = (model(1, L1, 0.3), start(FeatureLaw::sparse(0.4).unwrap(), &[q], q * q + variance));
+    let solver = GridSolver::builder(&model).width(0.05).start(&law).build().unwrap();
+    let (density, h) = (solver.density(), 0.05_f64);
+    let nodes = density.nodes();
+    let weights = [0.2, 0.6, 0.2];
+    assert!(nodes.weights.iter().zip(weights).all(|(x, y)| (x - y).abs() < 1e-12), "{:?}", nodes.weights);
+    let mut parts = Vec::new();
+    for (k, weight) in weights.into_iter().enumerate() {
+        let conditional = density.conditional(k).unwrap();
+        assert!((conditional.mean() - q * nodes.nodes[(0, k)]).abs() < 1e-10, "{}", conditional.mean());
+        // Constant within cells of width h.
+        assert!((conditional.variance() - variance - h * h / 12.0).abs() < 1e-6, "{}", conditional.variance());
+        parts.push((weight, conditional));
+    }
+    assert!(matches!(density.conditional(3), Err(ObservableError::Empty)) && density.conditional_masses(3).is_none());
+    let marginal = density.marginal().unwrap();
+    for w in [-1.5, -0.2, 0.0, 0.3, 2.0] {
+        let mixed: f64 = parts.iter().map(|(weight, part)| weight * part.cdf(w)).sum();
+        assert!((marginal.cdf(w) - mixed).abs() < 1e-12);
+    }
+    let (masses, values) = (density.masses(), density.density());
+    assert!((masses.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    for ((mass, value), w) in masses.iter().zip(&values).zip(density.centres()) {
+        assert!((value * h - mass).abs() < 1e-15);
+        let normal = |u: f64| (-0.5 * (w - q * u).powi(2) / variance).exp() / (std::f64::consts::TAU * variance).sqrt();
+        let exact = 0.6 * normal(0.0) + 0.2 * (normal(0.4_f64.sqrt().recip()) + normal(-0.4_f64.sqrt().recip()));
+        assert!((value - exact).abs() < 2e-4, "{w}: {value} {exact}");
+    }
+}
+
+/// The tolerance and the budget of the coefficients reach the limit: a looser one costs fewer nodes, a budget too small is refused.
+#[test]
+fn settings_of_the_coefficients_reach_the_limit() {
+    let (model, law) = (model(1, L1, 0.3), start(FeatureLaw::rademacher(), &[0.4], 1.0));
+    let builder = || GridSolver::builder(&model).width(0.1).step_size(0.25).start(&law);
+    let work = |tolerance: f64| {
+        let mut solver = builder().coefficient_tolerance(tolerance).build().unwrap();
+        solver.run(2.0, &Output::Stop).unwrap();
+        solver.work()
+    };
+    let (coarse, fine) = (work(1e-2), work(1e-10));
+    assert_eq!((coarse.accepted_steps, coarse.rejected_steps, fine.accepted_steps), (8, 0, 8));
+    assert_eq!(coarse.right_hand_sides, fine.right_hand_sides);
+    assert!(coarse.right_hand_sides >= 8 && 2 * coarse.quadrature_nodes < fine.quadrature_nodes, "{coarse:?} {fine:?}");
+    assert!(builder().coefficient_tolerance(-1.0).build().is_err());
+    assert!(matches!(builder().node_budget(1).build(), Err(GridError::Limit(_))));
+    assert!(builder().node_budget(1_000_000).build().is_ok());
 }

@@ -13,7 +13,8 @@ use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::pde::observables::Marginal;
 use contrastive_dynamics::pde::particles::{
-    EulerMaruyama, Exponential, Heun, Noise, ParticleError, ParticleSystem, StepFailure, StochasticIntegrator,
+    Change, EulerMaruyama, Exponential, Heun, MeanField, Noise, ParticleError, ParticleSystem, Stage, StepFailure,
+    StepSize, StochasticIntegrator,
 };
 use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
 use contrastive_dynamics::sgd::{CompressedSgd, Simulator};
@@ -510,4 +511,127 @@ fn single_precision_agrees_with_double() {
     system.run(8.0, &Output::Stop).unwrap();
     // From the double-precision ODE.
     assert!((system.order_parameters().q()[(0, 0)] - 0.924_075_5).abs() < 2e-4);
+}
+
+/// What schemes say of their order and their steps; whoever wants an error needs a predictor.
+#[test]
+fn schemes_say_what_they_are() {
+    fn of<I: StochasticIntegrator<f64>>(scheme: I) -> (usize, StepSize, bool) {
+        (scheme.order(), scheme.step_size(), scheme.predicts())
+    }
+    let adaptive = StepSize::Adaptive { relative: 1e-3, absolute: 1e-6 };
+    assert_eq!(of(EulerMaruyama::new(0.1).unwrap()), (1, StepSize::Fixed(0.1), false));
+    assert_eq!(of(Heun::new(0.1).unwrap()), (2, StepSize::Fixed(0.1), true));
+    assert_eq!(of(Heun::adaptive(1e-3, 1e-6).unwrap()), (2, adaptive, true));
+    assert_eq!(of(Exponential::new(0.1).unwrap()), (2, StepSize::Fixed(0.1), true));
+    assert_eq!(of(Exponential::adaptive(1e-3, 1e-6).unwrap()), (2, adaptive, true));
+}
+
+/// From a generator of one's own all is drawn: the same numbers from the same generator, and the moments of the start.
+#[test]
+fn a_generator_of_ones_own_fixes_the_particles() {
+    let model = model(1, L1, 0.5, Constraint::None);
+    let state = start(1);
+    let law = law(&state);
+    let run = |rng: StdRng| {
+        let mut system = ParticleSystem::builder(&model, 2000).start(&law).build(rng).unwrap();
+        (0..3).for_each(|_| system.step().unwrap());
+        system.weights(0).unwrap().to_vec()
+    };
+    let one = run(StdRng::seed_from_u64(1));
+    assert_eq!(one, run(StdRng::seed_from_u64(1)));
+    let other = run(StdRng::seed_from_u64(2));
+    assert!(one.iter().zip(&other).filter(|(x, y)| x == y).count() < 20);
+    // Exactly at the state, under matched noise, a step has no Monte Carlo error: the seed does not matter.
+    let linear = self::model(1, L2, 0.5, Constraint::None);
+    let exact = |seed| {
+        let builder =
+            ParticleSystem::builder(&linear, 500).start(Start::law(&law).exactly(&state)).noise(Noise::Matched);
+        let mut system = builder.scheme(Heun::new(0.1).unwrap()).build(StdRng::seed_from_u64(seed)).unwrap();
+        system.run(1.0, &Output::Stop).unwrap();
+        system.order_parameters()
+    };
+    assert!(distance(&exact(1), &exact(2)) < 1e-12);
+    assert!(distance(&exact(1), &run_linear(&linear)) < 1e-12);
+}
+
+/// The same by a seed.
+fn run_linear(model: &Trained<L2>) -> OrderParameters {
+    run(model, 500, Heun::new(0.1).unwrap(), Noise::Matched, 1.0, 3)
+}
+
+/// A scheme of one's own from what rows are moved by, written out: Euler and Maruyama.
+struct WrittenOut;
+
+impl StochasticIntegrator for WrittenOut {
+    fn order(&self) -> usize {
+        1
+    }
+    fn step_size(&self) -> StepSize {
+        StepSize::Fixed(0.125)
+    }
+    fn step<S: MeanField>(&self, system: &mut S, h: f64) -> Result<(), S::Error> {
+        let flow = system.flow(Stage::Start)?;
+        assert_eq!((h, flow.alpha.shape(), flow.beta.shape()), (0.125, (2, 1), (1, 1)));
+        let one = DMatrix::from_element(1, 1, 1.0);
+        let change = Change {
+            features: &flow.alpha * h,
+            start: &one + &flow.beta * h,
+            predictor: None,
+            bent_start: Some(-&one * (flow.decay * h)),
+            bent_predictor: None,
+            covariance: &flow.lambda * h,
+        };
+        system.apply(Stage::End, &change)
+    }
+}
+
+/// One change, the same at every step, and no noise.
+struct Drift;
+impl StochasticIntegrator for Drift {
+    fn order(&self) -> usize {
+        1
+    }
+    fn step_size(&self) -> StepSize {
+        StepSize::Fixed(0.5)
+    }
+    fn step<S: MeanField>(&self, system: &mut S, _h: f64) -> Result<(), S::Error> {
+        let part = |x: f64| DMatrix::from_element(1, 1, x);
+        let change = Change {
+            features: DMatrix::from_column_slice(2, 1, &[0.5, -0.25]),
+            start: part(0.75),
+            predictor: None,
+            bent_start: Some(part(0.125)),
+            bent_predictor: None,
+            covariance: part(0.0),
+        };
+        system.apply(Stage::End, &change)
+    }
+}
+
+/// It takes the same path as that of the crate, and moves rows as its numbers say: without noise, row by row.
+#[test]
+fn a_scheme_of_ones_own_moves_rows_as_it_says() {
+    let model = model(1, L1, 0.5, Constraint::None);
+    let state = start(1);
+    let law = law(&state);
+    let builder = || ParticleSystem::builder(&model, 300).start(&law);
+    let mut own = builder().scheme(WrittenOut).build_seeded(4).unwrap();
+    let mut euler = builder().scheme(EulerMaruyama::new(0.125).unwrap()).build_seeded(4).unwrap();
+    for _ in 0..4 {
+        own.step().unwrap();
+        euler.step().unwrap();
+    }
+    let (own, euler) = (own.weights(0).unwrap(), euler.weights(0).unwrap());
+    assert!(own.iter().zip(euler).all(|(x, y)| (x - y).abs() < 1e-13));
+
+    let mut system = builder().scheme(Drift).build_seeded(4).unwrap();
+    let [before, first, second] =
+        [system.weights(0), system.features(0), system.features(1)].map(|x| x.unwrap().to_vec());
+    system.step().unwrap();
+    for (k, after) in system.weights(0).unwrap().iter().enumerate() {
+        let w = before[k];
+        let expected = 0.5 * first[k] - 0.25 * second[k] + 0.75 * w + 0.125 * w.signum();
+        assert!((after - expected).abs() < 1e-14, "{k}: {after} {expected}");
+    }
 }

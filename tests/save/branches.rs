@@ -119,3 +119,34 @@ fn a_curve_recalls_its_own_memory_and_no_other() {
         assert!(!other.recall(wrong).unwrap(), "{wrong:?}");
     }
 }
+
+/// A branch that leaves another is the same whether it is saved or not, and once kept it is there.
+#[test]
+fn a_branch_that_leaves_another_is_kept() {
+    let pitchfork =
+        || FunctionSystem::new(1, |x: &[f64], l: f64, out: &mut [f64]| out[0] = (l - 1.0) * x[0] - x[0].powi(3));
+    let settings = Continuation::new(0.5, 2.0);
+    let trunk = settings.run(&mut pitchfork(), &[0.0], 0.7).unwrap();
+    let leaving = settings.switch(&mut pitchfork(), &trunk.bifurcations[0]).unwrap();
+    let whole = settings.run_from(&mut pitchfork(), &leaving[0]).unwrap();
+    assert!(whole.points.last().unwrap().state[0].abs() > 0.5);
+    let scratch = Scratch::new("leaving");
+    let saved = settings.saved_in(scratch.file(), 3);
+    assert_eq!(saved.run_from(&mut pitchfork(), &leaving[0]).unwrap(), whole);
+    assert!(scratch.path().exists());
+    // Again: what is kept need not be computed; and another branch is other work.
+    let asked = |kept: bool| {
+        let mut asked = 0;
+        let mut counted = FunctionSystem::new(1, |x: &[f64], l: f64, out: &mut [f64]| {
+            asked += 1;
+            out[0] = (l - 1.0) * x[0] - x[0].powi(3);
+        });
+        let again =
+            if kept { saved.run_from(&mut counted, &leaving[0]) } else { settings.run_from(&mut counted, &leaving[0]) };
+        assert_eq!(again.unwrap(), whole);
+        asked
+    };
+    let (anew, kept) = (asked(false), asked(true));
+    assert!(5 * kept < anew, "{kept} of {anew}");
+    assert!(matches!(saved.run_from(&mut pitchfork(), &leaving[1]), Err(ContinuationError::Save(_))));
+}

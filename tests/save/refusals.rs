@@ -4,9 +4,14 @@ use std::fs;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::Law;
+<<<<<<< HEAD
 use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
 use contrastive_dynamics::save::SaveError;
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError};
+=======
+use contrastive_dynamics::save::{SaveError, replace};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError, Simulator};
+>>>>>>> trust-tests
 use contrastive_dynamics::state::{Checkpoint, Direction, Run, RunError, Trajectory};
 
 use super::Scratch;
@@ -99,6 +104,7 @@ fn content_that_does_not_fit_is_refused() {
     assert!(matches!(large.restore(small.saved()), Err(SaveError::Content { .. })));
 }
 
+<<<<<<< HEAD
 /// Damaged data whose checksum fits, as what is written by hand, is refused and changes nothing.
 fn refuses_other_numbers<P>(process: &mut P, places: &[&str])
 where
@@ -130,4 +136,38 @@ fn numbers_that_are_no_state_are_refused() {
     let scheme = Heun::new(0.1).unwrap();
     let mut particles = ParticleSystem::builder(&model, 200).scheme(scheme).build_seeded(1).unwrap();
     refuses_other_numbers(&mut particles, &["/field/moments/0", "/field/moments/1", "/field/rows/weights/7"]);
+=======
+/// What a process keeps by itself: the same bits go on from it, in a process of the same kind only.
+#[test]
+fn a_process_is_kept_and_goes_on_by_itself() {
+    let scratch = Scratch::new("by-itself");
+    assert_eq!(scratch.file().path(), scratch.path());
+    let model = one_feature();
+    let build = |seed| ProjectedChain::builder(&model, 50).build_seeded(seed).unwrap();
+    let mut chain = build(1);
+    assert!(!chain.resume_from(&scratch.file()).unwrap());
+    chain.run(0.4, &Output::Stop).unwrap();
+    chain.save_to(&scratch.file()).unwrap();
+    let end = chain.run(1.0, &Output::EverySteps(1)).unwrap();
+    let mut other = build(2);
+    assert!(other.resume_from(&scratch.file()).unwrap());
+    assert_eq!((other.steps(), other.run(1.0, &Output::EverySteps(1)).unwrap()), (20, end));
+    assert!(chain.fingerprint().kind().contains("chain"), "{}", chain.fingerprint().kind());
+    assert_eq!(chain.fingerprint(), build(7).fingerprint());
+    let mut compressed = CompressedSgd::builder(&model, 50).build_seeded(1).unwrap();
+    assert!(matches!(compressed.resume_from(&scratch.file()), Err(SaveError::Kind { .. })));
+    assert_ne!(compressed.fingerprint().kind(), chain.fingerprint().kind());
+}
+
+/// All of it or nothing: a longer content is not left behind a shorter one, and where there is no folder nothing is.
+#[test]
+fn a_file_is_replaced_as_a_whole() {
+    let scratch = Scratch::new("replaced");
+    for content in [&b"a longer content"[..], b"short", b""] {
+        replace(scratch.path(), content).unwrap();
+        assert_eq!(fs::read(scratch.path()).unwrap(), content);
+    }
+    let nowhere = scratch.path().join("no-folder").join("file");
+    assert!(replace(&nowhere, b"x").is_err() && !nowhere.exists());
+>>>>>>> trust-tests
 }

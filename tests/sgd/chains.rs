@@ -3,17 +3,20 @@
 
 use contrastive_dynamics::Scalar;
 use contrastive_dynamics::integrate::Output;
+use contrastive_dynamics::limit::Limit;
 use contrastive_dynamics::model::{
     Constraint, GaussianNoise, Independent, Law, LinearRegularizer, Model, ModelBuilder, RademacherNoise, Regularizer,
     Tanh,
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::sgd::{CompressedSgd, Divergence, ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Divergence, ProjectedChain, SgdError, Simulator};
 use contrastive_dynamics::start::{Features, Start, StartError};
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError, RunError};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+
+use crate::support::steps;
 
 type Builder<T> = ModelBuilder<Tanh, Independent<Law<T>>, GaussianNoise<T>, T, T>;
 
@@ -340,7 +343,7 @@ fn starts_are_drawn_from_their_law() {
             CompressedSgd::builder(&model, 50).start(Start::drawn(law)).build_seeded(seed).unwrap().order_parameters(),
         );
         // Direct and compressed SGD with one seed draw features and start alike.
-        let direct = contrastive_dynamics::sgd::DirectSgd::builder(&model, 50).start(Start::drawn(law));
+        let direct = DirectSgd::builder(&model, 50).start(Start::drawn(law));
         states.push(direct.build_seeded(seed + 10).unwrap().order_parameters());
     }
     assert!(states.iter().all(|state| (radius(state) - 0.5).abs() < 1e-12));
@@ -356,4 +359,68 @@ fn starts_are_drawn_from_their_law() {
         CompressedSgd::builder(&model, 50).start(Start::drawn(broken)).build_seeded(1),
         Err(SgdError::Start(_))
     ));
+}
+
+/// Samples per step, dimension and time of every simulator, and the work that a run counts of them.
+#[test]
+fn simulators_tell_what_they_draw() {
+    fn check(mut simulator: impl Simulator<Scalar = f64>) {
+        assert_eq!((simulator.dimension(), simulator.batch_size(), simulator.steps()), (40, 3, 0));
+        let run = simulator.run(0.25, &Output::Stop).unwrap();
+        assert_eq!((simulator.steps(), simulator.time()), (10, 0.25));
+        assert_eq!((run.work().samples, run.work().accepted_steps), (30, 10));
+    }
+    let model = builder::<f64>().batch_size(3).build().unwrap();
+    check(DirectSgd::builder(&model, 40).build_seeded(1).unwrap());
+    check(CompressedSgd::builder(&model, 40).build_seeded(1).unwrap());
+    check(ProjectedChain::builder(&model, 40).build_seeded(1).unwrap());
+}
+
+/// A lane that diverges keeps its last finite state, at the step that it tells; the others go on.
+#[test]
+fn lanes_tell_where_they_are() {
+    let hidden = Independent::new([Law::laplace(1.0).unwrap()]).unwrap();
+    let builder = Model::builder().nonlinearity(contrastive_dynamics::model::Identity).hidden(hidden);
+    let noise = GaussianNoise::correlated(0.3, -0.5).unwrap();
+    let model = builder.noise(noise).learning_rate(6.0).build().unwrap();
+    let seeds: Vec<u64> = (0..5).collect();
+    let mut lanes = ProjectedChain::builder(&model, 10).lanes(&seeds).unwrap();
+    assert_eq!((lanes.replicates(), lanes.dimension(), lanes.steps(), lanes.time()), (5, 10, 0, 0.0));
+    let mut last: Vec<_> = (0..5).map(|k| lanes.order_parameters(k).unwrap()).collect();
+    let mut at = [None; 5];
+    for step in 1..=2000 {
+        lanes.step();
+        assert_eq!((lanes.steps(), lanes.time()), (step, step as f64 / 10.0));
+        for (k, before) in last.iter_mut().enumerate() {
+            let now = lanes.order_parameters(k).unwrap();
+            assert!(now.r()[(0, 0)].is_finite());
+            if lanes.divergence(k).is_some() {
+                assert_eq!(now, *before, "lane {k} stays where it was");
+                at[k] = at[k].or(Some(step));
+            } else {
+                assert_ne!(now, *before);
+            }
+            *before = now;
+        }
+    }
+    for (k, step) in at.into_iter().enumerate() {
+        assert_eq!(lanes.divergence(k), step.map(|step| Divergence { step }));
+    }
+    let distinct: std::collections::BTreeSet<_> = at.iter().flatten().collect();
+    assert!(distinct.len() > 1, "{at:?}");
+    assert_eq!((lanes.divergence(32), lanes.order_parameters(5)), (None, None));
+}
+
+/// Compressed SGD with a generator of one's own: the steps that the limit says, to 1 %.
+#[test]
+fn a_generator_of_ones_own_gives_steps_of_the_same_law() {
+    let model = |rate: f64| builder::<f64>().learning_rate(rate).weight_decay(1.0).build().unwrap();
+    let state = OrderParameters::from_rows(2, 1, &[0.5, 0.2], &[0.4]).unwrap();
+    let own = Limit::new(&model(1.0)).unwrap().coefficients(&state).unwrap().coefficients;
+    let frozen = model(1e-8);
+    let seen = steps::see(&frozen, 16, &state, 10, 100_000, |features, weights, seed| {
+        let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        CompressedSgd::builder(&frozen, 16).features(features).start(weights).build(rng).unwrap()
+    });
+    seen.assert_follow("compressed SGD", &own, 1.0, &[]);
 }

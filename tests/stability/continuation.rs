@@ -383,3 +383,48 @@ fn branches_are_written_as_comma_separated_values() {
     assert_eq!(table.lines().filter(|line| line.ends_with(",fold")).count(), 2);
     assert!(lines.all(|line| line.split(',').count() == 6));
 }
+
+/// On a line arclengths are exact: x = λ/2, where a change of λ by 4 counts as one of 1 in x.
+#[test]
+fn steps_are_measured_in_the_scale_of_the_parameter() {
+    let mut line = FunctionSystem::new(1, |x: &[f64], l: f64, out: &mut [f64]| out[0] = x[0] - 0.5 * l);
+    let plan = Continuation::new(-1.0, 1.0).parameter_scale(4.0).first_step(0.01).steps(1e-6, 0.03).point_limit(12);
+    let branch = plan.run(&mut line, &[-0.25], -0.5).unwrap();
+    let lengths: Vec<f64> = branch
+        .points
+        .windows(2)
+        .map(|ends| {
+            let (x, l) = (ends[1].state[0] - ends[0].state[0], ends[1].parameter - ends[0].parameter);
+            (x * x + (l / 4.0).powi(2)).sqrt()
+        })
+        .collect();
+    assert_eq!(branch.points.len(), 12);
+    assert!((lengths[0] - 0.01).abs() < 1e-9, "{lengths:?}");
+    assert!(lengths.iter().all(|&length| length < 0.03 + 1e-9), "{lengths:?}");
+    assert!((lengths[10] - 0.03).abs() < 1e-9, "{lengths:?}");
+    // In another scale the same steps are others.
+    let other = plan.parameter_scale(1.0).run(&mut line, &[-0.25], -0.5).unwrap();
+    let first = other.points[1].parameter - other.points[0].parameter;
+    assert!((first - 0.01 / 1.25_f64.sqrt()).abs() < 1e-9, "{first}");
+}
+
+/// The unknowns of a state and back; on the sphere R_ii is none of them.
+#[test]
+fn unknowns_of_a_family_are_the_entries_that_move() {
+    let two = || Independent::new([Law::two_point(2.25).unwrap(), Law::two_point(1.5).unwrap()]).unwrap();
+    for constraint in [Constraint::None, Constraint::Sphere] {
+        let family = ModelFamily(move |std| builder(two()).background_std(std).constraint(constraint).build());
+        let mut curve = FamilyCurve::new::<f64>(family, 1.0).unwrap();
+        let state = OrderParameters::from_rows(2, 1, &[0.6, -0.3], &[1.0]).unwrap();
+        let x = curve.coordinates(&state);
+        let expected: &[f64] = if constraint == Constraint::None { &[0.6, -0.3, 1.0] } else { &[0.6, -0.3] };
+        assert_eq!((&x[..], curve.dimension()), (expected, expected.len()));
+        assert_eq!(curve.state(&x), state);
+        // The residual there is what the ODE says.
+        let model = builder(two()).background_std(1.0).constraint(constraint).build().unwrap();
+        let rates = ReducedOde::new(&model).unwrap().rates(&state).unwrap();
+        let mut out = vec![0.0_f64; x.len()];
+        curve.residual(&x, 1.0, &mut out).unwrap();
+        assert!((out[0] - rates.q[(0, 0)]).abs() < 1e-9 && (out[1] - rates.q[(1, 0)]).abs() < 1e-9);
+    }
+}

@@ -2,6 +2,7 @@
 
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::limit::Parameter;
+use contrastive_dynamics::model::Law;
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::parallel::{Executor, Serial};
 use contrastive_dynamics::sgd::ProjectedChain;
@@ -56,4 +57,18 @@ fn the_executor_changes_no_bit() {
     let diagram = PhaseDiagram::new(&ode, first, second);
     assert_eq!(diagram, PhaseDiagram::new_on(&Serial, &ode, first, second));
     assert_eq!(diagram, PhaseDiagram::new_on(&Backwards, &ode, first, second));
+}
+
+/// Diagrams over models, cell by cell the learnability of the model there.
+#[test]
+fn diagrams_of_models_are_the_same_by_every_executor() {
+    let (moments, decays) = ([0.5, 2.0], [0.3, 0.6, 0.9]);
+    let build = |moment: f64, decay: f64| {
+        crate::support::models::reference([Law::two_point(moment)?]).weight_decay(decay).build()
+    };
+    let here = PhaseDiagram::of_models(&moments, &decays, build);
+    assert_eq!(PhaseDiagram::of_models_on(&Backwards, &moments, &decays, build), here);
+    assert_eq!(here.cells.len(), 6);
+    let distinct = (0..6).all(|k| (0..k).all(|j| here.cells[k] != here.cells[j]));
+    assert!(distinct, "{here:?}");
 }

@@ -421,3 +421,16 @@ fn many_equal_features_give_each_class_once() {
     });
     assert_eq!(stopped.unwrap().points.len(), 3);
 }
+
+/// Without symmetries a state has no image but itself, and is related to nothing else.
+#[test]
+fn no_symmetry_but_the_identity() {
+    let none = Symmetries::none();
+    let [state, mirror] = [0.4, -0.4].map(|q| OrderParameters::from_rows(1, 1, &[q], &[1.0]).unwrap());
+    assert_eq!(none.images(&state, 1e-6), std::slice::from_ref(&state));
+    assert_eq!(none.count(&state, 1e-6), 1.0);
+    assert!(none.relate(&state, &state, 1e-6) && !none.relate(&state, &mirror, 1e-6));
+    let model = crate::support::models::one_feature();
+    let own = Symmetries::detect(&ReducedOde::new(&model).unwrap()).unwrap();
+    assert!(own.relate(&state, &mirror, 1e-6) && own.count(&state, 1e-6) == 2.0);
+}

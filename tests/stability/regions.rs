@@ -410,3 +410,31 @@ fn starts_that_diverge_say_when_and_where() {
     assert!(*time > 0.0 && state.r()[(0, 0)] > 1.0 && state.r()[(0, 0)] <= 1e3, "{outcome:?}");
     assert_eq!(outcome.to_string(), "not reached (diverged)");
 }
+
+/// One feature: a start ends at the image whose sign its overlap has, so that areas of images are counted by hand.
+#[test]
+fn the_area_of_an_image_is_that_of_its_sign() {
+    let model = crate::support::models::one_feature();
+    let ode = ReducedOde::new(&model).unwrap();
+    let point = OrderParameters::from_rows(1, 1, &[0.98], &[1.0]).unwrap();
+    let regions = AttractionRegions::new(&ode, &[point]).unwrap();
+    let grid = Grid { a: (-0.1, 0.3), b: (0.8, 1.2), columns: 8, rows: 2 };
+    let map = regions.map(grid, |q, r| OrderParameters::from_rows(1, 1, &[q], &[r])).unwrap();
+    assert_eq!(map.grid(), grid);
+    let signs: Vec<f64> = regions.images(0).iter().map(|image| image.center().q()[(0, 0)].signum()).collect();
+    assert_eq!((signs.len(), signs[0] * signs[1]), (2, -1.0));
+    for (image, sign) in signs.into_iter().enumerate() {
+        let area: AreaFraction = map.fraction_of_image(0, image);
+        // 2 of 8 columns are below zero, and one pair of neighbours in each row lies across: 2 halves of 16 cells.
+        let expected = if sign < 0.0 { 0.25 } else { 0.75 };
+        assert_eq!((area.point, area.fraction, area.error), (0, expected, 1.0 / 16.0));
+        for column in 0..8 {
+            let outcome = map.outcome(column, 1).unwrap();
+            assert_eq!(outcome.point(), Some(0));
+            assert_eq!(outcome.label() == Some((0, image)), (column < 2) == (sign < 0.0));
+        }
+    }
+    let whole = map.fraction(0);
+    assert_eq!((whole.fraction, whole.error), (1.0, 0.0));
+    assert_eq!((map.fraction_of_image(0, 2).fraction, map.fraction_of_image(1, 0).fraction), (0.0, 0.0));
+}

@@ -4,3 +4,4 @@
 pub(crate) mod backwards;
 pub(crate) mod case_file;
 pub(crate) mod models;
+pub(crate) mod steps;
