@@ -136,6 +136,14 @@ pub enum ModelError {
         /// The value given.
         value: f64,
     },
+    /// A parameter of a loss is out of range.
+    #[error("the {name} of the loss is out of range: {value}")]
+    LossParameter {
+        /// Which.
+        name: &'static str,
+        /// The value given.
+        value: f64,
+    },
     /// A loss cannot be used with this number of neurons or samples.
     #[error("the loss cannot be used here: {reason} (neurons {n_neurons}, batch size {batch_size})")]
     Loss {

@@ -31,7 +31,8 @@ pub use hidden::{
 };
 pub(crate) use hidden::{HiddenLaw, MOST_ENUMERATED_NODES};
 pub use loss::{
-    CovarianceForm, CovarianceLoss, EntrySlope, Loss, OutputGradient, Outputs, Penalty, PseudoHuber, Quadratic, Quartic,
+    BarlowTwins, CentredCovarianceLoss, CovarianceForm, CovarianceLoss, EntrySlope, InfoNce, Loss, OutputGradient,
+    Outputs, Penalty, PseudoHuber, Quadratic, Quartic, SpectralContrastive, VicReg,
 };
 pub use noise::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 pub use nonlinearity::{

@@ -173,7 +173,7 @@ fn cells_follow_densities_that_become_narrow_or_wide() {
     let before = solver.width();
     solver.run(40.0, &Output::Stop).unwrap();
     let ode = ReducedOde::new(&model).unwrap().solver().solve(law.state(), 40.0).unwrap();
-    assert!(solver.width() > 3.0 * before && solver.mass_defect() < 1e-12);
+    assert!(solver.width() > 1.9 * before && solver.mass_defect() < 1e-12);
     assert!(distance(solver.order_parameters(), ode.last().unwrap().1) < 4e-6);
 }
 
@@ -389,8 +389,8 @@ fn densities_at_the_start_are_those_of_the_law() {
     for (k, weight) in weights.into_iter().enumerate() {
         let conditional = density.conditional(k).unwrap();
         assert!((conditional.mean() - q * nodes.nodes[(0, k)]).abs() < 1e-10, "{}", conditional.mean());
-        // Constant within cells of width h.
-        assert!((conditional.variance() - variance - h * h / 12.0).abs() < 1e-6, "{}", conditional.variance());
+        // Constant within cells of width h, of which the masses are those of the law.
+        assert!((conditional.variance() - variance - h * h / 6.0).abs() < 1e-8, "{}", conditional.variance());
         parts.push((weight, conditional));
     }
     assert!(matches!(density.conditional(3), Err(ObservableError::Empty)) && density.conditional_masses(3).is_none());
@@ -402,10 +402,11 @@ fn densities_at_the_start_are_those_of_the_law() {
     let (masses, values) = (density.masses(), density.density());
     assert!((masses.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     for ((mass, value), w) in masses.iter().zip(&values).zip(density.centres()) {
-        assert!((value * h - mass).abs() < 1e-15);
+        // The curvature of a density over a cell.
+        assert!((value * h - mass).abs() < 1e-4 * h);
         let normal = |u: f64| (-0.5 * (w - q * u).powi(2) / variance).exp() / (std::f64::consts::TAU * variance).sqrt();
         let exact = 0.6 * normal(0.0) + 0.2 * (normal(0.4_f64.sqrt().recip()) + normal(-0.4_f64.sqrt().recip()));
-        assert!((value - exact).abs() < 2e-4, "{w}: {value} {exact}");
+        assert!((value - exact).abs() < 1e-9, "{w}: {value} {exact}");
     }
 }
 

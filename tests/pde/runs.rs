@@ -87,15 +87,15 @@ fn a_grid_stops_at_events_and_steady_states() {
 /// A step whose densities would need more cells than are allowed is not taken: time, densities and order parameters are those before it.
 #[test]
 fn a_failed_step_of_a_grid_leaves_everything_as_it_was() {
-    let (model, law) = (model(2.0), law());
-    let builder = GridSolver::builder(&model).tolerance(1e-4).width(0.05).cell_limit(9000);
+    let (model, law) = (model(5.0), law());
+    let builder = GridSolver::builder(&model).tolerance(1e-4).width(0.05).cell_limit(900);
     let mut solver = builder.start(&law).build().unwrap();
-    let Err(RunError::Failed { time, source: GridFailure::Cells { cells, most: 9000 }, trajectory }) =
+    let Err(RunError::Failed { time, source: GridFailure::Cells { cells, most: 900 }, trajectory }) =
         Run::of(&mut solver).output(Output::EverySteps(1)).to(20.0)
     else {
         panic!("the weights collapse")
     };
-    assert!(cells > 9000.0);
+    assert!(cells > 900.0);
     let (narrowest, before) = (solver.density(), solver.order_parameters().clone());
     assert_eq!((trajectory.last(), solver.time()), (Some((time, &before)), time));
     assert!(solver.step().is_err());

@@ -4,14 +4,9 @@ use std::fs;
 
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::Law;
-<<<<<<< HEAD
 use contrastive_dynamics::pde::particles::{Heun, ParticleSystem};
-use contrastive_dynamics::save::SaveError;
-use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError};
-=======
 use contrastive_dynamics::save::{SaveError, replace};
 use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError, Simulator};
->>>>>>> trust-tests
 use contrastive_dynamics::state::{Checkpoint, Direction, Run, RunError, Trajectory};
 
 use super::Scratch;
@@ -104,7 +99,6 @@ fn content_that_does_not_fit_is_refused() {
     assert!(matches!(large.restore(small.saved()), Err(SaveError::Content { .. })));
 }
 
-<<<<<<< HEAD
 /// Damaged data whose checksum fits, as what is written by hand, is refused and changes nothing.
 fn refuses_other_numbers<P>(process: &mut P, places: &[&str])
 where
@@ -136,7 +130,8 @@ fn numbers_that_are_no_state_are_refused() {
     let scheme = Heun::new(0.1).unwrap();
     let mut particles = ParticleSystem::builder(&model, 200).scheme(scheme).build_seeded(1).unwrap();
     refuses_other_numbers(&mut particles, &["/field/moments/0", "/field/moments/1", "/field/rows/weights/7"]);
-=======
+}
+
 /// What a process keeps by itself: the same bits go on from it, in a process of the same kind only.
 #[test]
 fn a_process_is_kept_and_goes_on_by_itself() {
@@ -169,5 +164,4 @@ fn a_file_is_replaced_as_a_whole() {
     }
     let nowhere = scratch.path().join("no-folder").join("file");
     assert!(replace(&nowhere, b"x").is_err() && !nowhere.exists());
->>>>>>> trust-tests
 }

@@ -408,7 +408,7 @@ fn lanes_tell_where_they_are() {
     }
     let distinct: std::collections::BTreeSet<_> = at.iter().flatten().collect();
     assert!(distinct.len() > 1, "{at:?}");
-    assert_eq!((lanes.divergence(32), lanes.order_parameters(5)), (None, None));
+    assert_eq!((lanes.divergence(5), lanes.order_parameters(5)), (None, None));
 }
 
 /// Compressed SGD with a generator of one's own: the steps that the limit says, to 1 %.

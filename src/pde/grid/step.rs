@@ -35,7 +35,7 @@ const RESOLVED: f64 = 40.0;
 const HALVED_BELOW: f64 = 1.0 / 1.5;
 const DOUBLED_ABOVE: f64 = 3.0;
 /// And where the error in space is below this part of the tolerance: of twice the width it is four times as large.
-const DOUBLED_ERROR: f64 = 0.05;
+const DOUBLED_ERROR: f64 = 0.1;
 
 /// How far a step goes.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -204,7 +204,8 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
     /// At which step that replicate diverged, if it has; `None` also for a replicate that there is not.
     #[must_use]
     pub fn divergence(&self, replicate: usize) -> Option<Divergence> {
-        self.diverged.get(replicate).copied().flatten()
+        // Lanes that are not asked for repeat the first replicate.
+        self.diverged.get(replicate).copied().flatten().filter(|_| replicate < self.replicates)
     }
 
     /// The order parameters of that replicate, `None` if there are not so many. Those of a replicate that diverged are
