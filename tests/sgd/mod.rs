@@ -4,5 +4,6 @@ mod chains;
 mod direct_vs_limit;
 mod equality_in_law;
 mod events;
+mod losses;
 mod overflow;
 mod user_loss;

@@ -142,9 +142,19 @@ impl Steps {
     /// Steps agree with coefficients of learning rate 1 and a decay, and would not if A, B, Λ or the decay were off by 1 %, or with
     /// the coefficients of the `others`.
     pub(crate) fn assert_follow(&self, name: &str, own: &Coefficients, decay: f64, others: &[Coefficients]) {
+        let others = others.iter().map(|other| self.deviation(other, decay)).collect();
+        self.assert_seen(name, own, decay, 0.01, others);
+    }
+
+    /// The same where A, B or Λ must be off by so much to be seen.
+    pub(crate) fn assert_follow_to(&self, error: f64, name: &str, own: &Coefficients, decay: f64) {
+        self.assert_seen(name, own, decay, error, Vec::new());
+    }
+
+    fn assert_seen(&self, name: &str, own: &Coefficients, decay: f64, error: f64, mut controls: Vec<f64>) {
         let deviation = self.deviation(own, decay);
-        let mut controls: Vec<f64> = others.iter().map(|other| self.deviation(other, decay)).collect();
-        for factor in [0.99, 1.01] {
+        for sign in [-1.0, 1.0] {
+            let (factor, of_decay) = (1.0 + error * sign, 1.0 + 0.01 * sign);
             let with = |a: f64, b: f64, lambda: f64| Coefficients {
                 a: &own.a * a,
                 b: &own.b * b,
@@ -156,11 +166,11 @@ impl Steps {
                 controls.push(self.deviation(&with(1.0, factor, 1.0), decay));
             }
             if decay > 0.0 {
-                controls.push(self.deviation(own, decay * factor));
+                controls.push(self.deviation(own, decay * of_decay));
             }
         }
         println!("{name}: off by {deviation:.2} standard errors, the controls by {controls:.1?}");
         assert!(deviation < ALLOWED, "{name}: off by {deviation} standard errors");
-        assert!(controls.iter().all(|&control| control > ALLOWED), "{name}: 1 % is not seen: {controls:?}");
+        assert!(controls.iter().all(|&control| control > ALLOWED), "{name}: an error is not seen: {controls:?}");
     }
 }

@@ -8,7 +8,7 @@ use crate::model::ModelError;
 ///
 /// The loss of van den Oord et al. ([arXiv 1807.03748](https://arxiv.org/abs/1807.03748)) with products of outputs that are
 /// not normalised, from view 1 to view 2. B ≥ 2. A gradient costs O(B²m). The limit is an average over whole batches,
-/// by default to 3e-3. Theory §12.
+/// by default to 3e-3. Theory §11.
 ///
 /// ```
 /// use contrastive_dynamics::prelude::*;
@@ -81,7 +81,9 @@ impl<T: Scalar> Loss<T> for InfoNce<T> {
                 total += *x;
             }
             let scale = T::one() / (total * self.temperature);
-            row.iter_mut().for_each(|x| *x *= scale);
+            for x in &mut row {
+                *x *= scale;
+            }
             row[b] -= T::one() / self.temperature;
             for i in 0..m {
                 let (own, others) = (outputs.view(0, i)[b], outputs.view(1, i));

@@ -9,7 +9,7 @@ use crate::model::ModelError;
 ///
 /// The loss of Bardes, Ponce and LeCun ([arXiv 2105.04906](https://arxiv.org/abs/2105.04906)), without a projector. B ≥ 2. A
 /// gradient costs O(B m²). Its hinge has a kink where S_i = γ. The limit is an average over whole batches, by default to
-/// 3e-3. Theory §12.
+/// 3e-3. Theory §11.
 ///
 /// ```
 /// use contrastive_dynamics::prelude::*;

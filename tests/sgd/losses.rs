@@ -1,0 +1,145 @@
+//! The losses of the library that are no function of covariances with constant slopes, or of none: in every simulator, and in the
+//! limit, by whole batches.
+
+use contrastive_dynamics::prelude::*;
+
+use super::equality_in_law::{assert_all_agree, assert_different, builder, direct, isotropic, two_neurons};
+use crate::support::steps;
+
+fn barlow_twins() -> BarlowTwins {
+    BarlowTwins::new(0.8).unwrap()
+}
+
+fn info_nce() -> InfoNce {
+    InfoNce::new(0.6).unwrap()
+}
+
+fn vicreg() -> VicReg {
+    VicReg::new(1.0, 1.5, 2.0).unwrap().target(0.7).unwrap()
+}
+
+fn centred() -> CentredCovarianceLoss {
+    CentredCovarianceLoss::new(CovarianceLoss::new(Quadratic, 2.0).unwrap())
+}
+
+/// Direct, compressed and projected SGD and the lanes at N = 8, by the statistics of `equality_in_law`: 31 more of them for each
+/// simulator and loss, all at a significance of 1e-7. The controls are of losses that differ a little.
+fn agree<L: Loss, C: Loss>(name: &str, loss: L, control: C) {
+    let model = builder(isotropic()).n_neurons(2).loss(loss).build().unwrap();
+    let reference = assert_all_agree(name, &model, &two_neurons());
+    let other = builder(isotropic()).n_neurons(2).loss(control).build().unwrap();
+    assert_different(name, &direct(&other, &two_neurons()), &reference);
+}
+
+#[test]
+fn barlow_twins_has_one_law_in_all_simulators() {
+    agree("Barlow Twins", barlow_twins(), BarlowTwins::new(0.7).unwrap());
+}
+
+#[test]
+fn the_spectral_loss_has_one_law_in_all_simulators() {
+    agree("spectral", SpectralContrastive, CovarianceLoss::new(Quadratic, 0.0).unwrap());
+}
+
+#[test]
+fn info_nce_has_one_law_in_all_simulators() {
+    agree("InfoNCE", info_nce(), InfoNce::new(0.9).unwrap());
+}
+
+#[test]
+fn vicreg_has_one_law_in_all_simulators() {
+    agree("VICReg", vicreg(), VicReg::new(1.0, 1.5, 2.0).unwrap().target(0.8).unwrap());
+}
+
+#[test]
+fn centred_covariances_have_one_law_in_all_simulators() {
+    agree("centred", centred(), CovarianceLoss::new(Quadratic, 2.0).unwrap());
+}
+
+/// Single steps of direct SGD show the coefficients of the limit, to 3 % of A, B and Λ, or to 6 %: noise leaves no more to
+/// see in so many steps. Closed forms below are sharper.
+fn steps_follow<L: Loss + Copy>(name: &str, loss: L, error: f64) {
+    // Large overlaps, of which the gradient shows beside its noise.
+    let state = OrderParameters::from_rows(1, 2, &[0.9, -0.7], &[1.1, -0.4, -0.4, 0.9]).unwrap();
+    let limit = builder(isotropic()).n_neurons(2).loss(loss).build().unwrap();
+    let limit = Limit::new(&limit).unwrap().tolerance(5e-3).unwrap().node_budget(1 << 24);
+    let own = limit.coefficients(&state).unwrap();
+    let frozen = builder(isotropic()).n_neurons(2).loss(loss).learning_rate(1e-8).weight_decay(1.0).build().unwrap();
+    steps::direct(&frozen, 16, &state, 10, 40_000).assert_follow_to(error, name, &own.coefficients, 1.0);
+}
+
+#[test]
+fn single_steps_show_the_limit_of_barlow_twins() {
+    steps_follow("Barlow Twins", barlow_twins(), 0.03);
+}
+
+#[test]
+fn single_steps_show_the_limit_of_the_spectral_loss() {
+    steps_follow("spectral", SpectralContrastive, 0.06);
+}
+
+#[test]
+fn single_steps_show_the_limit_of_info_nce() {
+    steps_follow("InfoNCE", info_nce(), 0.06);
+}
+
+#[test]
+fn single_steps_show_the_limit_of_vicreg() {
+    steps_follow("VICReg", vicreg(), 0.03);
+}
+
+#[test]
+fn single_steps_show_the_limit_of_centred_covariances() {
+    steps_follow("centred", centred(), 0.03);
+}
+
+/// With σ the identity the spectral loss is −2 tr M¹² + Σ_ij M¹_ij M²_ij in the mean, the error of a matrix factorisation but for a
+/// constant, with M the second moments of the outputs: for every B, A is what its gradient makes of the features.
+#[test]
+fn the_spectral_loss_of_the_identity_factorises_a_matrix() {
+    let state = two_neurons();
+    let (second, variance, correlation) = (1.0, 0.6, 0.5);
+    let q = state.q();
+    let span = q.tr_mul(q);
+    let background = state.r() - &span;
+    // Of one view; those of the other are the same. E[h x] for the feature x in a view is Q times (second + variance).
+    let moments = &span * (second + variance) + &background * (1.0 + variance);
+    for batch in [2, 5] {
+        let hidden = Independent::new([Law::skewed(second, 0.3).unwrap()]).unwrap();
+        let noise = GaussianNoise::correlated(variance, correlation).unwrap();
+        let model = Model::builder().nonlinearity(Identity).hidden(hidden).noise(noise).learning_rate(1.0);
+        let model = model.n_neurons(2).batch_size(batch).loss(SpectralContrastive).build().unwrap();
+        let limit = Limit::new(&model).unwrap().tolerance(2e-2).unwrap().node_budget(1 << 24);
+        let answer = limit.coefficients(&state).unwrap();
+        // −∂/∂Q_li by what multiplies c_l: twice, for both views.
+        let (own, crossed) = (second + variance, second + correlation * variance);
+        let gradient = |repulsion: f64| (q * crossed - q * &moments * (own * repulsion)) * 4.0;
+        let difference = |repulsion: f64| (&answer.coefficients.a - gradient(repulsion)).amax();
+        assert!(difference(1.0) < 1.5e-2 * gradient(1.0).amax(), "{} {}", difference(1.0), answer.error);
+        // The control: 3 % more repulsion.
+        assert!(difference(1.03) > 3e-2 * gradient(1.0).amax(), "{}", difference(1.03));
+    }
+}
+
+/// Barlow Twins with the identity, one neuron and many samples, at a small learning rate: dC/dt = 8τ λ C (1 − C) with λ the variance
+/// that views share, the closed linear dynamics of a neuron along the leading direction.
+#[test]
+fn barlow_twins_of_the_identity_follows_the_linear_dynamics() {
+    // One feature, and no background: the field is Q c, of second moment s = 2 in both views.
+    let (second, batch, rate) = (2.0, 64, 1e-3);
+    let hidden = Independent::new([Law::two_point(second).unwrap()]).unwrap();
+    let model = Model::builder().nonlinearity(Identity).hidden(hidden).noise(NoNoise).learning_rate(rate);
+    let model = model.background_std(0.0).batch_size(batch).loss(BarlowTwins::new(0.0).unwrap()).build().unwrap();
+    let start = OrderParameters::from_rows(1, 1, &[0.2], &[0.04]).unwrap();
+    let end = 100.0;
+    let ode = ReducedOde::new(&model).unwrap();
+    let trajectory = ode.solver().solve(&start, end).unwrap();
+    let overlap = trajectory.last().unwrap().1.q()[(0, 0)];
+    // c² = 2 always: C = 2 Q² in every batch, and dQ/dt = −τ · 2 views · (−2 + 2C) · 2 Q.
+    let at = |rate: f64| {
+        let c0 = second * 0.04;
+        let grown = (16.0 * rate * end).exp() * c0 / (1.0 - c0);
+        (grown / (1.0 + grown) / second).sqrt()
+    };
+    assert!((overlap - at(rate)).abs() < 0.3 * (overlap - at(0.99 * rate)).abs(), "{overlap} {}", at(rate));
+}
