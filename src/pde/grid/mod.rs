@@ -189,7 +189,7 @@ pub enum GridFailure {
 /// | [`tolerance`](GridSolverBuilder::tolerance), [`step_size`](GridSolverBuilder::step_size) | adaptive or fixed steps | adaptive, 1e-7 per step |
 /// | [`order`](GridSolverBuilder::order) | order in time | 3 |
 /// | [`flux`](GridSolverBuilder::flux) | fluxes between cells | [`Flux::Moments`] |
-/// | [`coefficient_tolerance`](GridSolverBuilder::coefficient_tolerance), [`node_budget`](GridSolverBuilder::node_budget) | of the limit coefficients | those of [`Limit`] |
+/// | [`coefficient_tolerance`](GridSolverBuilder::coefficient_tolerance), [`node_budget`](GridSolverBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::limit::Limit) |
 /// | [`cell_limit`](GridSolverBuilder::cell_limit), [`step_limit`](GridSolverBuilder::step_limit) | most cells of width h times nodes, most steps of a run | 10⁶ each |
 #[derive(Debug, Clone)]
 pub struct GridSolver<'a, M: Spec<Scalar = f64>> {
