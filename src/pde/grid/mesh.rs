@@ -6,6 +6,7 @@
 
 use nalgebra::DMatrix;
 
+use crate::numerics::largest::largest_size;
 use crate::pde::grid::density::GridDensity;
 use crate::pde::grid::operator::Cells;
 use crate::start::FeatureNodes;
@@ -59,9 +60,7 @@ impl Mesh {
         let pairs = self.masses.iter().zip(&other.masses).enumerate();
         let weights = &nodes.weights;
         let norm: f64 = pairs.map(|(at, (x, y))| weights[at % weights.len()] * (x - y).abs()).sum();
-        let q: Vec<f64> = (q - q_other).iter().map(|x| x.abs()).collect();
-        let all = q.into_iter().chain([(r - r_other).abs() / r.max(1.0), norm]);
-        all.fold(0.0, |worst, x| if x <= worst || worst.is_nan() { worst } else { x })
+        largest_size((q - q_other).iter().copied().chain([(r - r_other) / r.max(1.0), norm]))
     }
 
     /// By how much the mass given any node differs from 1.
@@ -240,14 +239,14 @@ impl Meshes {
     /// whichever is largest: the error of the fine cells alone.
     pub(super) fn space_error(&self, nodes: &FeatureNodes) -> f64 {
         let ((q, r), (q_fine, r_fine)) = (self.moments(nodes), self.fine.moments(nodes));
-        let moments = (q - q_fine).amax().max((r - r_fine).abs() / r.max(1.0));
         let (row, weights) = (self.coarse.cells.nodes, &nodes.weights);
         let fine = self.fine.masses.chunks_exact(row).step_by(2);
         let differences = fine.zip(self.coarse.masses.chunks_exact(row)).map(|(fine, coarse)| {
             let pairs = weights.iter().zip(fine.iter().zip(coarse));
             pairs.map(|(p, (fine, coarse))| p * (2.0 * fine - coarse).abs()).sum::<f64>()
         });
-        moments.max(differences.sum::<f64>() / 3.0)
+        let norm = differences.sum::<f64>() / 3.0;
+        largest_size((q - q_fine).iter().copied().chain([(r - r_fine) / r.max(1.0), norm]))
     }
 
     /// On cells of half the width. Between two centres ln ρ is that of a cubic, on one side of a kink.
