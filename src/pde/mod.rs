@@ -11,3 +11,4 @@
 pub mod grid;
 pub mod observables;
 pub mod particles;
+mod step_size;

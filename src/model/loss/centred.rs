@@ -1,6 +1,6 @@
 //! The covariance loss with outputs that are centred over the batch.
 
-use super::{CovarianceLoss, EntrySlope, Loss, OutputGradient, Outputs, Penalty, Quadratic};
+use super::{CovarianceLoss, EntrySlope, Loss, OutputGradient, Outputs, Penalty, Quadratic, mean};
 use crate::Scalar;
 use crate::model::ModelError;
 
@@ -38,12 +38,6 @@ impl<T: Scalar, P> CentredCovarianceLoss<P, T> {
     pub fn uncentred(&self) -> &CovarianceLoss<P, T> {
         &self.uncentred
     }
-}
-
-/// The mean of a view over the batch.
-#[inline(always)]
-fn mean<T: Scalar>(y: &[T]) -> T {
-    y.iter().copied().sum::<T>() / T::of_usize(y.len())
 }
 
 /// C̃_ij.

@@ -120,6 +120,7 @@ fn form<T: Scalar, P: Penalty<T>>(loss: &CovarianceLoss<P, T>) -> CovarianceForm
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::assert_gradient;
     use super::super::{PseudoHuber, Quartic};
     use super::*;
 
@@ -134,21 +135,7 @@ mod tests {
         ];
         for loss in losses {
             for (m, size) in [(1, 1), (2, 3), (3, 5)] {
-                let values: Vec<f64> = (0..2 * m * size).map(|k| (1.7 * k as f64 + 0.3).sin()).collect();
-                let mut gradient = vec![f64::NAN; values.len()];
-                loss.gradient(
-                    Outputs::new(&values, m, size).unwrap(),
-                    OutputGradient::new(&mut gradient, m, size).unwrap(),
-                );
-                for k in 0..values.len() {
-                    let at = |step: f64| {
-                        let mut moved = values.clone();
-                        moved[k] += step;
-                        loss.value(Outputs::new(&moved, m, size).unwrap())
-                    };
-                    let slope = size as f64 * (at(1e-5) - at(-1e-5)) / 2e-5;
-                    assert!((slope - gradient[k]).abs() < 1e-8, "{m} {size} {k}: {slope} {}", gradient[k]);
-                }
+                assert_gradient(loss, "covariance", (m, size), 1e-8);
             }
         }
     }

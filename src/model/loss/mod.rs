@@ -129,6 +129,12 @@ where
     }
 }
 
+/// The mean of a view over the batch.
+#[inline(always)]
+fn mean<T: Scalar>(y: &[T]) -> T {
+    y.iter().copied().sum::<T>() / T::of_usize(y.len())
+}
+
 /// A parameter of a loss: finite, and as asked for.
 fn check_parameter<T: Scalar>(name: &'static str, value: T, fits: impl Fn(T) -> bool) -> Result<(), ModelError> {
     if value.is_finite() && fits(value) {
@@ -167,26 +173,27 @@ mod tests {
         (0..2 * m * size).map(|k| (1.7 * k as f64 + 0.3).sin()).collect()
     }
 
-    /// B ∂F/∂Y against differences of F.
+    /// B ∂F/∂Y against differences of F, at a batch of that size for m neurons.
+    pub(super) fn assert_gradient(loss: &dyn Loss, name: &str, (m, size): (usize, usize), error: f64) {
+        let values = batch(m, size);
+        let mut gradient = vec![f64::NAN; values.len()];
+        loss.gradient(Outputs::new(&values, m, size).unwrap(), OutputGradient::new(&mut gradient, m, size).unwrap());
+        for k in 0..values.len() {
+            let at = |step: f64| {
+                let mut moved = values.clone();
+                moved[k] += step;
+                loss.value(Outputs::new(&moved, m, size).unwrap())
+            };
+            let slope = size as f64 * (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((slope - gradient[k]).abs() < error, "{name} {m} {size} {k}: {slope} {}", gradient[k]);
+        }
+    }
+
     #[test]
     fn gradients_are_those_of_the_values() {
         for (name, loss) in losses() {
             for (m, size) in [(1, 2), (2, 3), (3, 5), (1, 7)] {
-                let values = batch(m, size);
-                let mut gradient = vec![f64::NAN; values.len()];
-                loss.gradient(
-                    Outputs::new(&values, m, size).unwrap(),
-                    OutputGradient::new(&mut gradient, m, size).unwrap(),
-                );
-                for k in 0..values.len() {
-                    let at = |step: f64| {
-                        let mut moved = values.clone();
-                        moved[k] += step;
-                        loss.value(Outputs::new(&moved, m, size).unwrap())
-                    };
-                    let slope = size as f64 * (at(1e-5) - at(-1e-5)) / 2e-5;
-                    assert!((slope - gradient[k]).abs() < 2e-8, "{name} {m} {size} {k}: {slope} {}", gradient[k]);
-                }
+                assert_gradient(&*loss, name, (m, size), 2e-8);
             }
         }
     }

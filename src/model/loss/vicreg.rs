@@ -1,6 +1,6 @@
 //! VICReg: variance, invariance and covariance, each with its own weight.
 
-use super::{Loss, OutputGradient, Outputs, check_parameter};
+use super::{Loss, OutputGradient, Outputs, check_parameter, mean};
 use crate::Scalar;
 use crate::model::ModelError;
 
@@ -59,12 +59,6 @@ impl<T: Scalar> VicReg<T> {
         loss.check(1, 2)?;
         Ok(loss)
     }
-}
-
-/// The mean of a view over the batch.
-#[inline(always)]
-fn mean<T: Scalar>(y: &[T]) -> T {
-    y.iter().copied().sum::<T>() / T::of_usize(y.len())
 }
 
 /// V_ij of a view.

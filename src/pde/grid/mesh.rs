@@ -47,11 +47,7 @@ impl Mesh {
 
     /// The sums given each node.
     fn totals(&self) -> Vec<f64> {
-        let mut sums = vec![0.0; self.cells.nodes];
-        for row in self.masses.chunks_exact(self.cells.nodes) {
-            sums.iter_mut().zip(row).for_each(|(sum, n)| *sum += n);
-        }
-        sums
+        totals(&self.masses, self.cells.nodes)
     }
 
     /// The largest difference of Q, R (relative to the larger of 1 and R), and of the densities in the L¹ norm; NaN if one is.
@@ -91,11 +87,7 @@ impl Mesh {
     /// The largest mass, over the nodes, within so many cells of either end.
     fn mass_near_ends(&self, margin: usize) -> [f64; 2] {
         let nodes = self.cells.nodes;
-        let largest = |rows: &[f64]| {
-            let mut sums = vec![0.0; nodes];
-            rows.chunks_exact(nodes).for_each(|row| sums.iter_mut().zip(row).for_each(|(sum, n)| *sum += n));
-            sums.into_iter().fold(0.0, f64::max)
-        };
+        let largest = |rows: &[f64]| totals(rows, nodes).into_iter().fold(0.0, f64::max);
         let margin = margin.min(self.cells.count);
         [largest(&self.masses[..margin * nodes]), largest(&self.masses[(self.cells.count - margin) * nodes..])]
     }
@@ -107,6 +99,35 @@ impl Mesh {
         self.masses.extend(std::iter::repeat_n(0.0, above * nodes));
         self.cells.first -= signed(below);
         self.cells.count += below + above;
+    }
+
+    /// How many cells hold next to nothing at either end: all but four at most.
+    fn empty_ends(&self) -> [usize; 2] {
+        let (nodes, count) = (self.cells.nodes, self.cells.count);
+        let empty = |row: &dyn Fn(usize) -> usize| {
+            let mut sums = vec![0.0; nodes];
+            (0..count / 2 - 1)
+                .take_while(|&j| {
+                    let masses = &self.masses[row(j) * nodes..(row(j) + 1) * nodes];
+                    sums.iter_mut().zip(masses).for_each(|(sum, n)| *sum += n);
+                    sums.iter().all(|&sum| sum < MASS_BEYOND)
+                })
+                .count()
+        };
+        if count < 4 { [0, 0] } else { [empty(&|j| j), empty(&|j| count - 1 - j)] }
+    }
+
+    fn cut(&mut self, [below, above]: [usize; 2]) {
+        let nodes = self.cells.nodes;
+        self.masses.truncate((self.cells.count - above) * nodes);
+        self.masses.drain(..below * nodes);
+        self.cells.first += signed(below);
+        self.cells.count -= below + above;
+    }
+
+    /// The number of cells between the ends that hold next to nothing.
+    pub(super) fn occupied(&self) -> usize {
+        self.cells.count - self.empty_ends().iter().sum::<usize>()
     }
 }
 
@@ -202,10 +223,9 @@ impl Meshes {
     /// The mass of a cell is hρ + h³ρ''/24. A kink adds an eighth of the jump of ρ' times h² to its cell: what the trapezoid rule
     /// misses of a sum of 1, and what is thus left of it.
     pub(super) fn density(&self, nodes: &FeatureNodes, kinked: bool) -> GridDensity {
-        let points = self.points();
+        let mut points = self.points();
         let (cells, row) = (points.cells, points.cells.nodes);
-        let zero = usize::try_from(-cells.first).ok().filter(|&zero| kinked && zero < cells.count);
-        let mut points = points;
+        let zero = cells.at_zero().filter(|_| kinked);
         // What is missing, and put to the cell at zero, is little beside what is there; else the sum is made 1.
         let mut missing: Vec<f64> = points.totals().into_iter().map(|total| 1.0 - total).collect();
         for (k, missing) in missing.iter_mut().enumerate() {
@@ -238,15 +258,15 @@ impl Meshes {
     /// The difference that extrapolation makes to Q, R (relative to the larger of 1 and R), and to the densities in the L¹ norm,
     /// whichever is largest: the error of the fine cells alone.
     pub(super) fn space_error(&self, nodes: &FeatureNodes) -> f64 {
-        let ((q, r), (q_fine, r_fine)) = (self.moments(nodes), self.fine.moments(nodes));
+        let ((q, r), (q_coarse, r_coarse)) = (self.fine.moments(nodes), self.coarse.moments(nodes));
         let (row, weights) = (self.coarse.cells.nodes, &nodes.weights);
         let fine = self.fine.masses.chunks_exact(row).step_by(2);
         let differences = fine.zip(self.coarse.masses.chunks_exact(row)).map(|(fine, coarse)| {
             let pairs = weights.iter().zip(fine.iter().zip(coarse));
             pairs.map(|(p, (fine, coarse))| p * (2.0 * fine - coarse).abs()).sum::<f64>()
         });
-        let norm = differences.sum::<f64>() / 3.0;
-        largest_size((q - q_fine).iter().copied().chain([(r - r_fine) / r.max(1.0), norm]))
+        let q = q - q_coarse;
+        largest_size(q.iter().copied().chain([(r - r_coarse) / r.max(1.0), differences.sum()])) / 3.0
     }
 
     /// On cells of half the width. Between two centres ln ρ is that of a cubic, on one side of a kink.
@@ -255,7 +275,7 @@ impl Meshes {
         coarse.cut(coarse.empty_ends());
         let (from, nodes) = (coarse.cells, coarse.cells.nodes);
         let cells = from.halved();
-        let zero = usize::try_from(-from.first).ok().filter(|_| kinked);
+        let zero = from.at_zero().filter(|_| kinked);
         let mut masses = Vec::with_capacity(cells.count * nodes);
         for j in 0..from.count {
             masses.extend((0..nodes).map(|k| 0.5 * coarse.masses[j * nodes + k]));
@@ -305,37 +325,6 @@ impl Meshes {
     }
 }
 
-impl Mesh {
-    /// How many cells hold next to nothing at either end: all but four at most.
-    fn empty_ends(&self) -> [usize; 2] {
-        let (nodes, count) = (self.cells.nodes, self.cells.count);
-        let empty = |row: &dyn Fn(usize) -> usize| {
-            let mut sums = vec![0.0; nodes];
-            (0..count / 2 - 1)
-                .take_while(|&j| {
-                    let masses = &self.masses[row(j) * nodes..(row(j) + 1) * nodes];
-                    sums.iter_mut().zip(masses).for_each(|(sum, n)| *sum += n);
-                    sums.iter().all(|&sum| sum < MASS_BEYOND)
-                })
-                .count()
-        };
-        if count < 4 { [0, 0] } else { [empty(&|j| j), empty(&|j| count - 1 - j)] }
-    }
-
-    fn cut(&mut self, [below, above]: [usize; 2]) {
-        let nodes = self.cells.nodes;
-        self.masses.truncate((self.cells.count - above) * nodes);
-        self.masses.drain(..below * nodes);
-        self.cells.first += signed(below);
-        self.cells.count -= below + above;
-    }
-
-    /// The number of cells between the ends that hold next to nothing.
-    pub(super) fn occupied(&self) -> usize {
-        self.cells.count - self.empty_ends().iter().sum::<usize>()
-    }
-}
-
 /// Weights of a cubic in the middle between the second and the third of four points, and between the first two.
 const CENTRED: [f64; 4] = [-1.0 / 16.0, 9.0 / 16.0, 9.0 / 16.0, -1.0 / 16.0];
 const ONE_SIDED: [f64; 4] = [5.0 / 16.0, 15.0 / 16.0, -5.0 / 16.0, 1.0 / 16.0];
@@ -356,6 +345,15 @@ fn between(value: &dyn Fn(usize) -> f64, j: usize, count: usize, kink: Option<us
         Some(points) => points.iter().map(|&(at, weight)| weight * value(at).ln()).sum::<f64>().exp(),
         None => 0.5 * (value(j) + value(j + 1)),
     }
+}
+
+/// The sums over rows of that length.
+fn totals(rows: &[f64], length: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; length];
+    for row in rows.chunks_exact(length) {
+        sums.iter_mut().zip(row).for_each(|(sum, n)| *sum += n);
+    }
+    sums
 }
 
 #[allow(clippy::cast_possible_wrap)] // counts of cells are far below 2⁶³

@@ -53,6 +53,11 @@ impl Cells {
         Self { width: 0.5 * self.width, first: 2 * self.first, count: 2 * self.count - 1, nodes: self.nodes }
     }
 
+    /// The cell whose centre is zero, if there is one.
+    pub(super) fn at_zero(self) -> Option<usize> {
+        usize::try_from(-self.first).ok().filter(|&zero| zero < self.count)
+    }
+
     /// The edges between cells.
     pub(super) fn edges(self) -> impl Iterator<Item = f64> {
         (0..self.count - 1).map(move |j| self.edge(j))

@@ -4,10 +4,12 @@ use nalgebra::DMatrix;
 
 use crate::integrate::Work;
 use crate::model::Spec;
+use crate::numerics::largest::largest;
 use crate::pde::grid::drift::GridDrift;
 use crate::pde::grid::mesh::{Mesh, Meshes};
 use crate::pde::grid::operator::{Room, extrapolate, extrapolation};
 use crate::pde::grid::{GridFailure, GridSolver};
+use crate::pde::step_size::{LEAST_FACTOR, SAFETY, SLIVER};
 use crate::start::FeatureNodes;
 use crate::state::OrderParameters;
 
@@ -18,13 +20,10 @@ const EDGE_PART: usize = 32;
 
 /// A step that was made smaller so often has an error that does not fall with its size.
 const MOST_REJECTIONS: u32 = 40;
-/// A rest of a step that is no more than rounding of its size is part of it.
-const SLIVER: f64 = 1e-6;
 /// The first step of adaptive ones is at most so long.
 const FIRST_STEP: f64 = 0.01;
-/// Of the size at which the estimated error meets the tolerance, and by how much the size changes at once.
-const SAFETY: f64 = 0.9;
-const STEP_FACTORS: [f64; 2] = [0.2, 3.0];
+/// From one step to the next the size grows at most by that factor.
+const MOST_GROWTH: f64 = 3.0;
 
 /// The least standard deviation given u, in units of h, with which a grid may start.
 pub(super) const NARROWEST: f64 = 1.5;
@@ -104,7 +103,7 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
         }
     }
 
-    /// Tries a step: both meshes after it, and the estimated error in time of one order less.
+    /// Tries a step: both meshes after it, and the estimated error in time of one order less; NaN if one is.
     fn attempt(&mut self, size: f64) -> Result<(Meshes, f64), GridFailure> {
         let Self { levels, meshes, drift, nodes, work, .. } = self;
         let mut of = |levels: &mut Levels, mesh: &Mesh| -> Result<(Mesh, f64), GridFailure> {
@@ -116,10 +115,7 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
         let [fine_levels, coarse_levels] = levels;
         let (fine, error) = of(fine_levels, &meshes.fine)?;
         let (coarse, coarse_error) = of(coarse_levels, &meshes.coarse)?;
-        // A NaN must not get lost in a maximum.
-        let finite = error.is_finite() && coarse_error.is_finite();
-        let error = if finite { error.max(coarse_error) } else { f64::INFINITY };
-        Ok((Meshes { fine, coarse }, error))
+        Ok((Meshes { fine, coarse }, largest([error, coarse_error])))
     }
 
     /// Takes one step, of the size that was set or that the tolerance allows.
@@ -149,15 +145,14 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
             let mut factor = 1.0;
             if let StepSize::Adaptive { tolerance } = self.size {
                 let ratio = error / tolerance;
-                let [least, most] = STEP_FACTORS;
-                factor = (SAFETY / ratio.powf(1.0 / self.levels[0].orders() as f64)).clamp(least, most);
+                factor = (SAFETY / ratio.powf(1.0 / self.levels[0].orders() as f64)).clamp(LEAST_FACTOR, MOST_GROWTH);
                 if !(ratio <= 1.0) {
                     self.work.rejected_steps += 1;
                     rejected += 1;
                     if rejected > MOST_REJECTIONS {
                         return Err(GridFailure::StepTooSmall);
                     }
-                    size *= if ratio.is_finite() { factor } else { least };
+                    size *= if ratio.is_finite() { factor } else { LEAST_FACTOR };
                     continue;
                 }
             } else if !error.is_finite() {

@@ -21,20 +21,15 @@ use crate::integrate::{Output, Work};
 use crate::limit::{Compiled, LimitError};
 use crate::model::{Spec, fingerprint};
 use crate::numerics::largest::largest_size;
+use crate::pde::step_size::{LEAST_FACTOR, SAFETY, SLIVER};
 use crate::save::{Fingerprint, SaveError};
 use crate::start::StartError;
 use crate::state::{Checkpoint, OrderParameters, OrderParametersError, Process, Run, RunError, Trajectory};
 
 /// An adaptive step that has been shortened to so many ulp of the size first tried meets no tolerance.
 const LEAST_STEP_ULPS: f64 = 16.0;
-/// A rest before an output time that is no more than that part of a step is taken along with it.
-const SLIVER: f64 = 1e-6;
-/// An adaptive step is that part of what the estimate allows, so that it is seldom rejected.
-const SAFETY: f64 = 0.9;
-/// From one step to the next the size grows at most by that factor ...
+/// From one step to the next the size grows at most by that factor.
 const MOST_GROWTH: f64 = 5.0;
-/// ... and falls at most by that, and does so where the answer is not finite.
-const LEAST_FACTOR: f64 = 0.2;
 
 /// Why a step of particles failed; they stay where they were before it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
