@@ -4,12 +4,12 @@ use crate::Scalar;
 use crate::ensemble::EnsembleError;
 use crate::integrate::{IntegratorError, OutputError};
 use crate::limit::LimitError;
-use crate::model::ModelError;
+use crate::model::{ModelError, ScheduleError};
 use crate::ode::{OdeError, RatesError};
 use crate::pde::grid::{GridError, GridFailure};
 use crate::pde::observables::ObservableError;
 use crate::pde::particles::{ParticleError, StepFailure};
-use crate::sgd::{Divergence, SgdError};
+use crate::sgd::{SgdError, SgdFailure};
 use crate::stability::{
     ContinuationError, CriticalError, CurveError, FamilyError, FixedPointError, RegionsError, SelectionError,
     SpectrumError, StabilityError, SteadyStateError,
@@ -54,6 +54,8 @@ macro_rules! errors {
 errors! {
     /// Of a model or one of its parts.
     Model(ModelError),
+    /// Of schedules.
+    Schedule(ScheduleError),
     /// Of a state (Q, R).
     State(OrderParametersError),
     /// Of a start.
@@ -71,7 +73,7 @@ errors! {
     /// Of a simulator.
     Sgd(SgdError<T>),
     /// Of a step of a simulator.
-    Divergence(Divergence),
+    SgdStep(SgdFailure),
     /// Of particles.
     Particles(ParticleError<T>),
     /// Of a step of particles.

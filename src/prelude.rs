@@ -12,8 +12,8 @@ pub use crate::model::{
     AugmentationNoise, BarlowTwins, CentredCovarianceLoss, Constraint, CovarianceLoss, ElasticNet, Erf, GaussianNoise,
     GradientPath, HiddenDistribution, HiddenVariable, Identity, Independent, InfoNce, L1, L2, Law, LeakyRelu,
     LinearRegularizer, Loss, Model, ModelError, NoNoise, Nonlinearity, OutputGradient, Outputs, Penalty, Polynomial,
-    PseudoHuber, Quadratic, Quartic, RademacherNoise, Regularizer, Relu, Sigmoid, SmoothedL1, Softplus, Spec,
-    SpectralContrastive, Tanh, VicReg, ViewCovariance,
+    PseudoHuber, Quadratic, Quartic, RademacherNoise, Regularizer, Relu, Schedule, Schedules, Sigmoid, SmoothedL1,
+    Softplus, Spec, SpectralContrastive, Tanh, VicReg, ViewCovariance,
 };
 pub use crate::ode::ReducedOde;
 pub use crate::scalar::Scalar;

@@ -46,6 +46,13 @@ pub trait System<T: Scalar = f64> {
     fn work(&self) -> Work {
         Work::default()
     }
+
+    /// The first time after t at which the rates jump or have a kink: a step ends there. Rates asked for up to there are those
+    /// before it, and once it is [`accepted`](Self::accepted), which then answers true, those after it. The default knows of none.
+    fn next_break(&self, t: T) -> Option<T> {
+        let _ = t;
+        None
+    }
 }
 
 impl<T: Scalar, S: System<T> + ?Sized> System<T> for &mut S {
@@ -62,6 +69,9 @@ impl<T: Scalar, S: System<T> + ?Sized> System<T> for &mut S {
     }
     fn work(&self) -> Work {
         (**self).work()
+    }
+    fn next_break(&self, t: T) -> Option<T> {
+        (**self).next_break(t)
     }
 }
 

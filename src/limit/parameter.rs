@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Parameter {
-    /// The learning rate τ.
+    /// The learning rate τ; of a model with momentum β the effective one, τ/(1 − β).
     LearningRate,
     /// The weight decay γ.
     WeightDecay,

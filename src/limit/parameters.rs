@@ -4,7 +4,7 @@ use super::error::LimitError;
 use super::parameter::Parameter;
 use super::problem::Limit;
 use crate::Scalar;
-use crate::model::ViewCovariance;
+use crate::model::{InForce, ViewCovariance};
 
 impl<T: Scalar> Limit<'_, T> {
     /// The limit of the same model at another value of one parameter, as [`Parameter`] describes it: a hidden variable is
@@ -90,6 +90,22 @@ impl<T: Scalar> Limit<'_, T> {
             }
         }
         Ok(this)
+    }
+
+    /// Goes over to numbers in force at a time, of a model whose learning rate is divided by `rest` = 1 − β.
+    pub(crate) fn move_to(&mut self, numbers: &InForce<T>, rest: T) {
+        self.settings.learning_rate = numbers.learning_rate / rest;
+        self.noise.features = numbers.feature_noise;
+        self.noise.background = numbers.background_noise;
+        if let Some(strength) = numbers.penalty_strength {
+            self.loss.set_strength(strength, self.settings.n_neurons);
+        }
+    }
+
+    /// The same limit with entries off the diagonal of ∂F/∂C, whatever their strength is now.
+    pub(crate) fn coupled(mut self) -> Self {
+        self.loss.couple(self.settings.n_neurons);
+        self
     }
 
     /// The value that the parameter has, as [`with_parameter`](Self::with_parameter) takes it; `None` if this model does

@@ -133,7 +133,9 @@ impl<'a, T: Scalar> Limit<'a, T> {
     /// [`LimitError::HiddenQuadrature`] or [`LimitError::HiddenNodes`] if a hidden law of your own gives a cubature that
     /// is none, or one too large to enumerate without a map from uniform variables.
     pub fn new<M: Spec<Scalar = T>>(model: &'a M) -> Result<Self, LimitError<T>> {
-        let settings = *model.settings();
+        let mut settings = *model.settings();
+        // All that momentum does in the limit.
+        settings.learning_rate = settings.effective_learning_rate();
         let (law, noise) = (model.hidden(), model.noise());
         let loss = LossTerms::new(model.loss(), settings.n_neurons);
         let smoothness = model.nonlinearity().smoothness();
@@ -259,7 +261,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
         self.settings.n_neurons
     }
 
-    /// The learning rate τ.
+    /// The learning rate τ; of a model with momentum β the effective one, τ/(1 − β).
     #[must_use]
     pub fn learning_rate(&self) -> T {
         self.settings.learning_rate
@@ -269,6 +271,11 @@ impl<'a, T: Scalar> Limit<'a, T> {
     #[must_use]
     pub fn feature_noise(&self) -> ViewCovariance<T> {
         self.noise.features
+    }
+
+    /// K^b.
+    pub(crate) fn background_noise(&self) -> ViewCovariance<T> {
+        self.noise.background
     }
 
     /// σ.

@@ -82,6 +82,7 @@ impl<T: Scalar> LearningRate<T> for T {
 /// | [`hidden`](Self::hidden) | P_c | none: must be set |
 /// | [`noise`](Self::noise) | K^f, K^b | none: must be set |
 /// | [`learning_rate`](Self::learning_rate) | τ | none: must be set |
+/// | [`momentum`](Self::momentum) | β | 0 |
 /// | [`weight_decay`](Self::weight_decay) | γ | 0 |
 /// | [`regularizer`](Self::regularizer) | φ | [`L2`] |
 /// | [`n_neurons`](Self::n_neurons) | m | 1 |
@@ -114,6 +115,7 @@ pub struct ModelBuilder<
 /// Everything that keeps its type while a model is built.
 #[derive(Debug, Clone, Copy)]
 struct Numbers<T> {
+    momentum: T,
     weight_decay: T,
     background_std: T,
     n_neurons: usize,
@@ -141,6 +143,7 @@ impl Model {
             regularizer: L2,
             loss: CovarianceLoss::default(),
             numbers: Numbers {
+                momentum: T::zero(),
                 weight_decay: T::zero(),
                 background_std: T::one(),
                 n_neurons: 1,
@@ -172,7 +175,7 @@ impl<T: Scalar, S, H, A, G, L> Model<T, S, H, A, G, L> {
         G: Clone,
         L: Clone,
     {
-        let Settings { learning_rate, weight_decay, background_std, .. } = self.settings;
+        let Settings { learning_rate, momentum, weight_decay, background_std, .. } = self.settings;
         let Settings { n_neurons, batch_size, constraint, gradient_path, .. } = self.settings;
         ModelBuilder {
             nonlinearity: self.nonlinearity.clone(),
@@ -181,7 +184,15 @@ impl<T: Scalar, S, H, A, G, L> Model<T, S, H, A, G, L> {
             learning_rate,
             regularizer: self.regularizer.clone(),
             loss: self.loss.clone(),
-            numbers: Numbers { weight_decay, background_std, n_neurons, batch_size, constraint, gradient_path },
+            numbers: Numbers {
+                momentum,
+                weight_decay,
+                background_std,
+                n_neurons,
+                batch_size,
+                constraint,
+                gradient_path,
+            },
         }
     }
 }
@@ -231,6 +242,16 @@ impl<S, H, A, R, T: Scalar, G, L> ModelBuilder<S, H, A, R, T, G, L> {
         ModelBuilder { nonlinearity, hidden, noise, learning_rate, regularizer, loss, numbers }
     }
 
+    /// The heavy-ball momentum 0 ≤ β < 1: a step moves w_i by v_i ← β v_i − τ ∂F/∂w_i − (τ/N) γ φ(w_i). Default 0.
+    ///
+    /// The limit N → ∞ at fixed β is that of plain SGD with the learning rate τ/(1 − β), because a gradient is forgotten within
+    /// 1/(1 − β) steps, and time moves by 1/N each: it holds for N ≫ 1/(1 − β) (docs/theory.md, §12).
+    #[must_use]
+    pub fn momentum(mut self, momentum: T) -> Self {
+        self.numbers.momentum = momentum;
+        self
+    }
+
     /// The weight decay γ ≥ 0: a step moves w_i by −(τ/N) γ φ(w_i). Default 0.
     #[must_use]
     pub fn weight_decay(mut self, weight_decay: T) -> Self {
@@ -277,7 +298,7 @@ impl<S, H, A, R, T: Scalar, G, L> ModelBuilder<S, H, A, R, T, G, L> {
     ///
     /// # Errors
     /// One variant of [`ModelError`] for each part that is out of range: [`ModelError::LearningRate`] (τ > 0),
-    /// [`ModelError::WeightDecay`] (γ ≥ 0), [`ModelError::PenaltyStrength`] (λ ≥ 0), [`ModelError::BackgroundStd`]
+    /// [`ModelError::Momentum`] (0 ≤ β < 1), [`ModelError::WeightDecay`] (γ ≥ 0), [`ModelError::PenaltyStrength`] (λ ≥ 0), [`ModelError::BackgroundStd`]
     /// (η ≥ 0), [`ModelError::Neurons`] (m ≥ 1), [`ModelError::BatchSize`] (B ≥ 1), [`ModelError::NoFeatures`]
     /// (p ≥ 1), [`ModelError::AnisotropicNoise`] for a non-Gaussian noise with K^f ≠ K^b, whatever the loss's own
     /// check finds, and [`ModelError::Disagreement`] for a part that is seen, without samples, to disagree with itself
@@ -291,12 +312,14 @@ impl<S, H, A, R, T: Scalar, G, L> ModelBuilder<S, H, A, R, T, G, L> {
         G: Regularizer<T>,
         L: Loss<T>,
     {
-        let Numbers { weight_decay, background_std, n_neurons, batch_size, constraint, gradient_path } = self.numbers;
+        let Numbers { momentum, weight_decay, background_std, n_neurons, batch_size, constraint, gradient_path } =
+            self.numbers;
         let settings = Settings {
             n_features: self.hidden.dimension(),
             n_neurons,
             batch_size,
             learning_rate: self.learning_rate.value(),
+            momentum,
             weight_decay,
             background_std,
             constraint,
@@ -369,10 +392,12 @@ mod tests {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
             assert!(matches!(builder().learning_rate(bad).build(), Err(ModelError::LearningRate { .. })));
             assert!(matches!(builder().weight_decay(bad).build(), Err(ModelError::WeightDecay { .. })));
+            assert!(matches!(builder().momentum(bad).build(), Err(ModelError::Momentum { .. })));
             assert!(matches!(builder().penalty_strength(bad).build(), Err(ModelError::PenaltyStrength { .. })));
             assert!(matches!(builder().background_std(bad).build(), Err(ModelError::BackgroundStd { .. })));
         }
         assert_eq!(builder().learning_rate(0.0).build(), Err(ModelError::LearningRate { value: 0.0 }));
+        assert_eq!(builder().momentum(1.0).build(), Err(ModelError::Momentum { value: 1.0 }));
         assert_eq!(builder().n_neurons(0).build(), Err(ModelError::Neurons { value: 0 }));
         assert_eq!(builder().batch_size(0).build(), Err(ModelError::BatchSize { value: 0 }));
     }

@@ -124,6 +124,12 @@ pub enum ModelError {
         /// The value given.
         value: f64,
     },
+    /// The momentum is out of range.
+    #[error("the momentum beta must be at least 0 and below 1, with a finite tau/(1 - beta), got {value}")]
+    Momentum {
+        /// The value given.
+        value: f64,
+    },
     /// The weight decay is out of range.
     #[error("the weight decay gamma must be finite and at least 0, got {value}")]
     WeightDecay {

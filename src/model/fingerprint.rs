@@ -38,7 +38,7 @@ pub fn fingerprint<M: Spec + ?Sized>(model: &M) -> Fingerprint {
     model.loss().gradient(of(), OutputGradient::of_slice(&mut gradient, batch));
     let regularizer = model.regularizer();
     let covariances = [noise.feature_covariance(), noise.background_covariance()];
-    Fingerprint::of("a model")
+    let work = Fingerprint::of("a model")
         .count(settings.n_features as u64)
         .count(m as u64)
         .count(settings.batch_size as u64)
@@ -53,5 +53,6 @@ pub fn fingerprint<M: Spec + ?Sized>(model: &M) -> Fingerprint {
         .numbers(arguments().map(|w| regularizer.apply(w)).chain([regularizer.linear_part()]))
         .numbers([model.loss().value(of())])
         .numbers(gradient)
-        .text(std::any::type_name::<M::Scalar>())
+        .text(std::any::type_name::<M::Scalar>());
+    if settings.momentum == M::Scalar::lit(0.0) { work } else { work.numbers([settings.momentum]) }
 }

@@ -5,6 +5,7 @@
 
 mod builder;
 mod check;
+mod constraint;
 mod error;
 mod fingerprint;
 pub(crate) mod hidden;
@@ -12,6 +13,7 @@ mod loss;
 mod noise;
 mod nonlinearity;
 mod regularizer;
+mod schedule;
 mod settings;
 mod spec;
 #[cfg(feature = "serde")]
@@ -22,6 +24,8 @@ pub use check::{
     Disagreement, Estimate, HiddenAverage, Source, check, check_hidden, check_linear_regularizer, check_loss,
     check_noise, check_nonlinearity, check_regularizer, check_variable,
 };
+pub use constraint::Constraint;
+pub(crate) use constraint::pull;
 pub use error::ModelError;
 pub use fingerprint::fingerprint;
 pub use hidden::{
@@ -40,7 +44,9 @@ pub use nonlinearity::{
     Softplus, Tanh,
 };
 pub use regularizer::{ElasticNet, L1, L2, LinearRegularizer, Regularizer, RegularizerFunction, SmoothedL1};
-pub use settings::{Constraint, GradientPath, Settings};
+pub(crate) use schedule::{InForce, Timetable, Unscheduled};
+pub use schedule::{Schedule, ScheduleError, Schedules};
+pub use settings::{GradientPath, Settings};
 pub use spec::Spec;
 
 use crate::Scalar;
@@ -145,6 +151,11 @@ impl<T: Scalar, S, H, A, G, L> Model<T, S, H, A, G, L> {
     /// The learning rate τ.
     pub fn learning_rate(&self) -> T {
         self.settings.learning_rate
+    }
+
+    /// The momentum β.
+    pub fn momentum(&self) -> T {
+        self.settings.momentum
     }
 
     /// The weight decay γ.

@@ -1,25 +1,14 @@
 //! The numbers and switches of a model (theory §1): everything that is neither a law nor a function.
 //!
-//! Covers [`Settings`], [`Constraint`] and [`GradientPath`]. Not here: the parts that are types (see [`super::spec`]).
+//! Covers [`Settings`] and [`GradientPath`]. Not here: constraints (see [`super::constraint`]), the parts that are types (see
+//! [`super::spec`]).
 
-use super::ModelError;
+use super::{Constraint, ModelError};
 use crate::Scalar;
 use crate::numerics::memory::fits;
 
 /// Numbers kept of a sample for each feature and neuron.
 const BATCH_TABLES: usize = 8;
-
-/// A constraint on the weights, enforced after each step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum Constraint {
-    /// None.
-    #[default]
-    None,
-    /// Each neuron's weights are scaled back to ‖w_i‖² = N, so R_ii = 1.
-    Sphere,
-}
 
 /// Which views the gradient flows through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,6 +46,8 @@ pub struct Settings<T = f64> {
     pub batch_size: usize,
     /// τ: the learning rate, positive.
     pub learning_rate: T,
+    /// β: the momentum, at least 0 and below 1.
+    pub momentum: T,
     /// γ: the weight decay, at least 0.
     pub weight_decay: T,
     /// η: the standard deviation of each background coordinate, at least 0.
@@ -68,11 +59,20 @@ pub struct Settings<T = f64> {
 }
 
 impl<T: Scalar> Settings<T> {
+    /// τ/(1 − β): the learning rate of plain SGD with the same limit.
+    #[must_use]
+    pub fn effective_learning_rate(&self) -> T {
+        self.learning_rate / (T::one() - self.momentum)
+    }
+
     /// Checks every number; NaN and infinities fail.
     pub(super) fn check(&self) -> Result<(), ModelError> {
         let at_least_zero = |x: T| x >= T::zero() && x.is_finite();
         if !(self.learning_rate > T::zero() && self.learning_rate.is_finite()) {
             return Err(ModelError::LearningRate { value: self.learning_rate.as_f64() });
+        }
+        if !(self.momentum >= T::zero() && self.momentum < T::one() && self.effective_learning_rate().is_finite()) {
+            return Err(ModelError::Momentum { value: self.momentum.as_f64() });
         }
         if !at_least_zero(self.weight_decay) {
             return Err(ModelError::WeightDecay { value: self.weight_decay.as_f64() });

@@ -92,6 +92,11 @@ pub trait Spec: sealed::Sealed + Sync {
         self.settings().learning_rate
     }
 
+    /// The momentum β.
+    fn momentum(&self) -> Self::Scalar {
+        self.settings().momentum
+    }
+
     /// The weight decay γ.
     fn weight_decay(&self) -> Self::Scalar {
         self.settings().weight_decay

@@ -275,6 +275,7 @@ pub(in crate::model) struct StoredSettings<T> {
     n_neurons: usize,
     batch_size: usize,
     learning_rate: T,
+    momentum: T,
     weight_decay: T,
     background_std: T,
     constraint: Constraint,
@@ -285,13 +286,14 @@ impl<T: Scalar> TryFrom<StoredSettings<T>> for Settings<T> {
     type Error = ModelError;
 
     fn try_from(stored: StoredSettings<T>) -> Result<Self, ModelError> {
-        let StoredSettings { n_features, n_neurons, batch_size, learning_rate, weight_decay, .. } = stored;
+        let StoredSettings { n_features, n_neurons, batch_size, learning_rate, momentum, weight_decay, .. } = stored;
         let StoredSettings { background_std, constraint, gradient_path, .. } = stored;
         let settings = Self {
             n_features,
             n_neurons,
             batch_size,
             learning_rate,
+            momentum,
             weight_decay,
             background_std,
             constraint,
@@ -348,6 +350,7 @@ where
             .regularizer(regularizer)
             .loss(loss)
             .learning_rate(settings.learning_rate)
+            .momentum(settings.momentum)
             .weight_decay(settings.weight_decay)
             .background_std(settings.background_std)
             .n_neurons(settings.n_neurons)

@@ -39,6 +39,22 @@ pub(crate) fn square_root<T: Scalar>(matrix: &DMatrix<T>, tolerance: T) -> Resul
     Ok(&eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose())
 }
 
+/// The inverse of the symmetric square root of a positive definite matrix; `None` for any other, singular ones to rounding
+/// included.
+pub(crate) fn inverse_root<T: Scalar>(matrix: &DMatrix<T>) -> Option<DMatrix<T>> {
+    let eigen = if is_finite(matrix.as_slice()) { symmetric_eigen(matrix.clone()) } else { None }?;
+    let rounding = T::lit(SINGULAR_ULPS) * T::of_usize(matrix.nrows()) * T::EPSILON * eigen.eigenvalues.amax();
+    if !(smallest(eigen.eigenvalues.iter().copied()) > rounding) {
+        return None;
+    }
+    let scales = eigen.eigenvalues.map(|x| T::one() / x.sqrt());
+    let root = &eigen.eigenvectors * DMatrix::from_diagonal(&scales) * eigen.eigenvectors.transpose();
+    is_finite(root.as_slice()).then_some(root)
+}
+
+/// An eigenvalue of so many ulp of the largest, for each row, is zero but for rounding.
+const SINGULAR_ULPS: f64 = 4.0;
+
 #[cfg(test)]
 mod tests {
     use super::*;

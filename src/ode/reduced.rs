@@ -1,4 +1,4 @@
-//! The right-hand side (theory §5): dQ/dt = A − τγQ, dR/dt = B + Bᵀ + Λ − 2τγR, with or without the sphere constraint.
+//! The right-hand side (theory §5): dQ/dt = A − τγQ, dR/dt = B + Bᵀ + Λ − 2τγR, with or without a constraint.
 //!
 //! Covers [`ReducedOde`] and how coefficients become rates. Not here: the averages (see [`crate::limit`]), evaluation with
 //! a frozen rule (see `system`), derivatives (see `sensitivities`).
@@ -6,10 +6,12 @@
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::limit::{Assembled, Compiled, Limit, LimitError, Moving, Parameter, Rule};
-use crate::model::{Constraint, LinearRegularizer, Spec};
+use crate::limit::{Assembled, Compiled, Limit, LimitError, Moving, MovingLimit, Parameter, Rule};
+use crate::model::{
+    Constraint, InForce, LinearRegularizer, ScheduleError, Schedules, Spec, Timetable, Unscheduled, pull,
+};
 use crate::numerics::dual::Number;
-use crate::ode::{OdeSystem, Solver};
+use crate::ode::{OdeSystem, RatesError, Solver};
 use crate::state::OrderParameters;
 
 /// The reduced ODE of a model: the closed equations of the order parameters as N → ∞ (theory §5).
@@ -50,6 +52,8 @@ pub struct ReducedOde<'a, T: Scalar = f64> {
     /// The slope of φ.
     pub(super) decay_slope: T,
     pub(super) constraint: Constraint,
+    /// As schedules see the model.
+    pub(super) unscheduled: Unscheduled<T>,
 }
 
 impl<'a, T: Compiled> ReducedOde<'a, T> {
@@ -63,6 +67,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
             weight_decay: model.weight_decay(),
             decay_slope: model.regularizer().slope(),
             constraint: model.constraint(),
+            unscheduled: Unscheduled::of(model),
         })
     }
 
@@ -127,7 +132,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     pub fn with_parameter(&self, parameter: Parameter, value: T) -> Result<Self, LimitError<T>> {
         let weight_decay = if parameter == Parameter::WeightDecay { value } else { self.weight_decay };
         let limit = self.limit.with_parameter(parameter, value)?;
-        Ok(Self { limit, weight_decay, decay_slope: self.decay_slope, constraint: self.constraint })
+        Ok(Self { limit, weight_decay, ..*self })
     }
 
     /// The value of a parameter, as [`with_parameter`](Self::with_parameter) takes it; `None` if the model does not have
@@ -167,12 +172,65 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     /// As [`Limit::rule`]; [`LimitError::ZeroNeuron`] for a neuron without weights under the sphere constraint.
     pub fn system(&self, state: &OrderParameters<T>) -> Result<OdeSystem<'_, 'a, T>, LimitError<T>> {
         self.check_neurons(state)?;
-        OdeSystem::new(self, state)
+        OdeSystem::new(self, state, None)
+    }
+
+    /// The same while numbers of the model follow schedules, from t = 0 on. Where these jump or bend it asks for the end of a
+    /// step.
+    ///
+    /// ```
+    /// use contrastive_dynamics::integrate::System;
+    /// use contrastive_dynamics::prelude::*;
+    /// let model = Model::builder()
+    ///     .nonlinearity(Tanh)
+    ///     .hidden(Independent::new([Law::two_point(2.25)?])?)
+    ///     .noise(NoNoise)
+    ///     .learning_rate(0.3)
+    ///     .build()?;
+    /// let ode = ReducedOde::new(&model)?;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+    /// let schedules = Schedules::new().learning_rate(Schedule::exponential(0.3, 1.0)?);
+    /// let mut system = ode.scheduled_system(&state, &schedules)?;
+    /// let (mut now, mut later) = ([0.0; 2], [0.0; 2]);
+    /// system.rates(0.0, state.to_packed().as_slice(), &mut now)?;
+    /// system.rates(1.0, state.to_packed().as_slice(), &mut later)?;
+    /// assert!((later[0] / now[0] - (-1.0_f64).exp()).abs() < 1e-12);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`system`](Self::system), and [`RatesError::Schedule`] for schedules that do not suit the model.
+    pub fn scheduled_system(
+        &self,
+        state: &OrderParameters<T>,
+        schedules: &Schedules,
+    ) -> Result<OdeSystem<'_, 'a, T>, RatesError<T>> {
+        self.check_neurons(state)?;
+        let moving = self.moving_limit(schedules)?;
+        Ok(OdeSystem::new(self, state, moving)?)
+    }
+
+    /// The ODE of the numbers in force.
+    pub(super) fn moved(&self, moving: &MovingLimit<'a, T>) -> Self {
+        Self { limit: moving.limit().clone(), weight_decay: moving.weight_decay(), ..*self }
+    }
+
+    /// The limit under those schedules; `None` without any.
+    fn moving_limit(&self, schedules: &Schedules) -> Result<Option<MovingLimit<'a, T>>, ScheduleError> {
+        let numbers = InForce {
+            learning_rate: self.limit.learning_rate() * self.unscheduled.rest,
+            weight_decay: self.weight_decay,
+            penalty_strength: None,
+            feature_noise: self.limit.feature_noise(),
+            background_noise: self.limit.background_noise(),
+        };
+        let timetable = Timetable::new(Unscheduled { numbers, ..self.unscheduled }, schedules)?;
+        timetable.map(|timetable| MovingLimit::new(timetable, &self.limit)).transpose()
     }
 
     /// What is zero cannot be projected back to the sphere.
     fn check_neurons(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {
-        let constrained = self.constraint == Constraint::Sphere;
+        let constrained = self.constraint.fixes_norms();
         let zero = (0..state.n_neurons()).find(|&i| constrained && !(state.r()[(i, i)] > T::zero()));
         zero.map_or(Ok(()), |neuron| Err(LimitError::ZeroNeuron { neuron }))
     }
@@ -207,7 +265,18 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
                     b[i * m + j] + b[j * m + i] + lambda[i * m + j] - (decay * r[i * m + j]).times(T::lit(2.0));
             }
         }
-        if self.constraint == Constraint::Sphere {
+        if self.constraint.fixes_covariance() && m > 1 {
+            // Projection back to R = I.
+            for l in 0..p {
+                for j in 0..m {
+                    for i in 0..m {
+                        let x = pull(self.constraint, (i, j), |i, j| rates_r[i * m + j]);
+                        rates_q[l * m + j] -= q[l * m + i] * x;
+                    }
+                }
+            }
+            rates_r.fill(N::zero());
+        } else if self.constraint.fixes_norms() {
             // Projection back to the sphere: ν_i = −(dR_ii/dt)/(2 R_ii). Entry (i, i) is read before it is written.
             for i in 0..m {
                 let pull = -(rates_r[i * m + i] / r[i * m + i].times(T::lit(2.0)));

@@ -10,9 +10,10 @@ use std::ops::ControlFlow;
 use crate::Scalar;
 use crate::integrate::{DormandPrince, Integrator, Output, System, Work};
 use crate::limit::{Compiled, LimitError};
-use crate::model::Constraint;
+use crate::model::{ScheduleError, Schedules};
 use crate::ode::growth::{GROWTH_LIMIT, Growth};
 use crate::ode::{OdeSystem, RatesError, ReducedOde};
+use crate::start::check_state;
 use crate::state::{
     Direction, Integration, IntegrationError, OrderParameters, OrderParametersError, Run, RunError, StopReason,
     Trajectory, unpack,
@@ -54,6 +55,9 @@ pub enum OdeFailure<T: Scalar = f64> {
     /// The new state is outside the feasible set by more than the integration error explains.
     #[error("the new state is not feasible ({0}): ask the integrator for a smaller tolerance or step")]
     Infeasible(OrderParametersError),
+    /// The schedules do not suit the model, or have no usable value at that time.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// The weights have grown out of all proportion.
     #[error(
         "the solution diverges: the largest R_ii has grown {growth:.0}-fold (relative to 1, or to the start if that is \
@@ -84,6 +88,7 @@ impl<T: Scalar> From<RatesError<T>> for OdeFailure<T> {
         match error {
             RatesError::Limit(error) => Self::Limit(error),
             RatesError::Infeasible(error) => Self::Infeasible(error),
+            RatesError::Schedule(error) => Self::Schedule(error),
         }
     }
 }
@@ -110,6 +115,7 @@ const STEP_LIMIT: u64 = 1_000_000;
 /// | [`output`](Self::output) | when to record | [`Output::Stop`] |
 /// | [`event`](Self::event) | stop when a function changes sign | none |
 /// | [`steady_rate`](Self::steady_rate) | stop when nothing moves faster | never |
+/// | [`schedules`](Self::schedules) | learning rate and others as functions of time | the model's own, constant |
 /// | [`observe`](Self::observe) | look at the solution, and stop if need be | none |
 /// | [`step_limit`](Self::step_limit) | most steps | 10⁶ |
 /// | [`growth_limit`](Self::growth_limit) | growth of R that counts as divergence | 1000 |
@@ -146,6 +152,7 @@ pub struct Solver<'o, 'a, T: Scalar = f64, I = DormandPrince<T>> {
     steady_rate: Option<T>,
     /// Taken out while they are called.
     observers: Cell<Observers<'o, T>>,
+    schedules: Schedules,
     step_limit: u64,
     growth_limit: T,
 }
@@ -176,6 +183,7 @@ impl<'o, 'a, T: Compiled> Solver<'o, 'a, T> {
             events: Vec::new(),
             steady_rate: None,
             observers: Cell::default(),
+            schedules: Schedules::new(),
             step_limit: STEP_LIMIT,
             growth_limit: T::lit(GROWTH_LIMIT),
         }
@@ -186,8 +194,8 @@ impl<'o, 'a, T: Compiled, I: Integrator<T>> Solver<'o, 'a, T, I> {
     /// Steps with that method.
     #[must_use]
     pub fn integrator<J: Integrator<T>>(self, integrator: J) -> Solver<'o, 'a, T, J> {
-        let Self { ode, output, events, steady_rate, observers, step_limit, growth_limit, .. } = self;
-        Solver { ode, integrator, output, events, steady_rate, observers, step_limit, growth_limit }
+        let Self { ode, output, events, steady_rate, observers, schedules, step_limit, growth_limit, .. } = self;
+        Solver { ode, integrator, output, events, steady_rate, observers, schedules, step_limit, growth_limit }
     }
 
     /// Records at those times. States between two steps are interpolated: they are feasible up to the error of the step only, where
@@ -224,6 +232,13 @@ impl<'o, 'a, T: Compiled, I: Integrator<T>> Solver<'o, 'a, T, I> {
         self
     }
 
+    /// Lets numbers of the model follow those schedules, from t = 0 on. A step ends wherever one of them jumps or bends.
+    #[must_use]
+    pub fn schedules(mut self, schedules: &Schedules) -> Self {
+        self.schedules = schedules.clone();
+        self
+    }
+
     /// Takes at most that many steps.
     #[must_use]
     pub fn step_limit(mut self, steps: u64) -> Self {
@@ -242,16 +257,14 @@ impl<'o, 'a, T: Compiled, I: Integrator<T>> Solver<'o, 'a, T, I> {
     /// Solves from `start` at t = 0 to t = `end`, or to the first event or steady state.
     ///
     /// # Errors
-    /// [`OdeError::Start`] for a start off the sphere under that constraint, [`OdeError::GrowthLimit`], and
+    /// [`OdeError::Start`] for a start that does not satisfy the constraint, [`OdeError::GrowthLimit`], and
     /// [`OdeError::Run`] with what [`Run::to`] reports: a failed step with its [`OdeFailure`] and the trajectory so far.
     pub fn solve(&self, start: &OrderParameters<T>, end: T) -> Result<Trajectory<T>, OdeError<T>> {
-        if self.ode.constraint() == Constraint::Sphere {
-            start.check_on_sphere()?;
-        }
+        check_state(self.ode.constraint(), start)?;
         if !(self.growth_limit > T::one()) {
             return Err(OdeError::GrowthLimit { value: self.growth_limit.as_f64() });
         }
-        let system = match self.ode.system(start) {
+        let system = match self.ode.scheduled_system(start, &self.schedules) {
             Ok(system) => system,
             Err(error) => return Err(not_started(start, error.into()).into()),
         };
@@ -310,6 +323,10 @@ impl<T: Compiled> System<T> for Watched<'_, '_, T> {
             return Err(OdeFailure::Diverged { growth: growth.as_f64() });
         }
         Ok(self.system.accepted(t, y)?)
+    }
+
+    fn next_break(&self, t: T) -> Option<T> {
+        self.system.next_break(t)
     }
 
     fn work(&self) -> Work {

@@ -7,7 +7,8 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::{System, Work};
-use crate::limit::{Compiled, LimitError, Rule};
+use crate::limit::{Compiled, LimitError, MovingLimit, Rule};
+use crate::model::ScheduleError;
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::ode::{ReducedOde, Sensitivities};
 use crate::state::{OrderParameters, OrderParametersError, packed_len, unpack_into};
@@ -27,6 +28,10 @@ pub enum RatesError<T: Scalar = f64> {
     /// The state is not feasible.
     #[error(transparent)]
     Infeasible(#[from] OrderParametersError),
+    /// The schedules do not suit the model, or have no usable value at that time.
+    #[error(transparent)]
+    #[cfg_attr(feature = "serde", serde(skip))]
+    Schedule(#[from] ScheduleError),
 }
 
 /// How negative R − QᵀQ may be to rounding, in ulp of the largest entry of R.
@@ -41,16 +46,23 @@ pub struct OdeSystem<'o, 'a, T: Scalar = f64> {
     r: DMatrix<T>,
     rates_q: Vec<T>,
     rates_r: Vec<T>,
+    /// The limit in motion, if there are schedules.
+    moving: Option<Box<MovingLimit<'a, T>>>,
     nodes: u64,
     refinements: u64,
 }
 
 impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
-    pub(super) fn new(ode: &'o ReducedOde<'a, T>, state: &OrderParameters<T>) -> Result<Self, LimitError<T>> {
+    pub(super) fn new(
+        ode: &'o ReducedOde<'a, T>,
+        state: &OrderParameters<T>,
+        moving: Option<MovingLimit<'a, T>>,
+    ) -> Result<Self, LimitError<T>> {
         let (p, m) = (ode.limit.n_features(), ode.limit.n_neurons());
         Ok(Self {
             ode,
-            rule: ode.limit.rule(state)?,
+            rule: moving.as_ref().map_or_else(|| ode.limit.rule(state), |moving| moving.rule(state))?,
+            moving: moving.map(Box::new),
             q: DMatrix::zeros(p, m),
             r: DMatrix::zeros(m, m),
             rates_q: vec![T::zero(); p * m],
@@ -66,19 +78,25 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
         &self.rule
     }
 
-    /// The right-hand side at a packed state, and its Jacobian by the packed state, n x n: those of the frozen rule.
+    /// The right-hand side at a packed state, and its Jacobian by the packed state, n x n: those of the frozen rule, and under
+    /// schedules those of the time at which the rates were asked for last.
     ///
     /// # Errors
     /// [`LimitError::Shape`] if the length does not fit; [`LimitError::NotDifferentiable`] where the rates have no
     /// derivative.
     pub fn jacobian(&mut self, y: &[T]) -> Result<Sensitivities<T>, LimitError<T>> {
-        let limit = &self.ode.limit;
         self.check_length(y.len())?;
         unpack_into(y, &mut self.q, &mut self.r);
         let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
         let directions = self.ode.directions(&[]);
         self.nodes += self.rule.nodes();
-        self.ode.differentiate(limit, &mut self.rule, &state, &directions)
+        match &self.moving {
+            None => self.ode.differentiate(&self.ode.limit, &mut self.rule, &state, &directions),
+            Some(moving) => {
+                let ode = self.ode.moved(moving);
+                ode.differentiate(&ode.limit, &mut self.rule, &state, &directions)
+            }
+        }
     }
 
     /// Refuses what is no packed state.
@@ -105,15 +123,23 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
     /// Whether the rule in use resolves the fields at a packed state.
     pub(crate) fn resolves(&mut self, y: &[T]) -> bool {
         unpack_into(y, &mut self.q, &mut self.r);
-        self.rule.resolves(&self.ode.limit, &self.q, &self.r)
+        let limit = self.moving.as_ref().map_or(&self.ode.limit, |moving| moving.limit());
+        self.rule.resolves(limit, &self.q, &self.r)
     }
 
     fn evaluate(&mut self, y: &[T], rates: &mut [T]) {
         let (p, m) = self.q.shape();
         let (q, r) = (&y[..p * m], &y[p * m..]);
-        self.nodes += self.rule.evaluate(&self.ode.limit, q, r);
-        let (ode, at) = (self.ode, self.rule.moving());
-        ode.assemble(&at, ode.decay(), &mut self.rates_q, &mut self.rates_r);
+        let ode = self.ode;
+        let (limit, decay) = match &self.moving {
+            None => (&ode.limit, ode.decay()),
+            Some(moving) => {
+                self.rule.follow(moving.limit());
+                (moving.limit(), moving.decay() * ode.decay_slope)
+            }
+        };
+        self.nodes += self.rule.evaluate(limit, q, r);
+        ode.assemble(&self.rule.moving(), decay, &mut self.rates_q, &mut self.rates_r);
         rates[..p * m].copy_from_slice(&self.rates_q);
         let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
         for (rate, at) in rates[p * m..].iter_mut().zip(triangle) {
@@ -132,26 +158,44 @@ impl<T: Compiled> System<T> for OdeSystem<'_, '_, T> {
     /// The rates at a packed state. At a state that is not feasible they are those of a singular covariance nearby: variances below
     /// zero count as 0, and correlations are cut to ±1, so that the stages of a step may leave the feasible set by its error. Only
     /// [`accepted`](System::accepted) refuses the state. Where they are not finite an adaptive step is rejected.
-    fn rates(&mut self, _t: T, y: &[T], rates: &mut [T]) -> Result<(), RatesError<T>> {
+    fn rates(&mut self, t: T, y: &[T], rates: &mut [T]) -> Result<(), RatesError<T>> {
         self.check_length(y.len())?;
         self.check_length(rates.len())?;
+        if let Some(moving) = &mut self.moving {
+            moving.move_to(t)?;
+        }
         self.evaluate(y, rates);
         Ok(())
     }
 
     /// Refuses a state that is not feasible, up to the error of an integrator, and chooses the rule anew where it resolves the fields
     /// no longer; [`LimitError::Shape`] for what is no packed state.
-    fn accepted(&mut self, _t: T, y: &[T]) -> Result<bool, RatesError<T>> {
+    fn accepted(&mut self, t: T, y: &[T]) -> Result<bool, RatesError<T>> {
         self.check_length(y.len())?;
         unpack_into(y, &mut self.q, &mut self.r);
         let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
         state.check_reached()?;
-        if self.rule.resolves(&self.ode.limit, &self.q, &self.r) {
-            return Ok(false);
+        let (resolved, broken) = match &mut self.moving {
+            None => (self.rule.resolves(&self.ode.limit, &self.q, &self.r), false),
+            Some(moving) => {
+                let broken = moving.reach(t)?;
+                self.rule.follow(moving.limit());
+                (self.rule.resolves(moving.limit(), &self.q, &self.r), broken)
+            }
+        };
+        if resolved {
+            return Ok(broken);
         }
-        self.rule = self.ode.limit.rule(&state)?;
+        self.rule = match &self.moving {
+            None => self.ode.limit.rule(&state)?,
+            Some(moving) => moving.rule(&state)?,
+        };
         self.refinements += 1;
         Ok(true)
+    }
+
+    fn next_break(&self, t: T) -> Option<T> {
+        self.moving.as_ref()?.next_break(t)
     }
 
     fn work(&self) -> Work {

@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 
 use crate::Scalar;
-use crate::model::{Spec, fingerprint};
+use crate::model::{Schedules, Spec, fingerprint};
 use crate::save::Fingerprint;
 use crate::start::{Features, Start};
 
@@ -34,6 +34,7 @@ impl KeepsFeatures for Compressed {}
 /// |---|---|---|
 /// | [`start`](Self::start) | how the weights start | independent standard normal components |
 /// | [`features`](Self::features) | the features U, of direct and compressed SGD | random ones |
+/// | [`schedules`](Self::schedules) | learning rate and others as functions of time | the model's own, constant |
 /// | `build_seeded(seed)` | ends the chain: everything is drawn from a generator with that seed | |
 /// | `build(rng)` | ends the chain: everything is drawn from `rng` | |
 /// | [`lanes`](SimulatorBuilder::lanes) | ends the chain: up to 32 projected chains in lock-step | |
@@ -43,23 +44,32 @@ pub struct SimulatorBuilder<'a, M: Spec, K> {
     pub(super) dimension: usize,
     pub(super) features: Option<Features<M::Scalar>>,
     pub(super) start: Start<'a, M::Scalar>,
+    pub(super) schedules: Schedules,
     kind: PhantomData<K>,
 }
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>, K> SimulatorBuilder<'a, M, K> {
     /// `work` with model and dimension.
     pub(crate) fn fingerprint(&self, work: Fingerprint) -> Fingerprint {
-        work.and(fingerprint(self.model)).count(self.dimension as u64)
+        self.schedules.fingerprint(work.and(fingerprint(self.model)).count(self.dimension as u64))
     }
 
     pub(super) fn new(model: &'a M, dimension: usize) -> Self {
-        Self { model, dimension, features: None, start: Start::uninformative(), kind: PhantomData }
+        let schedules = Schedules::new();
+        Self { model, dimension, features: None, start: Start::uninformative(), schedules, kind: PhantomData }
     }
 
     /// Starts like that: from a state (`&state`), from weights, rows, or a law; see [`Start`].
     #[must_use]
     pub fn start(mut self, start: impl Into<Start<'a, T>>) -> Self {
         self.start = start.into();
+        self
+    }
+
+    /// Lets numbers of the model follow those schedules: step k uses their values at t = (k − 1)/N.
+    #[must_use]
+    pub fn schedules(mut self, schedules: &Schedules) -> Self {
+        self.schedules = schedules.clone();
         self
     }
 

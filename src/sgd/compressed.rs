@@ -8,18 +8,19 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{Constraint, Spec, fingerprint};
+use crate::model::{Spec, fingerprint};
 use crate::numerics::kernels::{Columns, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::frame::Frame;
 use crate::sgd::batch::span::Span;
-use crate::sgd::batch::update::decayed;
+use crate::sgd::batch::update::{Momentum, decayed};
 use crate::sgd::builder::{Compressed, SimulatorBuilder};
 use crate::sgd::checkpoint::SavedWeights;
-use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::start::{Features, normalise};
+use crate::sgd::present::Present;
+use crate::sgd::{SgdError, SgdFailure, Simulator};
+use crate::start::Features;
 use crate::state::{Checkpoint, OrderParameters};
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Compressed> {
@@ -41,7 +42,8 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Compressed> {
     }
 
     fn with<R: Rng + FillNormal<T>>(self, mut rng: R) -> Result<CompressedSgd<'a, M, R>, SgdError<T>> {
-        let Self { model, dimension, features, start, .. } = self;
+        let Self { model, dimension, features, start, schedules, .. } = self;
+        let present = Present::new(model, &schedules)?;
         let span = Span::new(model, "compressed SGD")?;
         let shape = (model.n_features(), model.n_neurons());
         let (features, weights) = start.place(dimension, shape, model.constraint(), features, &mut rng)?;
@@ -53,6 +55,8 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Compressed> {
             rng,
             steps: 0,
             next: weights.clone(),
+            momentum: Momentum::new(model.momentum(), weights.len()),
+            present,
             features,
             weights,
             frame: Frame::new(n, p, m),
@@ -106,6 +110,8 @@ pub struct CompressedSgd<'a, M: Spec, R> {
     model: &'a M,
     features: Features<M::Scalar>,
     weights: DMatrix<M::Scalar>,
+    momentum: Momentum<M::Scalar>,
+    present: Present<M::Scalar>,
     rng: R,
     steps: u64,
     /// The weights after the step.
@@ -155,9 +161,9 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> CompressedSgd<'_, M
         let noise = &self.noise[..rank * n];
         products(n, noise, [features, frame], &mut self.noise_dots);
         let (size, root) = (T::of_usize(n), T::of_usize(n).sqrt());
-        let rate = self.model.learning_rate();
+        let rate = self.present.numbers.learning_rate;
         let per_sample = rate / T::of_usize(self.model.batch_size());
-        let decay = rate * self.model.weight_decay() / size;
+        let decay = rate * self.present.numbers.weight_decay / size;
         let regularizer = self.model.regularizer();
         let mut finite = true;
         let columns = self.weights.as_slice().chunks_exact(n).zip(self.next.as_mut_slice().chunks_exact_mut(n));
@@ -224,21 +230,23 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for Compr
         self.steps
     }
 
-    fn step(&mut self) -> Result<(), Divergence> {
+    fn step(&mut self) -> Result<(), SgdFailure> {
         let n = self.features.dimension();
+        if self.present.move_to(self.steps, n)? {
+            self.span.set_noise(&self.present);
+        }
         let features = self.features.matrix().as_slice();
         self.frame.build(features, &self.weights, &mut self.overlaps, &mut self.background);
-        self.span.draw(self.model, &self.overlaps, &self.background, self.frame.rank, &mut self.rng);
+        let model = (self.model, self.present.numbers.penalty_strength);
+        self.span.draw(model, &self.overlaps, &self.background, self.frame.rank, &mut self.rng);
         self.rng.fill_normal(&mut self.noise[..self.span.noise_rank * n]);
         let mut finite = self.advance();
-        if self.model.constraint() == Constraint::Sphere && finite {
-            normalise(&mut self.next);
-            finite = self.next.iter().all(nalgebra::ComplexField::is_finite);
-        }
+        finite = finite && self.momentum.finish(self.model.constraint(), &self.weights, &mut self.next);
         if !finite {
-            return Err(Divergence { step: self.steps + 1 });
+            return Err(SgdFailure::Diverged { step: self.steps + 1 });
         }
         std::mem::swap(&mut self.weights, &mut self.next);
+        self.momentum.accept();
         self.steps += 1;
         Ok(())
     }
@@ -255,16 +263,17 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T> + Clone> Checkpoint 
     type Saved = SavedWeights<T, R>;
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of("compressed SGD").and(fingerprint(self.model)).count(self.dimension() as u64)
+        let work = Fingerprint::of("compressed SGD").and(fingerprint(self.model)).count(self.dimension() as u64);
+        self.present.fingerprint(work)
     }
 
     fn saved(&self) -> SavedWeights<T, R> {
-        SavedWeights::new(&self.features, &self.weights, self.rng.clone(), self.steps)
+        SavedWeights::new(&self.features, &self.weights, self.momentum.velocity(), self.rng.clone(), self.steps)
     }
 
     fn restore(&mut self, mut saved: SavedWeights<T, R>) -> Result<(), SaveError> {
         let shape = (self.dimension(), self.model.n_features(), self.model.n_neurons());
-        (self.features, self.weights) = saved.matrices(shape)?;
+        (self.features, self.weights) = saved.matrices(shape, &mut self.momentum)?;
         (self.rng, self.steps) = (saved.rng, saved.steps);
         Ok(())
     }
@@ -273,6 +282,7 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T> + Clone> Checkpoint 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Constraint;
     use crate::sgd::tests::model;
 
     #[test]
@@ -295,7 +305,7 @@ mod tests {
             let model = model(constraint, 1e200);
             let mut sgd = CompressedSgd::builder(&model, 20).build_seeded(5).unwrap();
             let before = sgd.weights().clone();
-            assert_eq!(sgd.step(), Err(Divergence { step: 1 }));
+            assert_eq!(sgd.step(), Err(SgdFailure::Diverged { step: 1 }));
             assert_eq!((sgd.weights(), sgd.steps()), (&before, 0));
         }
     }

@@ -10,17 +10,18 @@ use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, Constraint, HiddenDistribution, Spec, ViewCovariance, fingerprint};
+use crate::model::{AugmentationNoise, HiddenDistribution, Spec, ViewCovariance, fingerprint};
 use crate::numerics::kernels::{Columns, add_scaled, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::error_signals::Batch;
-use crate::sgd::batch::update::decayed;
+use crate::sgd::batch::update::{Momentum, decayed};
 use crate::sgd::builder::{Direct, SimulatorBuilder};
 use crate::sgd::checkpoint::SavedWeights;
-use crate::sgd::{Divergence, SgdError, Simulator};
-use crate::start::{Features, check_memory, normalise};
+use crate::sgd::present::Present;
+use crate::sgd::{SgdError, SgdFailure, Simulator};
+use crate::start::{Features, check_memory};
 use crate::state::{Checkpoint, OrderParameters};
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
@@ -41,11 +42,12 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
     }
 
     fn with<R: Rng + FillNormal<T>>(self, mut rng: R) -> Result<DirectSgd<'a, M, R>, SgdError<T>> {
-        let Self { model, dimension, features, start, .. } = self;
+        let Self { model, dimension, features, start, schedules, .. } = self;
         let shape = (model.n_features(), model.n_neurons());
         check_memory::<T>(dimension, model.batch_size().saturating_mul(2))?;
         let (features, weights) = start.place(dimension, shape, model.constraint(), features, &mut rng)?;
-        Ok(DirectSgd::new(model, features, weights, rng))
+        let present = Present::new(model, &schedules)?;
+        Ok(DirectSgd::new(model, (features, weights), present, rng))
     }
 }
 
@@ -74,6 +76,8 @@ pub struct DirectSgd<'a, M: Spec, R> {
     model: &'a M,
     features: Features<M::Scalar>,
     weights: DMatrix<M::Scalar>,
+    momentum: Momentum<M::Scalar>,
+    present: Present<M::Scalar>,
     rng: R,
     steps: u64,
     /// What views are made of: sample b, part v in rows (2b + v)·N onwards.
@@ -103,7 +107,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgd<'a, M, LaneRng> {
 }
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M, R> {
-    fn new(model: &'a M, features: Features<T>, weights: DMatrix<T>, rng: R) -> Self {
+    fn new(model: &'a M, (features, weights): (Features<T>, DMatrix<T>), present: Present<T>, rng: R) -> Self {
         let (batch, p, m) = (model.batch_size(), model.n_features(), model.n_neurons());
         let zeros = |length: usize| vec![T::zero(); length];
         let (zero, one) = (T::zero(), T::one());
@@ -111,6 +115,8 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
         Self {
             model,
             next: weights.clone(),
+            momentum: Momentum::new(model.momentum(), weights.len()),
+            present,
             rng,
             steps: 0,
             parts: zeros(2 * batch * features.dimension()),
@@ -162,7 +168,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
                 add_products(chunk, at, n, self.features.matrix(), &self.weights, products);
             }
         }
-        let along: ViewCovariance<T> = self.model.noise().feature_covariance();
+        let along: ViewCovariance<T> = self.present.numbers.feature_noise;
         let [first, second] = [2 * b, 2 * b + 1].map(|part| &self.products[part * width..part * width + p]);
         for l in 0..p {
             let z = along.sample(&mut self.rng);
@@ -178,7 +184,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
     fn draw_views(&mut self, b: usize) {
         let n = self.features.dimension();
         let root = T::of_usize(n).sqrt();
-        let (noise, std) = (self.model.noise(), self.model.background_std());
+        let (noise, std, scale) = (self.model.noise(), self.model.background_std(), self.present.noise_scale);
         let (first, second) = self.parts[2 * b * n..2 * (b + 1) * n].split_at_mut(n);
         self.rng.fill_normal(first);
         for x in first.iter_mut() {
@@ -189,7 +195,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
             add_scaled((c - overlap) / root, u.as_slice(), first);
         }
         for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
-            let [s1, s2] = noise.sample(&mut self.rng);
+            let [s1, s2] = noise.sample(&mut self.rng).map(|s| scale * s);
             *x2 = *x1 + s2;
             *x1 += s1;
         }
@@ -230,8 +236,8 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
         let (n, m) = self.weights.shape();
         let (p, size) = (self.features.n_features(), self.model.batch_size());
         let root = T::of_usize(n).sqrt();
-        let rate = self.model.learning_rate();
-        let decay = rate * self.model.weight_decay() / T::of_usize(n);
+        let rate = self.present.numbers.learning_rate;
+        let decay = rate * self.present.numbers.weight_decay / T::of_usize(n);
         let (per_view, regularizer) = (-rate / (T::of_usize(size) * root), self.model.regularizer());
         for i in 0..m {
             let errors = self.batch.errors(i, size);
@@ -317,28 +323,32 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for Direc
         self.steps
     }
 
-    fn step(&mut self) -> Result<(), Divergence> {
+    fn step(&mut self) -> Result<(), SgdFailure> {
         let batch = self.model.batch_size();
+        if self.present.move_to(self.steps, self.features.dimension())? && self.model.noise().is_gaussian() {
+            self.colour = self.present.views().factor();
+        }
         for b in 0..batch {
             self.draw(b);
         }
         self.fields();
         dispatch(
             #[inline(always)]
-            || self.batch.error_signals(self.model, self.model.n_neurons(), batch),
+            || {
+                let strength = self.present.numbers.penalty_strength;
+                self.batch.error_signals((self.model, strength), self.model.n_neurons(), batch);
+            },
         );
         if !self.batch.is_finite() {
-            return Err(Divergence { step: self.steps + 1 });
+            return Err(SgdFailure::Diverged { step: self.steps + 1 });
         }
         let mut finite = self.advance();
-        if self.model.constraint() == Constraint::Sphere && finite {
-            normalise(&mut self.next);
-            finite = self.next.iter().all(nalgebra::ComplexField::is_finite);
-        }
+        finite = finite && self.momentum.finish(self.model.constraint(), &self.weights, &mut self.next);
         if !finite {
-            return Err(Divergence { step: self.steps + 1 });
+            return Err(SgdFailure::Diverged { step: self.steps + 1 });
         }
         std::mem::swap(&mut self.weights, &mut self.next);
+        self.momentum.accept();
         self.steps += 1;
         Ok(())
     }
@@ -355,16 +365,17 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T> + Clone> Checkpoint 
     type Saved = SavedWeights<T, R>;
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of("direct SGD").and(fingerprint(self.model)).count(self.dimension() as u64)
+        let work = Fingerprint::of("direct SGD").and(fingerprint(self.model)).count(self.dimension() as u64);
+        self.present.fingerprint(work)
     }
 
     fn saved(&self) -> SavedWeights<T, R> {
-        SavedWeights::new(&self.features, &self.weights, self.rng.clone(), self.steps)
+        SavedWeights::new(&self.features, &self.weights, self.momentum.velocity(), self.rng.clone(), self.steps)
     }
 
     fn restore(&mut self, mut saved: SavedWeights<T, R>) -> Result<(), SaveError> {
         let shape = (self.dimension(), self.model.n_features(), self.model.n_neurons());
-        (self.features, self.weights) = saved.matrices(shape)?;
+        (self.features, self.weights) = saved.matrices(shape, &mut self.momentum)?;
         (self.rng, self.steps) = (saved.rng, saved.steps);
         Ok(())
     }
@@ -378,7 +389,9 @@ mod tests {
 
     use super::*;
     use crate::integrate::Output;
-    use crate::model::{GradientPath, Identity, Independent, L1, Law, Model, NoNoise, RademacherNoise, Tanh};
+    use crate::model::{
+        Constraint, GradientPath, Identity, Independent, L1, Law, Model, NoNoise, RademacherNoise, Tanh,
+    };
     use crate::state::RunError;
 
     fn hidden() -> Independent {
@@ -529,7 +542,9 @@ mod tests {
             panic!("a learning rate of 50 diverges")
         };
         assert!(error.to_string().contains("training diverged: the update of step"), "{error}");
-        let RunError::Failed { time, source: Divergence { step }, trajectory } = error else { panic!("{error}") };
+        let RunError::Failed { time, source: SgdFailure::Diverged { step }, trajectory } = error else {
+            panic!("{error}")
+        };
         assert_eq!((trajectory.times().len() as u64, time), (step, sgd.time()));
         assert!(matches!(trajectory.stop_reason(), crate::state::StopReason::Failure { .. }));
     }
@@ -540,7 +555,7 @@ mod tests {
         let model = builder.build().unwrap();
         let mut sgd = DirectSgd::builder(&model, 20).build_seeded(5).unwrap();
         let before = sgd.order_parameters();
-        assert_eq!(sgd.step(), Err(Divergence { step: 1 }));
+        assert_eq!(sgd.step(), Err(SgdFailure::Diverged { step: 1 }));
         assert_eq!((sgd.order_parameters(), sgd.steps()), (before, 0));
     }
 

@@ -17,6 +17,7 @@ mod builder;
 mod checkpoint;
 mod compressed;
 mod direct;
+mod present;
 mod projected;
 
 pub use builder::{Compressed, Direct, Projected, SimulatorBuilder};
@@ -27,6 +28,7 @@ pub use projected::{ProjectedChain, ProjectedLanes, SavedChain, SavedLanes};
 
 use crate::Scalar;
 use crate::integrate::{Output, Work};
+use crate::model::ScheduleError;
 use crate::start::StartError;
 use crate::state::{OrderParameters, Process, Run, RunError, Trajectory};
 
@@ -51,17 +53,48 @@ pub enum SgdError<T: Scalar = f64> {
         /// The number given.
         got: usize,
     },
+    /// The schedules do not suit the model.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The simulator has no momentum.
+    #[error("{simulator} keeps order parameters only, and momentum is a memory of weights: use CompressedSgd")]
+    Momentum {
+        /// Which simulator.
+        simulator: &'static str,
+    },
     /// The run failed.
     #[error(transparent)]
-    Run(#[from] RunError<Divergence, T>),
+    Run(#[from] RunError<SgdFailure, T>),
 }
 
-/// A step whose update was not finite; the state is the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("training diverged: the update of step {step} is not finite; lower the learning rate or add weight decay")]
-pub struct Divergence {
-    /// The number of the step, counted from 1.
-    pub step: u64,
+/// Why a step failed; the state is the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SgdFailure {
+    /// The update is not finite.
+    #[error("training diverged: the update of step {step} is not finite; lower the learning rate or add weight decay")]
+    Diverged {
+        /// The number of the step, counted from 1.
+        step: u64,
+    },
+    /// A schedule has no usable value there.
+    #[error("step {step} cannot be taken: {source}")]
+    Schedule {
+        /// The number of the step, counted from 1.
+        step: u64,
+        /// What is wrong.
+        source: ScheduleError,
+    },
+}
+
+impl SgdFailure {
+    /// The number of the step that failed, counted from 1.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        match *self {
+            Self::Diverged { step } | Self::Schedule { step, .. } => step,
+        }
+    }
 }
 
 /// A simulator of online SGD at finite N: it can be stepped by hand or run to a time.
@@ -81,8 +114,8 @@ pub trait Simulator {
     /// Takes one step.
     ///
     /// # Errors
-    /// [`Divergence`] if the update is not finite; then the state stays as it was.
-    fn step(&mut self) -> Result<(), Divergence>;
+    /// [`SgdFailure`], for example if the update is not finite; then the state stays as it was.
+    fn step(&mut self) -> Result<(), SgdFailure>;
 
     /// The order parameters of the present state.
     fn order_parameters(&self) -> OrderParameters<Self::Scalar>;
@@ -97,7 +130,7 @@ pub trait Simulator {
     ///
     /// # Errors
     /// [`SgdError::Run`] with [`RunError::Output`] for times that are unusable (before the present time or after `end`), or
-    /// with [`RunError::Failed`] and the trajectory so far for a [`Divergence`].
+    /// with [`RunError::Failed`] and the trajectory so far for an [`SgdFailure`].
     fn run(
         &mut self,
         end: Self::Scalar,
@@ -111,7 +144,7 @@ pub trait Simulator {
 impl<S: Simulator + ?Sized> Process for S {
     type Scalar = S::Scalar;
     type State = OrderParameters<S::Scalar>;
-    type Error = Divergence;
+    type Error = SgdFailure;
 
     fn now(&self) -> S::Scalar {
         self.time()
@@ -126,7 +159,7 @@ impl<S: Simulator + ?Sized> Process for S {
     }
 
     #[inline]
-    fn advance(&mut self, _until: S::Scalar) -> Result<(), Divergence> {
+    fn advance(&mut self, _until: S::Scalar) -> Result<(), SgdFailure> {
         self.step()
     }
 

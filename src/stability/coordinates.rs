@@ -11,10 +11,15 @@ pub(crate) fn pairs(neurons: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..neurons).flat_map(move |i| (i..neurons).map(move |j| (i, j)))
 }
 
-/// The entries of R that can move, counted within the packed triangle: all, or those off the diagonal on the sphere.
+/// The entries of R that can move, counted within the packed triangle: all, those off the diagonal on the sphere, none of
+/// orthonormal neurons.
 pub(crate) fn free_pairs(neurons: usize, constraint: Constraint) -> impl Iterator<Item = usize> {
-    let sphere = constraint == Constraint::Sphere;
-    pairs(neurons).enumerate().filter(move |(_, (i, j))| !sphere || i != j).map(|(k, _)| k)
+    let free = move |i: usize, j: usize| match constraint {
+        Constraint::None => true,
+        Constraint::Sphere => i != j,
+        _ => false,
+    };
+    pairs(neurons).enumerate().filter(move |(_, (i, j))| free(*i, *j)).map(|(k, _)| k)
 }
 
 /// The entries of the packed state that can move.
@@ -28,9 +33,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sphere_keeps_the_diagonal_of_r() {
+    fn constraints_keep_entries_of_r() {
         assert_eq!(pairs(2).collect::<Vec<_>>(), [(0, 0), (0, 1), (1, 1)]);
         assert_eq!(free_entries(1, 2, Constraint::None), [0, 1, 2, 3, 4]);
         assert_eq!(free_entries(1, 2, Constraint::Sphere), [0, 1, 3]);
+        assert_eq!(free_entries(1, 2, Constraint::Orthonormal), [0, 1]);
     }
 }

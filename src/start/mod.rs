@@ -17,7 +17,7 @@ pub use feature_law::{FeatureLaw, FeatureNodes};
 pub use features::Features;
 pub use laws::{DiscreteStart, LinearGaussianStart, SampledStart};
 pub use start::Start;
-pub(crate) use start::normalise;
+pub(crate) use start::{check_state, constrain};
 pub use whiten::Whitening;
 
 use crate::Scalar;
@@ -103,6 +103,9 @@ pub enum StartError {
         /// Their scalar product over N.
         value: f64,
     },
+    /// The weights cannot be made orthonormal.
+    #[error("the weights of different neurons depend on one another and cannot be made orthonormal")]
+    Dependent,
     /// The features have another dimension.
     #[error("the features have {rows} rows, the dimension N is {dimension}")]
     FeaturesDimension {

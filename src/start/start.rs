@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Scalar;
 use crate::model::Constraint;
-use crate::state::{OrderParameters, OrderParametersError, check_on_sphere};
+use crate::state::{OrderParameters, OrderParametersError, check_on_sphere, check_orthogonal};
 
 /// A law of order parameters, drawn from a generator.
 type StateLaw<'a, T> = dyn Fn(&mut dyn Rng) -> Result<OrderParameters<T>, OrderParametersError> + Send + Sync + 'a;
@@ -214,8 +214,8 @@ impl<'a, T: Scalar> Start<'a, T> {
         for i in 0..m {
             check_norm(weights.column(i).norm_squared(), constraint, i)?;
         }
-        if constraint == Constraint::Sphere {
-            normalise(&mut weights);
+        if constraint != Constraint::None && !constrain(constraint, &mut weights) {
+            return Err(StartError::Dependent);
         }
         Ok((features, weights))
     }
@@ -371,34 +371,50 @@ fn check_norm<T: Scalar>(norm: T, constraint: Constraint, neuron: usize) -> Resu
     Err(StartError::Weights { neuron })
 }
 
-/// A start that is given under the sphere constraint must have R_ii = 1.
-fn check_state<T: Scalar>(constraint: Constraint, state: &OrderParameters<T>) -> Result<(), StartError> {
-    if constraint == Constraint::Sphere {
-        for neuron in 0..state.n_neurons() {
-            check_on_sphere(neuron, state.r()[(neuron, neuron)])?;
-        }
+/// A start that is given under a constraint must satisfy it.
+pub(crate) fn check_state<T: Scalar>(
+    constraint: Constraint,
+    state: &OrderParameters<T>,
+) -> Result<(), OrderParametersError> {
+    if constraint.fixes_covariance() {
+        state.check_orthonormal()?;
+    } else if constraint.fixes_norms() {
+        state.check_on_sphere()?;
     }
     Ok(())
 }
 
 /// The same of a state that rows are given exactly.
 fn check_whitening<T: Scalar>(constraint: Constraint, whitening: &Whitening<T>) -> Result<(), StartError> {
-    if let Whitening::State(state) = whitening { check_state(constraint, state) } else { Ok(()) }
+    if let Whitening::State(state) = whitening { Ok(check_state(constraint, state)?) } else { Ok(()) }
 }
 
 /// The same of weights, N x m.
 fn check_weights<T: Scalar>(constraint: Constraint, weights: &DMatrix<T>) -> Result<(), StartError> {
-    if constraint == Constraint::Sphere {
-        let n = T::of_usize(weights.nrows().max(1));
-        for (neuron, w) in weights.column_iter().enumerate() {
-            check_on_sphere(neuron, w.norm_squared() / n)?;
+    let n = T::of_usize(weights.nrows().max(1));
+    for (i, w) in weights.column_iter().enumerate().filter(|_| constraint.fixes_norms()) {
+        check_on_sphere(i, w.norm_squared() / n)?;
+        for j in (0..i).filter(|_| constraint.fixes_covariance()) {
+            check_orthogonal((j, i), w.dot(&weights.column(j)) / n)?;
         }
     }
     Ok(())
 }
 
+/// Brings weights to the constraint; whether they are finite then.
+pub(crate) fn constrain<T: Scalar>(constraint: Constraint, weights: &mut DMatrix<T>) -> bool {
+    if constraint.fixes_covariance() && weights.ncols() > 1 {
+        let covariance = weights.tr_mul(weights) / T::of_usize(weights.nrows());
+        let Some(correction) = constraint.correction(&covariance) else { return false };
+        *weights = &*weights * correction;
+    } else if constraint.fixes_norms() {
+        normalise(weights);
+    }
+    weights.iter().all(nalgebra::ComplexField::is_finite)
+}
+
 /// Scales every column to squared norm N.
-pub(crate) fn normalise<T: Scalar>(weights: &mut DMatrix<T>) {
+fn normalise<T: Scalar>(weights: &mut DMatrix<T>) {
     let root = T::of_usize(weights.nrows()).sqrt();
     for mut w in weights.column_iter_mut() {
         let scale = root / w.norm();

@@ -90,6 +90,21 @@ pub enum OrderParametersError {
         #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
     },
+    /// Neurons that are not orthogonal where they are to be orthonormal.
+    #[error(
+        "orthonormal neurons must start with R_ij = 0, got R_{}{} = {value}: use `OrderParameters::orthonormalised`",
+        .neurons.0, .neurons.1
+    )]
+    NotOrthogonal {
+        /// Which neurons.
+        neurons: (usize, usize),
+        /// Their R_ij.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
+        value: f64,
+    },
+    /// Neurons that depend on one another have no orthonormal directions.
+    #[error("the neurons depend on one another and cannot be made orthonormal")]
+    DependentNeurons,
     /// So many numbers do not fit into memory.
     #[error("{features} x {neurons} overlaps do not fit into memory")]
     Memory {

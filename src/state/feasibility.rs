@@ -1,4 +1,5 @@
-//! Which pairs (Q, R) are states: R symmetric, R − QᵀQ positive semidefinite, and on the sphere R_ii = 1.
+//! Which pairs (Q, R) are states: R symmetric, R − QᵀQ positive semidefinite, on the sphere R_ii = 1, and R = I of
+//! orthonormal neurons.
 //!
 //! Covers the checks and their tolerances. Not here: the state itself (see `order_parameters`).
 
@@ -97,6 +98,27 @@ impl<T: Scalar> OrderParameters<T> {
     pub fn check_on_sphere(&self) -> Result<(), OrderParametersError> {
         self.r().diagonal().iter().enumerate().try_for_each(|(neuron, &value)| check_on_sphere(neuron, value))
     }
+}
+
+impl<T: Scalar> OrderParameters<T> {
+    /// Checks that R = I, to 10⁴ ulp: what orthonormal neurons must start with.
+    ///
+    /// # Errors
+    /// [`OrderParametersError::OffSphere`] and [`OrderParametersError::NotOrthogonal`], which tell how to get there.
+    pub fn check_orthonormal(&self) -> Result<(), OrderParametersError> {
+        self.check_on_sphere()?;
+        (0..self.n_neurons())
+            .flat_map(|i| (0..i).map(move |j| (j, i)))
+            .try_for_each(|at| check_orthogonal(at, self.r()[at]))
+    }
+}
+
+/// Checks that R_ij = 0, as a start of orthonormal neurons must have it.
+pub(crate) fn check_orthogonal<T: Scalar>((i, j): (usize, usize), value: T) -> Result<(), OrderParametersError> {
+    if value.abs() <= T::lit(OFF_SPHERE) * T::EPSILON {
+        return Ok(());
+    }
+    Err(OrderParametersError::NotOrthogonal { neurons: (i, j), value: value.as_f64() })
 }
 
 /// Checks that R_ii = 1 for neuron i, as a start under the sphere constraint must have it.

@@ -13,7 +13,7 @@ mod stored;
 mod trajectory;
 
 pub use error::OrderParametersError;
-pub(crate) use feasibility::check_on_sphere;
+pub(crate) use feasibility::{check_on_sphere, check_orthogonal};
 pub use order_parameters::OrderParameters;
 pub(crate) use packed::{packed_len, unpack, unpack_into};
 pub use run::{

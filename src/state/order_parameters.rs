@@ -9,7 +9,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use crate::Scalar;
-use crate::numerics::matrix::smallest_eigenvalue;
+use crate::numerics::matrix::{inverse_root, smallest_eigenvalue};
 use crate::numerics::memory::fits;
 use crate::random::bartlett_factor;
 use crate::state::OrderParametersError;
@@ -174,6 +174,27 @@ impl<T: Scalar> OrderParameters<T> {
             if i == j { T::one() } else { self.r[(i, j)] / (norms[i] * norms[j]) }
         });
         Ok(Self { q, r })
+    }
+
+    /// The state of orthonormal weights nearest to these, W (WᵀW/N)^(−1/2): Q R^(−1/2) and I. What is orthonormal to rounding
+    /// stays as it is.
+    ///
+    /// ```
+    /// use contrastive_dynamics::state::OrderParameters;
+    /// let state = OrderParameters::from_rows(1, 2, &[0.4, 0.0], &[1.0, 0.6, 0.6, 1.0])?.orthonormalised()?;
+    /// assert!(state.check_orthonormal().is_ok() && state.q()[(0, 1)] < 0.0);
+    /// # Ok::<(), contrastive_dynamics::state::OrderParametersError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OrderParametersError::DependentNeurons`] if R is singular.
+    pub fn orthonormalised(&self) -> Result<Self, OrderParametersError> {
+        if self.check_orthonormal().is_ok() {
+            return Ok(self.clone());
+        }
+        let correction = inverse_root(&self.r).ok_or(OrderParametersError::DependentNeurons)?;
+        let m = self.n_neurons();
+        Ok(Self { q: &self.q * correction, r: DMatrix::identity(m, m) })
     }
 
     /// The overlaps Q, p x m.

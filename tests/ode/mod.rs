@@ -1,4 +1,5 @@
 //! The reduced ODE: its solver and its derivatives.
 
+mod schedules;
 mod sensitivities;
 mod solver;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::rand::{RngExt, SeedableRng, rngs::StdRng};
 use contrastive_dynamics::save::File;
-use contrastive_dynamics::sgd::{CompressedSgd, Divergence};
+use contrastive_dynamics::sgd::{CompressedSgd, SgdFailure};
 use contrastive_dynamics::state::{Run, RunError, Trajectory};
 
 use super::Scratch;
@@ -17,7 +17,7 @@ const PATH: &str = "CONTRASTIVE_DYNAMICS_KILLED_FILE";
 
 const END: f64 = 400.0;
 
-fn run(file: Option<File>, step_limit: u64) -> Result<Trajectory, RunError<Divergence>> {
+fn run(file: Option<File>, step_limit: u64) -> Result<Trajectory, RunError<SgdFailure>> {
     let model = one_feature();
     let mut sgd = CompressedSgd::builder(&model, 400).build_seeded(1).unwrap();
     let run = Run::of(&mut sgd).output(Output::EverySteps(4000)).step_limit(step_limit);

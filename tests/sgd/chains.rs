@@ -10,7 +10,7 @@ use contrastive_dynamics::model::{
 };
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, Divergence, ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, SgdError, SgdFailure, Simulator};
 use contrastive_dynamics::start::{Features, Start, StartError};
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError, RunError};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -230,9 +230,9 @@ fn a_chain_that_overflows_diverges_and_keeps_its_state() {
                 builder::<f64>().learning_rate(1e200).n_neurons(neurons).constraint(constraint).build().unwrap();
             let mut chain = ProjectedChain::builder(&model, 20).build_seeded(5).unwrap();
             let before = chain.order_parameters();
-            assert_eq!(chain.step(), Err(Divergence { step: 1 }));
+            assert_eq!(chain.step(), Err(SgdFailure::Diverged { step: 1 }));
             assert_eq!((chain.order_parameters(), chain.steps()), (before, 0));
-            let Err(SgdError::Run(RunError::Failed { source: Divergence { step: 1 }, trajectory, .. })) =
+            let Err(SgdError::Run(RunError::Failed { source: SgdFailure::Diverged { step: 1 }, trajectory, .. })) =
                 chain.run(1.0, &Output::Stop)
             else {
                 panic!()
@@ -288,7 +288,8 @@ fn a_lane_that_diverges_stops_alone_and_keeps_its_trajectory() {
     let results = lanes.run(100.0, &Output::EverySteps(1)).unwrap();
     let mut steps = Vec::new();
     for result in &results {
-        let Err(SgdError::Run(RunError::Failed { time, source: Divergence { step }, trajectory })) = result else {
+        let Err(SgdError::Run(RunError::Failed { time, source: SgdFailure::Diverged { step }, trajectory })) = result
+        else {
             panic!("{result:?}")
         };
         assert_eq!((trajectory.last().unwrap().0, *time), (*time, (*step as f64 - 1.0) / 10.0));
@@ -394,7 +395,7 @@ fn lanes_tell_where_they_are() {
         for (k, before) in last.iter_mut().enumerate() {
             let now = lanes.order_parameters(k).unwrap();
             assert!(now.r()[(0, 0)].is_finite());
-            if lanes.divergence(k).is_some() {
+            if lanes.failure(k).is_some() {
                 assert_eq!(now, *before, "lane {k} stays where it was");
                 at[k] = at[k].or(Some(step));
             } else {
@@ -404,11 +405,11 @@ fn lanes_tell_where_they_are() {
         }
     }
     for (k, step) in at.into_iter().enumerate() {
-        assert_eq!(lanes.divergence(k), step.map(|step| Divergence { step }));
+        assert_eq!(lanes.failure(k), step.map(|step| SgdFailure::Diverged { step }));
     }
     let distinct: std::collections::BTreeSet<_> = at.iter().flatten().collect();
     assert!(distinct.len() > 1, "{at:?}");
-    assert_eq!((lanes.divergence(5), lanes.order_parameters(5)), (None, None));
+    assert_eq!((lanes.failure(5), lanes.order_parameters(5)), (None, None));
 }
 
 /// Compressed SGD with a generator of one's own: the steps that the limit says, to 1 %.

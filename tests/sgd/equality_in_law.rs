@@ -103,11 +103,14 @@ pub(super) fn run_directly<M: Spec<Scalar = f64>>(model: &M, start: &OrderParame
     after(DirectSgd::builder(model, N).start(start).build_seeded(seed).unwrap(), STEPS)
 }
 
-fn compressed<M: Spec<Scalar = f64>>(model: &M, start: &OrderParameters) -> Sample {
+pub(super) fn compressed<M: Spec<Scalar = f64>>(model: &M, start: &OrderParameters) -> Sample {
     sample(|seed| after(CompressedSgd::builder(model, N).start(start).build_seeded(1_000_000 + seed).unwrap(), STEPS))
 }
 
-fn projected<M: Spec<Scalar = f64, Regularizer: LinearRegularizer>>(model: &M, start: &OrderParameters) -> Sample {
+pub(super) fn projected<M: Spec<Scalar = f64, Regularizer: LinearRegularizer>>(
+    model: &M,
+    start: &OrderParameters,
+) -> Sample {
     sample(|seed| after(ProjectedChain::builder(model, N).start(start).build_seeded(2_000_000 + seed).unwrap(), STEPS))
 }
 
@@ -132,7 +135,10 @@ fn lanes_of<M: Spec<Scalar = f64, Regularizer: LinearRegularizer>>(
     sample(|_| states.next().unwrap())
 }
 
-fn lanes<M: Spec<Scalar = f64, Regularizer: LinearRegularizer>>(model: &M, start: &OrderParameters) -> Sample {
+pub(super) fn lanes<M: Spec<Scalar = f64, Regularizer: LinearRegularizer>>(
+    model: &M,
+    start: &OrderParameters,
+) -> Sample {
     lanes_of(model, N, Some(start), STEPS)
 }
 
@@ -182,7 +188,7 @@ fn disagreement(x: &Sample, y: &Sample) -> [f64; 3] {
     worst
 }
 
-fn assert_equal(name: &str, x: &Sample, y: &Sample) {
+pub(super) fn assert_equal(name: &str, x: &Sample, y: &Sample) {
     let worst = disagreement(x, y);
     println!("{name}: of what is allowed, means {:.2}, variances {:.2}, KS {:.2}", worst[0], worst[1], worst[2]);
     assert!(worst.iter().all(|&w| w < 1.0), "{name}: means, variances, KS are off by {worst:?} of what is allowed");
@@ -299,17 +305,20 @@ fn stop_gradient_agrees_with_direct() {
     assert_all_agree("stop gradient", &model, &one_neuron());
 }
 
+/// A sample without those columns, which are that number to rounding.
+pub(super) fn without(mut sample: Sample, columns: &[usize], value: f64) -> Sample {
+    for &k in columns {
+        assert!(sample.remove(k).iter().all(|r| (r - value).abs() < 1e-12));
+    }
+    sample
+}
+
 /// Two neurons, so that R_12 moves; R_ii is 1 to rounding, and that rounding is not compared.
 #[test]
 fn the_sphere_agrees_with_direct() {
     let model = builder(isotropic()).n_neurons(2).penalty_strength(2.0).constraint(Constraint::Sphere).build().unwrap();
     let start = two_neurons().normalised().unwrap();
-    let without_diagonal = |mut sample: Sample| {
-        for k in [4, 2] {
-            assert!(sample.remove(k).iter().all(|r| (r - 1.0).abs() < 1e-12));
-        }
-        sample
-    };
+    let without_diagonal = |sample| without(sample, &[4, 2], 1.0);
     let reference = without_diagonal(direct(&model, &start));
     assert_equal("sphere, compressed", &without_diagonal(compressed(&model, &start)), &reference);
     assert_equal("sphere, projected", &without_diagonal(projected(&model, &start)), &reference);

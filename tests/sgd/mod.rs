@@ -5,5 +5,8 @@ mod direct_vs_limit;
 mod equality_in_law;
 mod events;
 mod losses;
+mod momentum;
+mod orthonormal;
 mod overflow;
+mod schedules;
 mod user_loss;

@@ -4,7 +4,7 @@
 use contrastive_dynamics::Scalar;
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{Constraint, Identity, Independent, Law, Model, ModelBuilder, NoNoise};
-use contrastive_dynamics::sgd::{Divergence, ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::sgd::{ProjectedChain, SgdError, SgdFailure, Simulator};
 use contrastive_dynamics::state::{OrderParameters, RunError, Trajectory};
 
 type Builder<T> = ModelBuilder<Identity, Independent<Law<T>>, NoNoise, T, T>;
@@ -15,7 +15,7 @@ fn builder<T: Scalar>(learning_rate: f64) -> Builder<T> {
 }
 
 fn assert_ends_with_a_finite_state(result: &Result<Trajectory<f32>, SgdError<f32>>) {
-    let Err(SgdError::Run(RunError::Failed { source: Divergence { step }, trajectory, .. })) = result else {
+    let Err(SgdError::Run(RunError::Failed { source: SgdFailure::Diverged { step }, trajectory, .. })) = result else {
         panic!("R overflows in single precision: {:?}", result.as_ref().ok().and_then(Trajectory::last))
     };
     assert_eq!(trajectory.times().len() as u64, *step);
@@ -46,12 +46,12 @@ fn a_neuron_whose_norm_overflows_on_the_way_to_the_sphere_is_a_divergence() {
     let start = OrderParameters::from_rows(1, 1, &[1.0], &[1.0]).unwrap();
     let chain = ProjectedChain::builder(&model, 2).start(&start);
     let mut alone = chain.clone().build_seeded(1).unwrap();
-    assert_eq!(alone.step(), Err(Divergence { step: 1 }), "{:?}", alone.order_parameters());
+    assert_eq!(alone.step(), Err(SgdFailure::Diverged { step: 1 }), "{:?}", alone.order_parameters());
     assert_eq!(alone.order_parameters(), start);
     let mut lanes = chain.lanes(&[1, 2]).unwrap();
     lanes.step();
     for lane in 0..2 {
-        assert_eq!(lanes.divergence(lane), Some(Divergence { step: 1 }));
+        assert_eq!(lanes.failure(lane), Some(SgdFailure::Diverged { step: 1 }));
         assert_eq!(lanes.order_parameters(lane), Some(start.clone()));
     }
 }

@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
 use contrastive_dynamics::ensemble::{Ensemble, Failure};
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::sgd::{ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::sgd::{ProjectedChain, SgdError, SgdFailure, Simulator};
 use contrastive_dynamics::stability::{
     AttractionRegions, FiniteSizeSelection, NotReached, PartialSelection, RunFailure, Selection, SelectionError,
     SobolStarts, uninformative_points,
@@ -183,8 +183,10 @@ fn what_cannot_be_run_is_refused_and_failures_keep_what_there_is() {
     let failed =
         regions.selection_at_finite_size(&Ensemble::new(1, 1), (500.0, 5), |_| Ok::<_, SgdError>(start.clone()));
     let Err(SelectionError::Replicates(part)) = failed else { panic!("{failed:?}") };
-    let Failure::Run(RunFailure::Diverged { step: 1, time, state }) = &part.failed[0].failure else {
+    let Failure::Run(RunFailure::Step { source: SgdFailure::Diverged { step: 1 }, time, state }) =
+        &part.failed[0].failure
+    else {
         panic!("{part:?}")
     };
-    assert_eq!((*time, state), (0.0, &start.order_parameters()));
+    assert_eq!((*time, &**state), (0.0, &start.order_parameters()));
 }

@@ -3,8 +3,8 @@
 use nalgebra::DMatrix;
 
 use crate::integrate::Work;
-use crate::limit::Limit;
-use crate::model::{Constraint, Spec};
+use crate::limit::{Limit, MovingLimit};
+use crate::model::{Constraint, Schedules, Spec, Timetable, Unscheduled};
 use crate::pde::grid::drift::GridDrift;
 use crate::pde::grid::mesh::Meshes;
 use crate::pde::grid::operator::Flux;
@@ -37,6 +37,7 @@ pub struct GridSolverBuilder<'a, M> {
     flux: Flux,
     tolerance: Option<f64>,
     node_budget: Option<usize>,
+    schedules: Schedules,
     most_cells: usize,
     most_steps: u64,
 }
@@ -74,6 +75,7 @@ impl<'a, M> GridSolverBuilder<'a, M> {
             flux: Flux::default(),
             tolerance: None,
             node_budget: None,
+            schedules: Schedules::new(),
             most_cells: 1_000_000,
             most_steps: 1_000_000,
         }
@@ -98,6 +100,13 @@ impl<'a, M> GridSolverBuilder<'a, M> {
         density: impl Fn(usize, f64) -> f64 + 'a,
     ) -> Self {
         self.densities = Some(Densities { nodes, range: (low, high), density: Box::new(density) });
+        self
+    }
+
+    /// Lets numbers of the model follow those schedules, from t = 0 on. A step ends wherever one of them jumps or bends.
+    #[must_use]
+    pub fn schedules(mut self, schedules: &Schedules) -> Self {
+        self.schedules = schedules.clone();
         self
     }
 
@@ -297,10 +306,13 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
         }
         let (q, r) = meshes.moments(&nodes);
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
-        let drift = GridDrift::new(self.model, limit, &state, self.flux)?;
+        let timetable = Timetable::new(Unscheduled::of(self.model), &self.schedules)?;
+        let moving = timetable.map(|timetable| MovingLimit::new(timetable, &limit)).transpose()?;
+        let drift = GridDrift::new(self.model, (limit, moving), &state, self.flux)?;
         drift.check_regularizer(&meshes).map_err(GridError::Unfit)?;
         let mut solver = GridSolver {
             drift,
+            schedules: self.schedules,
             nodes,
             meshes,
             resolution: deviation / width,

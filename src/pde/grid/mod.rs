@@ -23,7 +23,7 @@ use step::{Levels, StepSize};
 
 use crate::integrate::{Output, Work};
 use crate::limit::LimitError;
-use crate::model::{Spec, fingerprint};
+use crate::model::{ScheduleError, Schedules, Spec, fingerprint};
 use crate::save::{Fingerprint, SaveError};
 use crate::start::{FeatureNodes, StartError};
 use crate::state::{Checkpoint, OrderParameters, Process, Run, RunError, Trajectory};
@@ -80,6 +80,9 @@ pub enum GridError {
     /// The coefficients could not be computed at the start.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// The schedules do not suit the model.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// The run failed.
     #[error(transparent)]
     Run(#[from] RunError<GridFailure>),
@@ -92,6 +95,9 @@ pub enum GridFailure {
     /// The coefficients could not be computed.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// The schedules have no usable value at that time.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// A density is too narrow for the cells.
     #[error("the density given node {node} has standard deviation {deviation}, too narrow for cells of {width}")]
     Unresolved {
@@ -190,10 +196,12 @@ pub enum GridFailure {
 /// | [`order`](GridSolverBuilder::order) | order in time | 3 |
 /// | [`flux`](GridSolverBuilder::flux) | fluxes between cells | [`Flux::Moments`] |
 /// | [`coefficient_tolerance`](GridSolverBuilder::coefficient_tolerance), [`node_budget`](GridSolverBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::limit::Limit) |
+/// | [`schedules`](GridSolverBuilder::schedules) | learning rate and others as functions of time | the model's own, constant |
 /// | [`cell_limit`](GridSolverBuilder::cell_limit), [`step_limit`](GridSolverBuilder::step_limit) | most cells of width h times nodes, most steps of a run | 10⁶ each |
 #[derive(Debug, Clone)]
 pub struct GridSolver<'a, M: Spec<Scalar = f64>> {
     drift: GridDrift<'a, M>,
+    schedules: Schedules,
     nodes: FeatureNodes,
     meshes: Meshes,
     /// The narrowest standard deviation given u at the start, in units of h.
@@ -293,6 +301,7 @@ pub struct SavedGrid {
     fine: Vec<f64>,
     coarse: Vec<f64>,
     ruled_at: OrderParameters,
+    ruled_when: f64,
     time: f64,
     next_size: f64,
     error: f64,
@@ -310,7 +319,7 @@ impl<M: Spec<Scalar = f64>> Checkpoint for GridSolver<'_, M> {
             .numbers([self.resolution, self.space_tolerance]);
         let nodes = &self.nodes;
         let work = work.numbers(nodes.nodes.iter().copied()).numbers(nodes.weights.iter().copied());
-        self.drift.limit.fingerprint(work)
+        self.schedules.fingerprint(self.drift.limit.fingerprint(work))
     }
 
     fn saved(&self) -> SavedGrid {
@@ -320,6 +329,7 @@ impl<M: Spec<Scalar = f64>> Checkpoint for GridSolver<'_, M> {
             fine: self.meshes.fine.masses.clone(),
             coarse: self.meshes.coarse.masses.clone(),
             ruled_at: self.drift.ruled_at.clone(),
+            ruled_when: self.drift.ruled_when,
             time: self.time,
             next_size: self.next_size,
             error: self.error,
@@ -328,7 +338,7 @@ impl<M: Spec<Scalar = f64>> Checkpoint for GridSolver<'_, M> {
     }
 
     fn restore(&mut self, saved: SavedGrid) -> Result<(), SaveError> {
-        let SavedGrid { width, first, fine, coarse, ruled_at, time, next_size, error, work } = saved;
+        let SavedGrid { width, first, fine, coarse, ruled_at, ruled_when, time, next_size, error, work } = saved;
         let nodes = self.nodes.weights.len();
         let cells = Cells { width: 2.0 * width, first, count: coarse.len() / nodes, nodes };
         let fits = cells.count > 1 && fine.len() <= self.most_cells && first.unsigned_abs() < MOST_CELL_NUMBER;
@@ -345,8 +355,8 @@ impl<M: Spec<Scalar = f64>> Checkpoint for GridSolver<'_, M> {
         if !meshes.is_density() {
             return Err(SaveError::content("its masses are negative, not finite, or of another sum than 1"));
         }
-        let unusable = |error: LimitError| SaveError::content(format!("its coefficients fail: {error}"));
-        self.drift.choose_rule(&ruled_at).map_err(unusable)?;
+        let unusable = |error: GridFailure| SaveError::content(format!("its coefficients fail: {error}"));
+        self.drift.choose_rule(&ruled_at, ruled_when).map_err(unusable)?;
         self.meshes = meshes;
         let (q, r) = self.meshes.moments(&self.nodes);
         self.state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));

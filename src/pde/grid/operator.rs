@@ -69,12 +69,14 @@ impl Cells {
     }
 }
 
-/// Drift and diffusion at one time: b = a_k + β w − bent(w), D.
+/// Drift and diffusion at one time: b = a_k + β w − τγ bent(w), D.
 #[derive(Debug, Clone)]
 pub(super) struct Generator {
     /// a_k = α·u_k.
     pub(super) shifts: Vec<f64>,
     pub(super) slope: f64,
+    /// τγ.
+    pub(super) decay: f64,
     /// D = Λ/2.
     pub(super) diffusion: f64,
     pub(super) flux: Flux,
@@ -109,12 +111,12 @@ pub(super) struct Room {
     left: Vec<f64>,
     /// 1 over the pivots of the elimination.
     pivots: Vec<f64>,
-    /// The bent part τγ(φ(w) − s w) at every edge.
+    /// The bent part φ(w) − s w at every edge.
     bent: Vec<f64>,
 }
 
 impl Room {
-    /// Room for those cells; `bent` is the bent part of the drift, subtracted.
+    /// Room for those cells; `bent` is the bent part of the regulariser.
     pub(super) fn resize(&mut self, cells: Cells, bent: impl Fn(f64) -> f64) {
         let size = cells.count * cells.nodes;
         for room in [&mut self.right, &mut self.left, &mut self.pivots] {
@@ -129,7 +131,7 @@ impl Room {
     fn assemble(&mut self, cells: Cells, generator: &Generator) {
         let (h, nodes) = (cells.width, cells.nodes);
         for j in 0..cells.count - 1 {
-            let common = generator.slope * cells.edge(j) - self.bent[j];
+            let common = generator.slope * cells.edge(j) - generator.decay * self.bent[j];
             let rows = j * nodes..(j + 1) * nodes;
             let rates = self.right[rows.clone()].iter_mut().zip(&mut self.left[rows]);
             for ((right, left), shift) in rates.zip(&generator.shifts) {
@@ -252,7 +254,7 @@ mod tests {
     const CELLS: Cells = Cells { width: 0.1, first: -40, count: 81, nodes: 2 };
 
     fn generator(flux: Flux) -> Generator {
-        Generator { shifts: vec![0.3, -0.2], slope: -0.8, diffusion: 0.2, flux }
+        Generator { shifts: vec![0.3, -0.2], slope: -0.8, decay: 1.0, diffusion: 0.2, flux }
     }
 
     /// A density in node 0, a single full cell in node 1.

@@ -61,22 +61,22 @@ impl Levels {
         self.masses.len()
     }
 
-    /// Steps of that size from `mesh`.
+    /// Steps of that size from `mesh` at that time.
     fn step<M: Spec<Scalar = f64>>(
         &mut self,
         mesh: &Mesh,
-        size: f64,
+        (time, size): (f64, f64),
         (drift, nodes): (&mut GridDrift<'_, M>, &FeatureNodes),
         work: &mut Work,
     ) -> Result<(), GridFailure> {
-        let first = drift.at(nodes, mesh.moments(nodes), work)?;
+        let first = drift.at(time, nodes, mesh.moments(nodes), work)?;
         for (level, masses) in self.masses.iter_mut().enumerate() {
             let mut stage = Mesh { cells: mesh.cells, masses: std::mem::take(masses) };
             stage.masses.clone_from(&mesh.masses);
             let dt = size / (level + 1) as f64;
             self.room.implicit_euler(mesh.cells, &first, dt, &mut stage.masses);
-            for _ in 0..level {
-                let generator = drift.at(nodes, stage.moments(nodes), work)?;
+            for done in 1..=level {
+                let generator = drift.at(time + done as f64 * dt, nodes, stage.moments(nodes), work)?;
                 self.room.implicit_euler(mesh.cells, &generator, dt, &mut stage.masses);
             }
             *masses = stage.masses;
@@ -105,9 +105,9 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
 
     /// Tries a step: both meshes after it, and the estimated error in time of one order less; NaN if one is.
     fn attempt(&mut self, size: f64) -> Result<(Meshes, f64), GridFailure> {
-        let Self { levels, meshes, drift, nodes, work, .. } = self;
+        let Self { levels, meshes, drift, nodes, work, time, .. } = self;
         let mut of = |levels: &mut Levels, mesh: &Mesh| -> Result<(Mesh, f64), GridFailure> {
-            levels.step(mesh, size, (&mut *drift, nodes), work)?;
+            levels.step(mesh, (*time, size), (&mut *drift, nodes), work)?;
             let (best, second) = (levels.extrapolated(mesh, 0), levels.extrapolated(mesh, 1));
             let error = best.distance(&second, nodes);
             Ok((best, error))
@@ -128,6 +128,10 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
 
     /// Takes one step, to the time `until` at most.
     pub(super) fn step_until(&mut self, until: Option<f64>) -> Result<(), GridFailure> {
+        let until = match (until, self.drift.next_break(self.time)) {
+            (Some(until), Some(next)) => Some(until.min(next)),
+            (until, next) => until.or(next),
+        };
         let mut size = match self.size {
             StepSize::Fixed { size } => size,
             StepSize::Adaptive { .. } if self.next_size > 0.0 => self.next_size,
@@ -165,14 +169,15 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
                 size = proposed;
                 continue;
             }
-            self.accept(meshes)?;
-            // A step cut short says little about what the next one may be.
-            self.next_size = if rest.is_some() { proposed.max(size * factor) } else { size * factor };
-            self.error += error;
-            self.time = match (rest, until) {
+            let time = match (rest, until) {
                 (Some(_), Some(until)) => until,
                 _ => self.time + size,
             };
+            self.accept(meshes, time)?;
+            // A step cut short says little about what the next one may be.
+            self.next_size = if rest.is_some() { proposed.max(size * factor) } else { size * factor };
+            self.error += error;
+            self.time = time;
             return Ok(());
         }
     }
@@ -224,8 +229,8 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
         }
     }
 
-    /// Takes the meshes over, unless they are not acceptable.
-    fn accept(&mut self, meshes: Meshes) -> Result<(), GridFailure> {
+    /// Takes the meshes over at that time, unless they are not acceptable.
+    fn accept(&mut self, meshes: Meshes, time: f64) -> Result<(), GridFailure> {
         let meshes = self.followed(meshes)?;
         let same = (self.meshes.fine.cells, self.meshes.coarse.cells) == (meshes.fine.cells, meshes.coarse.cells);
         if !same {
@@ -233,8 +238,8 @@ impl<M: Spec<Scalar = f64>> GridSolver<'_, M> {
         }
         let (q, r) = meshes.moments(&self.nodes);
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
-        if !self.drift.resolves(&state) {
-            self.drift.choose_rule(&state)?;
+        if !self.drift.resolves(&state, time)? {
+            self.drift.choose_rule(&state, time)?;
             self.work.rule_refinements += 1;
         }
         self.meshes = meshes;

@@ -3,15 +3,15 @@
 use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
-use crate::limit::{Compiled, Limit};
-use crate::model::{Constraint, Spec};
+use crate::limit::{Compiled, Limit, MovingLimit};
+use crate::model::{Constraint, ScheduleError, Schedules, Spec, Timetable, Unscheduled};
 use crate::pde::particles::field::Field;
 use crate::pde::particles::noise::Noise;
 use crate::pde::particles::rows::RowBuffers;
 use crate::pde::particles::scheme::{Heun, StochasticIntegrator};
 use crate::pde::particles::{ParticleError, ParticleSystem, StepFailure};
 use crate::random::LaneRng;
-use crate::start::{Rows, Start, StartError, check_memory, normalise};
+use crate::start::{Rows, Start, StartError, check_memory, constrain};
 
 /// Columns of a row for each feature and neuron: the weights at three stages, and the normals.
 const COLUMNS: usize = 4;
@@ -23,6 +23,7 @@ pub struct ParticleSystemBuilder<'a, M, T: Scalar = f64, I = Heun<T>> {
     start: Start<'a, T>,
     noise: Noise,
     scheme: I,
+    schedules: Schedules,
     tolerance: Option<T>,
     node_budget: Option<usize>,
     most_steps: u64,
@@ -46,6 +47,7 @@ impl<'a, M, T: Compiled> ParticleSystemBuilder<'a, M, T> {
             start: Start::uninformative(),
             noise: Noise::default(),
             scheme: Heun::default(),
+            schedules: Schedules::new(),
             tolerance: None,
             node_budget: None,
             most_steps: 1_000_000,
@@ -72,8 +74,16 @@ impl<'a, T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleS
     /// Steps with that scheme.
     #[must_use]
     pub fn scheme<J: StochasticIntegrator<T>>(self, scheme: J) -> ParticleSystemBuilder<'a, M, T, J> {
-        let Self { model, particles, start, noise, tolerance, node_budget, most_steps, .. } = self;
-        ParticleSystemBuilder { model, particles, start, noise, scheme, tolerance, node_budget, most_steps }
+        let Self { model, particles, start, noise, schedules, tolerance, node_budget, most_steps, .. } = self;
+        ParticleSystemBuilder { model, particles, start, noise, scheme, schedules, tolerance, node_budget, most_steps }
+    }
+
+    /// Lets numbers of the model follow those schedules, from t = 0 on. A step ends wherever one of them jumps or bends; a scheme
+    /// sees their values at both ends of a step.
+    #[must_use]
+    pub fn schedules(mut self, schedules: &Schedules) -> Self {
+        self.schedules = schedules.clone();
+        self
     }
 
     /// The tolerance of the limit coefficients; see [`Limit::tolerance`].
@@ -121,21 +131,27 @@ impl<'a, T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleS
             limit = limit.node_budget(nodes);
         }
         let mut rows = self.draw_rows(&mut rng)?;
-        if model.constraint() == Constraint::Sphere {
+        if model.constraint() != Constraint::None {
             for (neuron, w) in rows.weights.column_iter().enumerate() {
                 if !(w.norm_squared() > T::zero()) {
                     return Err(StartError::Weights { neuron }.into());
                 }
             }
-            normalise(&mut rows.weights);
+            if !constrain(model.constraint(), &mut rows.weights) {
+                return Err(StartError::Dependent.into());
+            }
         }
         let rows = RowBuffers::new(rows, rng.next_u64());
-        let update = (model.regularizer(), model.learning_rate() * model.weight_decay(), model.constraint());
-        let field = Field::new(limit, update, self.noise, rows).map_err(ParticleError::Coefficients)?;
+        let update = (model.regularizer(), limit.learning_rate() * model.weight_decay(), model.constraint());
+        let unsuitable = |error: ScheduleError| ParticleError::Coefficients(error.into());
+        let timetable = Timetable::new(Unscheduled::of(model), &self.schedules).map_err(unsuitable)?;
+        let moving = timetable.map(|timetable| MovingLimit::new(timetable, &limit)).transpose().map_err(unsuitable)?;
+        let field = Field::new((limit, moving), update, self.noise, rows).map_err(ParticleError::Coefficients)?;
         Ok(ParticleSystem {
             model: self.model,
             field,
             scheme: self.scheme,
+            schedules: self.schedules,
             time: T::zero(),
             next_size: T::zero(),
             error: T::zero(),

@@ -7,8 +7,8 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::Work;
-use crate::limit::{Coefficients, Compiled, Limit, Rule};
-use crate::model::{Constraint, Regularizer};
+use crate::limit::{Coefficients, Compiled, Limit, LimitError, MovingLimit, Rule};
+use crate::model::{Constraint, Regularizer, ScheduleError, pull};
 use crate::numerics::largest::largest_size;
 use crate::numerics::matrix::{Indefinite, square_root};
 use crate::pde::particles::StepFailure;
@@ -31,6 +31,11 @@ const MOMENT_ULPS: f64 = 1e4;
 #[derive(Debug, Clone)]
 pub(super) struct Field<'a, T: Scalar, G> {
     pub(super) limit: Limit<'a, T>,
+    /// The limit in motion, if there are schedules; `limit` and `decay` are those of the flow computed last.
+    moving: Option<Box<MovingLimit<'a, T>>>,
+    /// The present time, and the size of the step that is tried.
+    now: T,
+    size: T,
     pub(super) regularizer: &'a G,
     /// τγ.
     pub(super) decay: T,
@@ -38,8 +43,9 @@ pub(super) struct Field<'a, T: Scalar, G> {
     pub(super) noise: Noise,
     pub(super) rows: RowBuffers<T>,
     rule: Rule<T>,
-    /// The state at which the rule was chosen.
+    /// The state and the time at which the rule was chosen.
     ruled_at: OrderParameters<T>,
+    ruled_when: T,
     coefficients: Coefficients<T>,
     /// Q, the upper triangle of R and the mean of w, at every stage.
     moments: [Vec<T>; 3],
@@ -56,7 +62,7 @@ pub(super) struct Field<'a, T: Scalar, G> {
 
 impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
     pub(super) fn new(
-        limit: Limit<'a, T>,
+        (limit, moving): (Limit<'a, T>, Option<MovingLimit<'a, T>>),
         (regularizer, decay, constraint): (&'a G, T, Constraint),
         noise: Noise,
         mut rows: RowBuffers<T>,
@@ -68,8 +74,12 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         let state = OrderParameters::from_parts(q, r);
         state.check_reached()?;
         Ok(Self {
-            rule: limit.rule(&state)?,
+            rule: moving.as_ref().map_or_else(|| limit.rule(&state), |moving| moving.rule(&state))?,
             ruled_at: state,
+            ruled_when: T::zero(),
+            moving: moving.map(Box::new),
+            now: T::zero(),
+            size: T::zero(),
             coefficients: Coefficients::zeros(p, m),
             moments: [moments.clone(), moments.clone(), moments],
             feature_moments: rows.feature_moments(),
@@ -103,15 +113,43 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         OrderParameters::from_parts(q, r)
     }
 
-    /// Makes the end of a step the start of the next one. If that is not acceptable, nothing has changed.
-    pub(super) fn accept(&mut self) -> Result<(), StepFailure<T>> {
+    /// A step of that size is to be tried.
+    pub(super) fn try_size(&mut self, size: T) {
+        self.size = size;
+    }
+
+    /// The first time after now at which a schedule jumps or bends.
+    pub(super) fn next_break(&self) -> Option<T> {
+        self.moving.as_ref()?.next_break(self.now)
+    }
+
+    /// Goes over to the numbers in force at time t.
+    fn reach(&mut self, t: T) -> Result<(), StepFailure<T>> {
+        if let Some(moving) = &mut self.moving {
+            moving.reach(t)?;
+            self.rule.follow(moving.limit());
+            self.limit.clone_from(moving.limit());
+        }
+        Ok(())
+    }
+
+    /// Makes the end of a step the start of the next one, at time `now`. If that is not acceptable, nothing has changed.
+    pub(super) fn accept(&mut self, now: T) -> Result<(), StepFailure<T>> {
+        let before = self.now;
+        self.try_accept(now).or_else(|failure| self.reach(before).and(Err(failure)))
+    }
+
+    fn try_accept(&mut self, now: T) -> Result<(), StepFailure<T>> {
         let state = self.state(Stage::End);
         state.check_reached()?;
+        self.reach(now)?;
         if !self.rule.resolves(&self.limit, state.q(), state.r()) {
-            self.rule = self.limit.rule(&state)?;
+            self.rule = self.new_rule(&state)?;
             self.ruled_at = state;
+            self.ruled_when = now;
             self.work.rule_refinements += 1;
         }
+        self.now = now;
         self.rows.accept();
         self.moments.swap(Stage::Start as usize, Stage::End as usize);
         self.flow = None;
@@ -120,7 +158,23 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         Ok(())
     }
 
-    fn compute_flow(&mut self, stage: Stage) -> Flow<T> {
+    fn new_rule(&self, state: &OrderParameters<T>) -> Result<Rule<T>, LimitError<T>> {
+        self.moving.as_ref().map_or_else(|| self.limit.rule(state), |moving| moving.rule(state))
+    }
+
+    /// Goes over to the numbers in force at a stage: the start of the step or its end.
+    fn move_to(&mut self, stage: Stage) -> Result<(), ScheduleError> {
+        if let Some(moving) = &mut self.moving {
+            moving.move_to(if stage == Stage::Start { self.now } else { self.now + self.size })?;
+            self.rule.follow(moving.limit());
+            self.limit.clone_from(moving.limit());
+            self.decay = moving.decay();
+        }
+        Ok(())
+    }
+
+    fn compute_flow(&mut self, stage: Stage) -> Result<Flow<T>, StepFailure<T>> {
+        self.move_to(stage)?;
         let state = self.state(stage);
         let nodes = self.rule.apply_to(&self.limit, state.q(), state.r(), &mut self.coefficients);
         self.work.right_hand_sides += 1;
@@ -136,10 +190,12 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
         for i in 0..state.n_neurons() {
             flow.beta[(i, i)] -= linear;
         }
-        if self.constraint == Constraint::Sphere {
+        if self.constraint.fixes_covariance() && self.rows.neurons > 1 {
+            self.pull_to_orthonormal(stage, &mut flow);
+        } else if self.constraint.fixes_norms() {
             self.pull_to_sphere(stage, &state, &mut flow);
         }
-        flow
+        Ok(flow)
     }
 
     /// Adds ν_i = −(dR_ii/dt)/(2 R_ii) to β_ii (theory §5), dR_ii/dt being 2B_ii + Λ_ii − 2τγ⟨w_i φ(w_i)⟩.
@@ -157,6 +213,22 @@ impl<'a, T: Compiled, G: Regularizer<T>> Field<'a, T, G> {
             let Coefficients { b, lambda, .. } = &self.coefficients;
             let rate = two * b[(i, i)] + lambda[(i, i)] - two * self.decay * shrink;
             flow.beta[(i, i)] -= rate / (two * state.r()[(i, i)]);
+        }
+    }
+
+    /// Subtracts X from β, with dR/dt = B + Bᵀ + Λ − τγ⟨w φᵀ + φ wᵀ⟩.
+    fn pull_to_orthonormal(&mut self, stage: Stage, flow: &mut Flow<T>) {
+        let (m, regularizer) = (self.rows.neurons, self.regularizer);
+        let mut rates = &self.coefficients.b + self.coefficients.b.transpose() + &self.coefficients.lambda;
+        if self.decay != T::zero() {
+            for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))) {
+                let mean = self.decay * self.rows.mean_product(stage, (i, j), |w| regularizer.apply(w));
+                rates[(i, j)] -= mean;
+                rates[(j, i)] -= mean;
+            }
+        }
+        for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))) {
+            flow.beta[(i, j)] -= pull(self.constraint, (i, j), |i, j| rates[(i, j)]);
         }
     }
 
@@ -217,6 +289,8 @@ pub(super) struct SavedField<T: Scalar> {
     rows: SavedRows<T>,
     moments: Vec<T>,
     ruled_at: OrderParameters<T>,
+    ruled_when: T,
+    now: T,
     /// Whether a step that failed has left a flow and normals for the next.
     flows: bool,
     drawn: bool,
@@ -229,6 +303,8 @@ impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
             rows: self.rows.saved(self.drawn),
             moments: self.moments[Stage::Start as usize].clone(),
             ruled_at: self.ruled_at.clone(),
+            ruled_when: self.ruled_when,
+            now: self.now,
             flows: self.flow.is_some(),
             drawn: self.drawn,
             work: self.work,
@@ -242,13 +318,14 @@ impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
     }
 
     fn take_over(&mut self, saved: SavedField<T>) -> Result<(), SaveError> {
-        let SavedField { rows, moments, ruled_at, flows, drawn, work } = saved;
+        let SavedField { rows, moments, ruled_at, ruled_when, now, flows, drawn, work } = saved;
         let (p, m) = self.shape();
         if moments.len() != packed_len(p, m) + m || (ruled_at.n_features(), ruled_at.n_neurons()) != (p, m) {
             return Err(SaveError::content("its order parameters are of another number"));
         }
         let unusable = |error: &dyn std::fmt::Display| SaveError::content(format!("its coefficients fail: {error}"));
-        let rule = self.limit.rule(&ruled_at).map_err(|error| unusable(&error))?;
+        self.reach(ruled_when).map_err(|error| unusable(&error))?;
+        let rule = self.new_rule(&ruled_at).map_err(|error| unusable(&error))?;
         self.rows.restore(rows, drawn)?;
         // Those of the rows, but for rounding: on the sphere they are scaled instead of added up again.
         let mut own = vec![T::zero(); moments.len()];
@@ -261,10 +338,12 @@ impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
         self.moments[Stage::Start as usize] = moments;
         self.feature_moments = self.rows.feature_moments();
         (self.rule, self.ruled_at, self.drawn) = (rule, ruled_at, drawn);
+        (self.ruled_when, self.now) = (ruled_when, now);
+        self.reach(now).map_err(|error| unusable(&error))?;
         self.flow = None;
         self.matching = None;
         if flows {
-            self.flow = Some(self.compute_flow(Stage::Start));
+            self.flow = Some(self.compute_flow(Stage::Start).map_err(|error| unusable(&error))?);
         }
         self.work = work;
         if drawn { self.match_normals().map_err(|error| unusable(&error)) } else { Ok(()) }
@@ -291,7 +370,7 @@ impl<T: Compiled, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
         {
             return Ok(flow.clone());
         }
-        let flow = self.compute_flow(stage);
+        let flow = self.compute_flow(stage)?;
         if stage == Stage::Start {
             self.flow = Some(flow.clone());
         }
@@ -352,7 +431,9 @@ impl<T: Compiled, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
         if !self.moments[to as usize].iter().all(finite) {
             return Err(StepFailure::Diverged);
         }
-        if to == Stage::End && self.constraint == Constraint::Sphere {
+        if to == Stage::End && self.constraint.fixes_covariance() && m > 1 {
+            self.orthonormalise()?;
+        } else if to == Stage::End && self.constraint.fixes_norms() {
             self.normalise();
         }
         Ok(())
@@ -360,6 +441,15 @@ impl<T: Compiled, G: Regularizer<T>> MeanField<T> for Field<'_, T, G> {
 }
 
 impl<T: Compiled, G: Regularizer<T>> Field<'_, T, G> {
+    /// Brings the weights at the end of the step back to R = I: what is left of the step's error after X.
+    fn orthonormalise(&mut self) -> Result<(), StepFailure<T>> {
+        let state = self.state(Stage::End);
+        let correction = self.constraint.correction(state.r()).ok_or(StepFailure::Diverged)?;
+        self.rows.transform(Stage::End, &correction);
+        self.rows.moments(Stage::End, &mut self.moments[Stage::End as usize]);
+        Ok(())
+    }
+
     /// Scales every neuron at the end of the step to R_ii = 1: what is left of the step's error after ν.
     fn normalise(&mut self) {
         let (p, m) = self.shape();

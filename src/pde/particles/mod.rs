@@ -19,7 +19,7 @@ pub use scheme::{Change, EulerMaruyama, Flow, Heun, MeanField, Stage, StepSize, 
 use crate::Scalar;
 use crate::integrate::{Output, Work};
 use crate::limit::{Compiled, LimitError};
-use crate::model::{Spec, fingerprint};
+use crate::model::{ScheduleError, Schedules, Spec, fingerprint};
 use crate::numerics::largest::largest_size;
 use crate::pde::step_size::{LEAST_FACTOR, SAFETY, SLIVER};
 use crate::save::{Fingerprint, SaveError};
@@ -38,6 +38,9 @@ pub enum StepFailure<T: Scalar = f64> {
     /// The coefficients could not be computed.
     #[error(transparent)]
     Limit(#[from] LimitError<T>),
+    /// The schedules have no usable value at that time.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// The order parameters are not feasible.
     #[error(
         "{0}: the features' rows must have second moment I (see `Whitening`), and the step must not be far too large"
@@ -136,6 +139,7 @@ pub enum ParticleError<T: Scalar = f64> {
 /// | [`noise`](ParticleSystemBuilder::noise) | how the normals are drawn | [`Noise::Matched`] |
 /// | [`scheme`](ParticleSystemBuilder::scheme) | the stepping in time | [`Heun::default`], adaptive |
 /// | [`coefficient_tolerance`](ParticleSystemBuilder::coefficient_tolerance), [`node_budget`](ParticleSystemBuilder::node_budget) | of the limit coefficients | those of [`Limit`](crate::limit::Limit) |
+/// | [`schedules`](ParticleSystemBuilder::schedules) | learning rate and others as functions of time | the model's own, constant |
 /// | [`step_limit`](ParticleSystemBuilder::step_limit) | most steps of a run | 10⁶ |
 ///
 /// A seed fixes every weight, whatever the number of threads (feature `parallel`) and the instruction set: the rows are
@@ -145,6 +149,7 @@ pub struct ParticleSystem<'a, M: Spec, I = Heun<<M as Spec>::Scalar>> {
     model: &'a M,
     field: Field<'a, M::Scalar, M::Regularizer>,
     scheme: I,
+    schedules: Schedules,
     time: M::Scalar,
     /// The size proposed for the next adaptive step; zero before the first.
     next_size: M::Scalar,
@@ -215,6 +220,10 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
 
     /// Takes one step, to the time `until` at most.
     fn step_until(&mut self, until: Option<T>) -> Result<(), StepFailure<T>> {
+        let until = match (until, self.field.next_break()) {
+            (Some(until), Some(next)) => Some(until.min(next)),
+            (until, next) => until.or(next),
+        };
         let control = self.scheme.step_size();
         let mut size = match control {
             StepSize::Fixed(size) => size,
@@ -231,6 +240,7 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
             if !(self.time + size > self.time && proposed > smallest) {
                 return Err(StepFailure::StepTooSmall);
             }
+            self.field.try_size(size);
             let outcome = self.scheme.step(&mut self.field, size);
             let (mut next_size, mut error) = (self.next_size, T::zero());
             if let StepSize::Adaptive { relative, absolute } = control {
@@ -254,13 +264,14 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleSyste
             if self.scheme.predicts() {
                 error = self.largest_change();
             }
-            self.field.accept()?;
-            self.next_size = next_size;
-            self.error += error;
-            self.time = match until {
+            let time = match until {
                 Some(until) if last => until,
                 _ => self.time + size,
             };
+            self.field.accept(time)?;
+            self.next_size = next_size;
+            self.error += error;
+            self.time = time;
             return Ok(());
         }
     }
@@ -319,7 +330,7 @@ impl<T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> Checkpoint fo
     fn fingerprint(&self) -> Fingerprint {
         let settings = format!("{:?} {:?} {}", self.scheme.step_size(), self.field.noise, self.scheme.order());
         let work = Fingerprint::of("particles").and(fingerprint(self.model)).count(self.particles() as u64);
-        self.field.limit.fingerprint(work.text(&settings))
+        self.schedules.fingerprint(self.field.limit.fingerprint(work.text(&settings)))
     }
 
     fn saved(&self) -> SavedParticles<T> {

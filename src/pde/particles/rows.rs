@@ -3,6 +3,8 @@
 //! Every pass goes over chunks of [`CHUNK`] rows, each with its own stream of random numbers and its own partial sums,
 //! which are added in the order of the chunks. So nothing depends on the number of threads.
 
+use nalgebra::DMatrix;
+
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::kernels::{dot, sum};
@@ -216,6 +218,31 @@ impl<T: Compiled> RowBuffers<T> {
         reduce(self.count, &mut partial, &mut out, |rows, sums| sums[0] = w[rows].iter().map(|&w| f(w)).sum());
         self.partial = partial;
         out[0]
+    }
+
+    /// The mean of w_i times f of w_j.
+    pub(super) fn mean_product(&mut self, stage: Stage, (i, j): (usize, usize), f: impl Fn(T) -> T + Sync) -> T {
+        let mut partial = std::mem::take(&mut self.partial);
+        let (x, y) = (self.weight(stage, i), self.weight(stage, j));
+        let mut out = [T::zero()];
+        reduce(self.count, &mut partial, &mut out, |rows, sums| {
+            sums[0] = x[rows.clone()].iter().zip(&y[rows]).map(|(&x, &y)| x * f(y)).sum();
+        });
+        self.partial = partial;
+        out[0]
+    }
+
+    /// Multiplies every row of weights by a matrix from the right.
+    pub(super) fn transform(&mut self, stage: Stage, matrix: &DMatrix<T>) {
+        let (count, m) = (self.count, self.neurons);
+        let weights = &mut self.stages[stage as usize];
+        let mut row = vec![T::zero(); m];
+        for n in 0..count {
+            for (j, out) in row.iter_mut().enumerate() {
+                *out = (0..m).map(|i| weights[i * count + n] * matrix[(i, j)]).sum();
+            }
+            row.iter().enumerate().for_each(|(j, &w)| weights[j * count + n] = w);
+        }
     }
 
     /// Means of u uᵀ (upper triangle, row by row) and of u.

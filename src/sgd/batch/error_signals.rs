@@ -9,6 +9,12 @@ use crate::model::{CovarianceForm, GradientPath, Loss, Nonlinearity, OutputGradi
 use crate::random::{Row, Rows, WIDTH};
 use crate::sgd::batch::lane_rows::{add_product, mapped, product};
 
+/// The form of that loss with another λ.
+#[inline(always)]
+fn with_strength<T: Scalar>(loss: &impl Loss<T>, strength: T) -> Option<CovarianceForm<'_, T>> {
+    loss.covariance_form().map(|form| CovarianceForm { strength, ..form })
+}
+
 /// The fields of a batch and what follows from them. Of neuron i, view v of sample b is at (2i + v)·B + b, so that the
 /// 2B numbers of one neuron are one slice. m and B are arguments, so that where they are constants loops unroll.
 #[derive(Debug, Clone)]
@@ -45,12 +51,21 @@ impl<T: Scalar> Batch<T> {
         self.errors.iter().all(nalgebra::ComplexField::is_finite)
     }
 
-    /// e_bi^v from the fields of the whole batch.
+    /// e_bi^v from the fields of the whole batch. λ is that of the model, if no other is in force.
     #[inline(always)]
-    pub(in crate::sgd) fn error_signals<M: Spec<Scalar = T>>(&mut self, model: &M, m: usize, size: usize) {
+    pub(in crate::sgd) fn error_signals<M: Spec<Scalar = T>>(
+        &mut self,
+        (model, strength): (&M, Option<T>),
+        m: usize,
+        size: usize,
+    ) {
         model.nonlinearity().evaluate(&self.fields, &mut self.values, &mut self.derivatives);
         let outputs = Outputs::of_slice(&self.values, m, size);
-        model.loss().gradient(outputs, OutputGradient::of_slice(&mut self.errors, size));
+        let gradient = OutputGradient::of_slice(&mut self.errors, size);
+        match strength.and_then(|strength| with_strength(model.loss(), strength)) {
+            Some(form) => form.gradient(outputs, gradient),
+            None => model.loss().gradient(outputs, gradient),
+        }
         for (e, &d) in self.errors.iter_mut().zip(&self.derivatives) {
             *e *= d;
         }
@@ -95,14 +110,15 @@ impl<T: Scalar> LaneErrors<T> {
 
     /// e from the fields of as many samples as there is room for; for a loss that couples samples, that is the batch.
     #[inline(always)]
-    pub(in crate::sgd) fn run<M: Spec<Scalar = T>>(&mut self, model: &M) {
+    pub(in crate::sgd) fn run<M: Spec<Scalar = T>>(&mut self, (model, strength): (&M, Option<T>)) {
         model.nonlinearity().evaluate(
             self.fields.as_flattened(),
             self.values.as_flattened_mut(),
             self.derivatives.as_flattened_mut(),
         );
         let m = model.n_neurons();
-        if let Some(form) = model.loss().covariance_form() {
+        if let Some(mut form) = model.loss().covariance_form() {
+            form.strength = strength.unwrap_or(form.strength);
             self.covariance_gradient(&form, m);
         } else {
             self.gradient(model.loss(), m);

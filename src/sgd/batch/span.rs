@@ -13,6 +13,7 @@ use crate::numerics::lanes::dispatch;
 use crate::numerics::triangle::factor_rows;
 use crate::sgd::SgdError;
 use crate::sgd::batch::error_signals::Batch;
+use crate::sgd::present::Present;
 
 /// From this batch size on vector instructions are worth choosing at run time.
 const WIDE: usize = 4;
@@ -84,11 +85,19 @@ impl<T: Scalar> Span<T> {
         })
     }
 
-    /// Draws a batch and leaves its sums and L. `q` is Q at l·m + i, `v` is V at i·m + a, with k columns.
+    /// Draws with the noise in force from now on.
+    pub(in crate::sgd) fn set_noise(&mut self, present: &Present<T>) {
+        let along = present.numbers.feature_noise;
+        self.along = self.along.map(|_| along.factor());
+        self.across = present.views().factor();
+        self.across_per_sample = self.across.map(|row| row.map(|x| x / T::of_usize(self.size)));
+    }
+
+    /// Draws a batch and leaves its sums and L. λ is that of the model, if no other is in force. `q` is Q at l·m + i, `v` is V at i·m + a, with k columns.
     #[inline(always)]
     pub(in crate::sgd) fn draw<M: Spec<Scalar = T>, R: Rng>(
         &mut self,
-        model: &M,
+        (model, strength): (&M, Option<T>),
         q: &[T],
         v: &[T],
         k: usize,
@@ -104,6 +113,7 @@ impl<T: Scalar> Span<T> {
         for c in self.hidden.chunks_exact_mut(self.features) {
             model.hidden().sample(rng, c);
         }
+        let model = (model, strength);
         // The commonest shapes as constants: a third faster, since loops of length 1 and 2 are mostly overhead.
         let shape = Shape { p: self.features, m: self.neurons, k, size };
         match shape {
@@ -123,7 +133,7 @@ impl<T: Scalar> Span<T> {
 
     /// From the draws to the sums.
     #[inline(always)]
-    fn reduce<M: Spec<Scalar = T>>(&mut self, model: &M, q: &[T], v: &[T], shape: Shape) {
+    fn reduce<M: Spec<Scalar = T>>(&mut self, model: (&M, Option<T>), q: &[T], v: &[T], shape: Shape) {
         let Shape { p, m, k, size } = shape;
         let length = 2 * size;
         if let Some(factor) = self.along {

@@ -9,14 +9,16 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, Constraint, LinearRegularizer, Spec, fingerprint};
+use crate::model::{AugmentationNoise, Constraint, InForce, LinearRegularizer, Spec, fingerprint};
 use crate::numerics::kernels::fill_normals;
 use crate::numerics::triangle::{factor_covariance, factor_rows};
 use crate::random::chi_squared;
 use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::span::Span;
 use crate::sgd::builder::{Projected, SimulatorBuilder};
-use crate::sgd::{Divergence, SgdError, Simulator};
+use crate::sgd::present::Present;
+use crate::sgd::{SgdError, SgdFailure, Simulator};
+use crate::start::StartError;
 use crate::state::{Checkpoint, OrderParameters};
 
 impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> SimulatorBuilder<'a, M, Projected> {
@@ -37,8 +39,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Simu
         let (n, p, m) = (self.dimension, self.model.n_features(), self.model.n_neurons());
         let span = Span::new(self.model, SIMULATOR)?;
         let (q, v, rank) = self.draw_start(&mut rng)?;
-        let rate = self.model.learning_rate().as_f64() / n as f64;
-        let decay = self.model.weight_decay().as_f64() * self.model.regularizer().slope().as_f64();
+        let present = Present::new(self.model, &self.schedules)?;
         let mut chain = ProjectedChain {
             model: self.model,
             dimension: n,
@@ -48,12 +49,14 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Simu
             rounded: (vec![T::zero(); p * m], vec![T::zero(); m * m]),
             state: State { q, v, rank },
             span,
-            rates: Rates { step: rate, per_sample: rate / self.model.batch_size() as f64, keep: 1.0 - rate * decay },
+            rates: Rates::new(self.model, &present.numbers, n),
+            present,
             rows: vec![0.0; 2 * m * m],
             bartlett: vec![0.0; m * m],
         };
-        if self.model.constraint() == Constraint::Sphere {
-            chain.state.normalise(m);
+        let constraint = self.model.constraint();
+        if constraint != Constraint::None && !chain.state.constrain(constraint, m) {
+            return Err(StartError::Dependent.into());
         }
         Ok(chain)
     }
@@ -63,6 +66,9 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Simu
         let (n, p, m) = (self.dimension, self.model.n_features(), self.model.n_neurons());
         if !self.model.noise().is_gaussian() {
             return Err(SgdError::NoiseNotGaussian { simulator: SIMULATOR });
+        }
+        if self.model.momentum() != T::zero() {
+            return Err(SgdError::Momentum { simulator: SIMULATOR });
         }
         let start = self.start.order_parameters(n, (p, m), self.model.constraint(), rng)?;
         let q: Vec<f64> = start.q().transpose().iter().map(|x| x.as_f64()).collect();
@@ -118,6 +124,26 @@ impl State {
         }
     }
 
+    /// Brings the weights to the constraint; false if that cannot be.
+    pub(super) fn constrain(&mut self, constraint: Constraint, m: usize) -> bool {
+        if m == 1 || !constraint.fixes_covariance() {
+            self.normalise(m);
+            return true;
+        }
+        let r = DMatrix::from_fn(m, m, |i, j| self.covariance(m, i, j));
+        let Some(correction) = constraint.correction(&r) else { return false };
+        for q in self.q.chunks_exact_mut(m) {
+            let row: Vec<f64> = (0..m).map(|j| (0..m).map(|i| q[i] * correction[(i, j)]).sum()).collect();
+            q.copy_from_slice(&row);
+        }
+        let v = self.v.clone();
+        for (at, x) in self.v.iter_mut().enumerate() {
+            let (j, a) = (at / m, at % m);
+            *x = (0..m).map(|i| correction[(i, j)] * v[i * m + a]).sum();
+        }
+        true
+    }
+
     /// Whether Q and R are finite in the precision in which they are read: the trace of R bounds every entry.
     fn is_finite<T: Scalar>(&self) -> bool {
         T::lit(self.q.iter().chain(&self.v).map(|x| x * x).sum::<f64>()).is_finite()
@@ -130,6 +156,18 @@ struct Rates {
     step: f64,
     per_sample: f64,
     keep: f64,
+}
+
+impl Rates {
+    fn new<T, M>(model: &M, numbers: &InForce<T>, dimension: usize) -> Self
+    where
+        T: Scalar,
+        M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>,
+    {
+        let step = numbers.learning_rate.as_f64() / dimension as f64;
+        let decay = numbers.weight_decay.as_f64() * model.regularizer().slope().as_f64();
+        Self { step, per_sample: step / model.batch_size() as f64, keep: 1.0 - step * decay }
+    }
 }
 
 /// The Markov chain of the order parameters (Q, R) under online SGD at dimension N, without the N-dimensional weights.
@@ -190,6 +228,7 @@ pub struct ProjectedChain<'a, M: Spec, R> {
     rounded: (Vec<M::Scalar>, Vec<M::Scalar>),
     span: Span<M::Scalar>,
     rates: Rates,
+    present: Present<M::Scalar>,
     /// (V', (τ/N) L·Bartlett): m rows of up to 2m numbers.
     rows: Vec<f64>,
     /// The lower triangular factor of the Wishart matrix, by rows.
@@ -259,23 +298,29 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>, R: Rng> 
         self.steps
     }
 
-    fn step(&mut self) -> Result<(), Divergence> {
+    fn step(&mut self) -> Result<(), SgdFailure> {
+        if self.present.move_to(self.steps, self.dimension)? {
+            self.span.set_noise(&self.present);
+        }
+        if self.present.is_scheduled() {
+            self.rates = Rates::new(self.model, &self.present.numbers, self.dimension);
+        }
         let k = self.state.rank;
         let (q, v) = (&mut self.rounded.0, &mut self.rounded.1);
         for (rounded, &x) in q.iter_mut().zip(&self.state.q).chain(v.iter_mut().zip(&self.state.v)) {
             *rounded = T::lit(x);
         }
-        self.span.draw(self.model, q, v, k, &mut self.rng);
+        self.span.draw((self.model, self.present.numbers.penalty_strength), q, v, k, &mut self.rng);
         self.draw_bartlett(self.span.noise_rank, self.dimension - self.model.n_features() - k);
         self.advance();
         let mut finite = self.next.is_finite::<T>();
         // A norm that is not finite would scale its neuron to zero.
-        if self.model.constraint() == Constraint::Sphere && finite {
-            self.next.normalise(self.model.n_neurons());
-            finite = self.next.is_finite::<T>();
+        let constraint = self.model.constraint();
+        if constraint != Constraint::None && finite {
+            finite = self.next.constrain(constraint, self.model.n_neurons()) && self.next.is_finite::<T>();
         }
         if !finite {
-            return Err(Divergence { step: self.steps + 1 });
+            return Err(SgdFailure::Diverged { step: self.steps + 1 });
         }
         std::mem::swap(&mut self.state, &mut self.next);
         self.steps += 1;
@@ -310,7 +355,8 @@ where
     type Saved = SavedChain<R>;
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of("the projected chain").and(fingerprint(self.model)).count(self.dimension as u64)
+        let work = Fingerprint::of("the projected chain").and(fingerprint(self.model)).count(self.dimension as u64);
+        self.present.fingerprint(work)
     }
 
     fn saved(&self) -> SavedChain<R> {

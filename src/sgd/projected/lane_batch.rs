@@ -8,6 +8,7 @@ use crate::model::{AugmentationNoise, HiddenDistribution, Loss, Spec};
 use crate::random::{Block, LaneStreams, NormalBlock, Row, Rows, WIDTH};
 use crate::sgd::batch::error_signals::LaneErrors;
 use crate::sgd::batch::lane_rows::{add_product, add_products, factor_rows, mapped};
+use crate::sgd::present::Present;
 use crate::sgd::projected::single::Modes;
 
 /// Samples that are worked on at a time, where all of the batch are not needed at once.
@@ -50,12 +51,13 @@ pub(in crate::sgd) struct LaneBatch<T: Scalar> {
 }
 
 impl<T: Scalar> LaneBatch<T> {
-    pub(in crate::sgd) fn new<M: Spec<Scalar = T>>(model: &M) -> Self {
+    pub(in crate::sgd) fn new<M: Spec<Scalar = T>>(model: &M, scheduled: bool) -> Self {
         let (p, m, size) = (model.n_features(), model.n_neurons(), model.batch_size());
         let along = model.noise().feature_covariance();
         let zero = along.to_array().as_flattened().iter().all(|&k| k == T::zero());
         let rows = |count: usize| Rows::new(T::zero(), count);
-        let coupled = model.loss().covariance_form().is_none_or(|form| form.couples_samples(m));
+        // With several neurons a schedule may couple them that now are not.
+        let coupled = model.loss().covariance_form().is_none_or(|form| form.couples_samples(m) || scheduled && m > 1);
         let tile = if coupled { size } else { size.min(TILE) };
         Self {
             tile,
@@ -76,6 +78,15 @@ impl<T: Scalar> LaneBatch<T> {
             background_sums: rows(m * m),
             noise_factor: rows(m * m),
         }
+    }
+
+    /// Draws with the noise in force from now on.
+    pub(in crate::sgd) fn set_noise(&mut self, present: &Present<T>) {
+        let (along, across) = (present.numbers.feature_noise, present.views());
+        // Views that could be exchanged still can.
+        self.modes = self.modes.and_then(|_| Modes::new(along, across));
+        self.along = self.along.map(|_| along.factor());
+        self.across = across.factor();
     }
 
     /// c of one sample.
@@ -165,11 +176,11 @@ impl<T: Scalar> LaneBatch<T> {
         }
     }
 
-    /// From new random numbers to the sums and L.
+    /// From new random numbers to the sums and L. λ is that of the model, if no other is in force.
     #[inline(always)]
     pub(in crate::sgd) fn run<M: Spec<Scalar = T>>(
         &mut self,
-        model: &M,
+        (model, strength): (&M, Option<T>),
         streams: &mut LaneStreams,
         room: &mut NormalBlock<T>,
     ) {
@@ -183,7 +194,7 @@ impl<T: Scalar> LaneBatch<T> {
         for first in (0..size).step_by(self.tile) {
             let count = self.tile.min(size - first);
             self.draw(model, streams, room, count);
-            self.signals.run(model);
+            self.signals.run((model, strength));
             self.reduce(p, m, size, first, count);
         }
         factor_rows(&mut self.noise, 2 * size, &mut self.noise_factor, m);
@@ -225,7 +236,7 @@ impl<T: Scalar> LaneBatch<T> {
                 self.signals.fields[2 * b] = first;
                 self.signals.fields[2 * b + 1] = second;
             }
-            self.signals.run(model);
+            self.signals.run((model, None));
             let errors = self.signals.errors[..2 * count].as_chunks::<2>().0;
             let normals = self.background[..2 * count].as_chunks::<2>().0;
             for (b, (e, n)) in errors.iter().zip(normals).enumerate() {

@@ -15,9 +15,10 @@ use crate::random::{LaneStreams, NormalBlock, Row, Rows, WIDTH, chi_squared};
 use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::lane_rows::{add_product, factor_rows, mapped, sum_of_products};
 use crate::sgd::builder::{Projected, SimulatorBuilder};
+use crate::sgd::present::Present;
 use crate::sgd::projected::lane_batch::LaneBatch;
-use crate::sgd::{Divergence, SgdError, steps_between, time_of, work_of};
-use crate::start::check_memory;
+use crate::sgd::{SgdError, SgdFailure, steps_between, time_of, work_of};
+use crate::start::{StartError, check_memory};
 use crate::state::{Checkpoint, Lockstep, OrderParameters, Run, Trajectory};
 
 /// Tables of a batch, each with a number for every sample and lane.
@@ -74,7 +75,8 @@ pub struct ProjectedLanes<'a, M: Spec> {
     room: NormalBlock<M::Scalar>,
     state: State,
     next: State,
-    diverged: Row<Option<Divergence>>,
+    failed: Row<Option<SgdFailure>>,
+    present: Present<M::Scalar>,
     batch: LaneBatch<M::Scalar>,
     chi: Rows<f64>,
     /// (V', (τ/N) L·Bartlett), m rows of 2m.
@@ -96,6 +98,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Simu
         let (model, dimension) = (self.model, self.dimension);
         let (p, m) = (model.n_features(), model.n_neurons());
         check_memory::<f64>(model.batch_size(), (p + m) * LANE_TABLES * WIDTH)?;
+        let present = Present::new(model, &self.schedules)?;
         let rows = |count: usize| Rows::new(0.0, count);
         let mut state = State { q: rows(p * m), v: rows(m * m) };
         for lane in 0..WIDTH {
@@ -116,13 +119,18 @@ impl<'a, T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Simu
             room: NormalBlock::default(),
             next: state.clone(),
             state,
-            diverged: [None; WIDTH],
-            batch: LaneBatch::new(model),
+            failed: [None; WIDTH],
+            batch: LaneBatch::new(model, present.is_scheduled()),
+            present,
             chi: rows(m * m),
             rows: rows(2 * m * m),
         };
-        if model.constraint() == Constraint::Sphere {
-            lanes.state.normalise(m);
+        let constraint = model.constraint();
+        if constraint != Constraint::None {
+            lanes.state.constrain(constraint, m);
+            if lanes.state.flaws::<T>().iter().any(|flaw| flaw.is_nan()) {
+                return Err(StartError::Dependent.into());
+            }
         }
         Ok(lanes)
     }
@@ -151,6 +159,36 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Brings the weights of every lane to the constraint; NaN where that cannot be.
+    #[inline(always)]
+    fn constrain(&mut self, constraint: Constraint, m: usize) {
+        if m == 1 || !constraint.fixes_covariance() {
+            return self.normalise(m);
+        }
+        for lane in 0..WIDTH {
+            self.orthonormalise(constraint, m, lane);
+        }
+    }
+
+    /// The same of one lane, whose neurons become orthonormal.
+    fn orthonormalise(&mut self, constraint: Constraint, m: usize, lane: usize) {
+        let of = |rows: &Rows<f64>| DMatrix::from_row_iterator(rows.len() / m, m, rows.iter().map(|row| row[lane]));
+        let (q, v) = (of(&self.q), of(&self.v));
+        let r = q.tr_mul(&q) + &v * v.transpose();
+        let correction = constraint.correction(&r).unwrap_or_else(|| DMatrix::from_element(m, m, f64::NAN));
+        // V may have become dense: it is made triangular again.
+        let mut v = (correction.tr_mul(&v)).transpose().as_slice().to_vec();
+        let mut triangular = vec![0.0; m * m];
+        if v.iter().all(|x| x.is_finite()) {
+            crate::numerics::triangle::factor_rows(&mut v, m, &mut triangular, m);
+        } else {
+            triangular.fill(f64::NAN);
+        }
+        let q = (q * correction).transpose();
+        let rows = self.q.iter_mut().zip(q.iter()).chain(self.v.iter_mut().zip(&triangular));
+        rows.for_each(|(row, &x)| row[lane] = x);
     }
 
     /// Zero in lanes where Q and R are finite in the precision in which they are read (the trace of R bounds every entry), NaN
@@ -201,11 +239,11 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
         time_of(self.steps, self.dimension)
     }
 
-    /// At which step that replicate diverged, if it has; `None` also for a replicate that there is not.
+    /// Why that replicate has stopped, if it has; `None` also for a replicate that there is not.
     #[must_use]
-    pub fn divergence(&self, replicate: usize) -> Option<Divergence> {
+    pub fn failure(&self, replicate: usize) -> Option<SgdFailure> {
         // Lanes that are not asked for repeat the first replicate.
-        self.diverged.get(replicate).copied().flatten().filter(|_| replicate < self.replicates)
+        self.failed.get(replicate).copied().flatten().filter(|_| replicate < self.replicates)
     }
 
     /// The order parameters of that replicate, `None` if there are not so many. Those of a replicate that diverged are
@@ -217,7 +255,7 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
 
     /// The steps that a replicate has taken; one that diverged stays at the last before.
     fn steps_of(&self, replicate: usize) -> u64 {
-        self.diverged[replicate].map_or(self.steps, |Divergence { step }| step - 1)
+        self.failed[replicate].map_or(self.steps, |failure| failure.step() - 1)
     }
 
     /// The order parameters of a lane.
@@ -238,23 +276,37 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
     }
 
     /// Takes one step, and tells which replicates diverge in it.
-    fn step_all(&mut self, failed: &mut impl FnMut(usize, Divergence)) {
+    fn step_all(&mut self, failed: &mut impl FnMut(usize, SgdFailure)) {
+        match self.present.move_to(self.steps, self.dimension) {
+            Ok(false) => {}
+            Ok(true) => self.batch.set_noise(&self.present),
+            Err(failure) => {
+                self.steps += 1;
+                for (lane, own) in self.failed.iter_mut().enumerate().filter(|(_, own)| own.is_none()) {
+                    *own = Some(failure);
+                    if lane < self.replicates {
+                        failed(lane, failure);
+                    }
+                }
+                return;
+            }
+        }
         let flaws = dispatch(
             #[inline(always)]
             || self.advance(),
         );
         self.steps += 1;
-        let old = self.diverged.iter().any(Option::is_some);
+        let old = self.failed.iter().any(Option::is_some);
         if old || flaws.iter().any(|flaw| flaw.is_nan()) {
             for lane in 0..WIDTH {
-                if self.diverged[lane].is_none() && flaws[lane].is_nan() {
-                    let divergence = Divergence { step: self.steps };
-                    self.diverged[lane] = Some(divergence);
+                if self.failed[lane].is_none() && flaws[lane].is_nan() {
+                    let divergence = SgdFailure::Diverged { step: self.steps };
+                    self.failed[lane] = Some(divergence);
                     if lane < self.replicates {
                         failed(lane, divergence);
                     }
                 }
-                if self.diverged[lane].is_some() {
+                if self.failed[lane].is_some() {
                     self.next.copy_lane(&self.state, lane);
                 }
             }
@@ -266,7 +318,7 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
     /// order of the seeds. For events and observers see [`Run::each_to`].
     ///
     /// # Errors
-    /// [`SgdError::Run`]: as a whole for times that are unusable; within a result for a [`Divergence`], with the trajectory
+    /// [`SgdError::Run`]: as a whole for times that are unusable; within a result for an [`SgdFailure`], with the trajectory
     /// so far.
     pub fn run(&mut self, end: T, output: &Output<T>) -> Result<Vec<Result<Trajectory<T>, SgdError<T>>>, SgdError<T>> {
         let outcomes = Run::of(self).output(output.clone()).each_to(end)?;
@@ -281,11 +333,12 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
         for (rounded, row) in rounded {
             *rounded = mapped(row, T::lit);
         }
-        self.batch.run(self.model, &mut self.streams, &mut self.room);
+        let numbers = self.present.numbers;
+        self.batch.run((self.model, numbers.penalty_strength), &mut self.streams, &mut self.room);
         self.draw_bartlett(self.dimension - p - m);
-        let rate = self.model.learning_rate().as_f64() / self.dimension as f64;
+        let rate = numbers.learning_rate.as_f64() / self.dimension as f64;
         let per_sample = rate / size as f64;
-        let keep = 1.0 - rate * self.model.weight_decay().as_f64() * self.model.regularizer().slope().as_f64();
+        let keep = 1.0 - rate * numbers.weight_decay.as_f64() * self.model.regularizer().slope().as_f64();
         for ((next, q), sum) in self.next.q.iter_mut().zip(&self.state.q).zip(&self.batch.feature_sums) {
             for k in 0..WIDTH {
                 next[k] = keep * q[k] - per_sample * sum[k].as_f64();
@@ -308,9 +361,10 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
         }
         factor_rows(&mut self.rows, 2 * m, &mut self.next.v, m);
         let mut flaws = self.next.flaws::<T>();
-        if self.model.constraint() == Constraint::Sphere {
+        let constraint = self.model.constraint();
+        if constraint != Constraint::None {
             // A norm that is not finite scales its neuron to zero: both count.
-            self.next.normalise(m);
+            self.next.constrain(constraint, m);
             let after = self.next.flaws::<T>();
             for k in 0..WIDTH {
                 flaws[k] += after[k];
@@ -383,7 +437,7 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Projecte
 impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Lockstep for ProjectedLanes<'_, M> {
     type Scalar = T;
     type State = OrderParameters<T>;
-    type Error = Divergence;
+    type Error = SgdFailure;
 
     fn replicates(&self) -> usize {
         self.replicates
@@ -402,14 +456,14 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Lockstep
     }
 
     #[inline]
-    fn advance_all(&mut self, _until: T, failed: &mut impl FnMut(usize, Divergence)) {
+    fn advance_all(&mut self, _until: T, failed: &mut impl FnMut(usize, SgdFailure)) {
         self.step_all(failed);
     }
 
-    fn prepare_all(&mut self, failed: &mut impl FnMut(usize, Divergence)) {
+    fn prepare_all(&mut self, failed: &mut impl FnMut(usize, SgdFailure)) {
         for replicate in 0..self.replicates {
-            if let Some(divergence) = self.diverged[replicate] {
-                failed(replicate, divergence);
+            if let Some(failure) = self.failed[replicate] {
+                failed(replicate, failure);
             }
         }
     }
@@ -423,7 +477,7 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Lockstep
     }
 }
 
-/// What is kept of [`ProjectedLanes`]: Q and V in every lane, the lanes' generators, which of them have diverged, and the number
+/// What is kept of [`ProjectedLanes`]: Q and V in every lane, the lanes' generators, which of them have failed, and the number
 /// of steps.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -431,8 +485,8 @@ pub struct SavedLanes {
     q: Vec<f64>,
     v: Vec<f64>,
     streams: LaneStreams,
-    /// The step in which each lane diverged.
-    diverged: Vec<Option<u64>>,
+    /// The step in which each lane failed.
+    failed: Vec<Option<u64>>,
     steps: u64,
 }
 
@@ -441,7 +495,7 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Checkpoi
 
     fn fingerprint(&self) -> Fingerprint {
         let work = Fingerprint::of("projected chains in lock-step").and(fingerprint(self.model));
-        work.count(self.dimension as u64).count(self.replicates as u64)
+        self.present.fingerprint(work.count(self.dimension as u64).count(self.replicates as u64))
     }
 
     fn saved(&self) -> SavedLanes {
@@ -449,17 +503,17 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Checkpoi
             q: self.state.q.concat(),
             v: self.state.v.concat(),
             streams: self.streams.clone(),
-            diverged: self.diverged.iter().map(|at| at.map(|Divergence { step }| step)).collect(),
+            failed: self.failed.iter().map(|at| at.map(|failure| failure.step())).collect(),
             steps: self.steps,
         }
     }
 
     fn restore(&mut self, saved: SavedLanes) -> Result<(), SaveError> {
-        let SavedLanes { q, v, streams, diverged, steps } = saved;
+        let SavedLanes { q, v, streams, failed, steps } = saved;
         let lengths = [(self.state.q.len(), &q), (self.state.v.len(), &v)];
         let fit = lengths.iter().all(|(rows, numbers)| rows * WIDTH == numbers.len());
-        // A lane that diverged did so in a step that was taken.
-        if !fit || diverged.len() != WIDTH || diverged.iter().flatten().any(|step| !(1..=steps).contains(step)) {
+        // A lane that failed did so in a step that was taken.
+        if !fit || failed.len() != WIDTH || failed.iter().flatten().any(|step| !(1..=steps).contains(step)) {
             return Err(SaveError::content("its overlaps or lanes are of another number"));
         }
         let mut state = self.state.clone();
@@ -470,15 +524,19 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Checkpoi
             return Err(SaveError::content("its overlaps are not finite"));
         }
         self.state = state;
-        for (own, at) in self.diverged.iter_mut().zip(diverged) {
-            *own = at.map(|step| Divergence { step });
+        for (own, at) in self.failed.iter_mut().zip(failed) {
+            // A schedule without a value fails again where it did.
+            *own = at.map(|step| {
+                let again = self.present.move_to(step - 1, self.dimension).err();
+                again.unwrap_or(SgdFailure::Diverged { step })
+            });
         }
         (self.streams, self.steps) = (streams, steps);
         Ok(())
     }
 
-    fn failure_of(&self, replicate: usize) -> Option<Divergence> {
-        self.divergence(replicate)
+    fn failure_of(&self, replicate: usize) -> Option<SgdFailure> {
+        self.failure(replicate)
     }
 }
 

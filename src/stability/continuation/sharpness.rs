@@ -23,7 +23,7 @@ const BLUNTER: f64 = 10.0;
 
 /// How far rates and their derivatives may be off with coefficients of that error.
 pub(crate) fn of_rates<T: Compiled>(ode: &ReducedOde<'_, T>, coefficients: T) -> Uncertainty<T> {
-    let projected = if ode.constraint() == Constraint::Sphere { 2.0 } else { 1.0 };
+    let projected = if ode.constraint() == Constraint::None { 1.0 } else { 2.0 };
     let residual = T::lit(COEFFICIENTS * projected) * coefficients;
     let derivative = T::lit(DERIVATIVES) * residual;
     Uncertainty { residual, by_state: derivative, by_parameter: derivative }

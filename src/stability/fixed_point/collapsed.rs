@@ -46,7 +46,7 @@ pub struct CollapsedPoint<T: Scalar = f64> {
 /// The collapsed state of a model, with its eigenvalues in closed form.
 ///
 /// # Errors
-/// [`FixedPointError::NotCollapsible`] where R = 0 is no fixed point: σ(0) ≠ 0, or the sphere constraint;
+/// [`FixedPointError::NotCollapsible`] where R = 0 is no fixed point: σ(0) ≠ 0, or a constraint;
 /// [`FixedPointError::Kink`] for a σ with a kink at 0; [`FixedPointError::Spectrum`] if the eigenvalues of E\[c cᵀ\] do
 /// not converge.
 ///
@@ -66,7 +66,7 @@ pub struct CollapsedPoint<T: Scalar = f64> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn collapsed_point<T: Compiled>(ode: &ReducedOde<'_, T>) -> Result<CollapsedPoint<T>, FixedPointError<T>> {
-    if ode.constraint() == Constraint::Sphere {
+    if ode.constraint() != Constraint::None {
         return Err(FixedPointError::NotCollapsible { reason: "the sphere constraint keeps every R_ii at 1" });
     }
     let limit = ode.limit();

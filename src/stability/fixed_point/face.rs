@@ -59,9 +59,9 @@ impl<T: Scalar> Face<T> {
         for i in 0..m {
             for j in i..m {
                 if let (Some((a, s)), Some((b, t))) = (clusters[i], clusters[j]) {
-                    if a == b && constraint == Constraint::Sphere {
+                    if a == b && constraint.fixes_norms() {
                         offset[at] = s * t;
-                    } else {
+                    } else if !constraint.fixes_covariance() {
                         columns[(at, pair(a, b))] = s * t;
                     }
                 }
@@ -97,7 +97,9 @@ impl<T: Scalar> Face<T> {
             }
         }
         let overlaps = state.q().amax() > T::zero();
-        (first.len() < m && !first.is_empty()).then(|| Self::new(state.n_features(), &clusters, overlaps, constraint))
+        // Orthonormal neurons never coincide.
+        (!constraint.fixes_covariance() && first.len() < m && !first.is_empty())
+            .then(|| Self::new(state.n_features(), &clusters, overlaps, constraint))
     }
 
     /// All states.

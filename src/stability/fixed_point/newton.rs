@@ -193,7 +193,8 @@ impl<T: Compiled> Newton<'_, '_, '_, T> {
                 Ok(true) => rates = self.rates(y)?,
                 Ok(false) => {}
                 Err(RatesError::Limit(error)) => return Err(error),
-                Err(RatesError::Infeasible(_)) => return Ok(NewtonStop::Boundary),
+                // There are no schedules here.
+                Err(RatesError::Infeasible(_) | RatesError::Schedule(_)) => return Ok(NewtonStop::Boundary),
             }
         }
         Ok(NewtonStop::StepLimit)

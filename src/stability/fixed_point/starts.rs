@@ -134,7 +134,7 @@ const BACKGROUND_RANGE: (f64, f64) = (0.1, 1.2);
 impl Shape {
     /// R_ii = size with R_ij/size = correlation, or 1 on the sphere.
     fn covariance<T: Scalar>(&self, size: f64, correlation: f64) -> DMatrix<T> {
-        let size = if self.constraint == Constraint::Sphere { 1.0 } else { size };
+        let size = if self.constraint.fixes_norms() { 1.0 } else { size };
         DMatrix::from_fn(self.neurons, self.neurons, |i, j| T::lit(if i == j { size } else { size * correlation }))
     }
 
@@ -145,12 +145,13 @@ impl Shape {
         }
         // Averages over two neurons and more cost too much for the ends of the range.
         let sizes = match (self.constraint, self.neurons) {
-            (Constraint::Sphere, _) => &SIZES[UNIT_SIZE..=UNIT_SIZE],
             (Constraint::None, 1) => &SIZES[..],
             (Constraint::None, _) => &SIZES[1..5],
+            _ => &SIZES[UNIT_SIZE..=UNIT_SIZE],
         };
         let lowest = REPELLING / (self.neurons as f64 - 1.0).max(1.0);
-        let correlations: &[f64] = if self.neurons > 1 { &[0.0, ATTRACTING, lowest] } else { &[0.0] };
+        let free = self.neurons > 1 && !self.constraint.fixes_covariance();
+        let correlations: &[f64] = if free { &[0.0, ATTRACTING, lowest] } else { &[0.0] };
         let mut starts = Vec::new();
         for &size in sizes {
             for &correlation in correlations {
@@ -174,7 +175,7 @@ impl Shape {
         }
         let whole = || Face::whole(self.features, self.neurons, self.constraint);
         let mut starts = Vec::new();
-        let each = if self.constraint == Constraint::Sphere { 1 } else { INFORMED_SIZES.len() };
+        let each = if self.constraint.fixes_norms() { 1 } else { INFORMED_SIZES.len() };
         for at in tuples(self.neurons, choices.len(), self.exchangeable).take(MOST / each) {
             let picks: Vec<_> = at.iter().map(|&k| choices[k].into_iter().collect()).collect();
             for factor in INFORMED_SIZES.into_iter().take(each) {
@@ -254,7 +255,7 @@ impl Shape {
 
     /// The same neurons, each smaller than the one before; on the sphere as they are.
     fn graded<T: Scalar>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
-        if self.constraint == Constraint::Sphere {
+        if self.constraint.fixes_norms() {
             return state.clone();
         }
         let size: Vec<T> = (0..self.neurons).map(|i| T::lit(GRADED.powf(i as f64))).collect();
@@ -265,6 +266,9 @@ impl Shape {
 
     /// The same neurons with backgrounds of the correlation [`REPELLING`].
     fn repelled<T: Scalar>(&self, state: &OrderParameters<T>) -> OrderParameters<T> {
+        if self.constraint.fixes_covariance() {
+            return state.clone();
+        }
         let background = state.background();
         let correlation = T::lit(REPELLING / (self.neurons as f64 - 1.0).max(1.0));
         let r = DMatrix::from_fn(self.neurons, self.neurons, |i, j| {
@@ -281,7 +285,7 @@ impl Shape {
     }
 
     fn placed<T: Scalar>(&self, picks: &[Vec<(usize, f64)>], scale: f64, alignment: f64) -> OrderParameters<T> {
-        let size = if self.constraint == Constraint::Sphere { 1.0 } else { scale };
+        let size = if self.constraint.fixes_norms() { 1.0 } else { scale };
         let mut q = DMatrix::zeros(self.features, self.neurons);
         for (i, picks) in picks.iter().enumerate() {
             let amplitude = alignment * (size / picks.len().max(1) as f64).sqrt();
@@ -293,13 +297,26 @@ impl Shape {
         for i in 0..self.neurons {
             r[(i, i)] = T::lit(size);
         }
-        OrderParameters::from_parts(q, r)
+        self.orthonormal(OrderParameters::from_parts(q, r))
+    }
+
+    /// The same state with orthonormal neurons, where the constraint asks for them.
+    fn orthonormal<T: Scalar>(&self, state: OrderParameters<T>) -> OrderParameters<T> {
+        if !self.constraint.fixes_covariance() {
+            return state;
+        }
+        // What cannot be is no start: the search leaves it out.
+        state.orthonormalised().unwrap_or(state)
     }
 
     /// Families in which neurons coincide up to sign or vanish, followed from the states of fewer neurons.
     pub(crate) fn coinciding<T: Scalar>(&self, scale: f64, vanishing: bool) -> Vec<FacedStart<T>> {
         let m = self.neurons;
         let mut starts = Vec::new();
+        // Orthonormal neurons never coincide.
+        if self.constraint.fixes_covariance() {
+            return starts;
+        }
         for clusters in partitions(m, vanishing, self.exchangeable) {
             let k = clusters.iter().flatten().max().map_or(0, |c| c + 1);
             let clusters: Vec<_> = clusters.into_iter().map(|c| c.map(|c| (c, T::one()))).collect();
@@ -384,12 +401,13 @@ impl Shape {
         });
         let mut r = q.tr_mul(&q) + &factor * factor.transpose();
         let mut q = q;
-        if self.constraint == Constraint::Sphere {
+        if self.constraint.fixes_norms() {
             let norms: Vec<T> = (0..m).map(|i| r[(i, i)].sqrt()).collect();
             q = DMatrix::from_fn(p, m, |l, i| q[(l, i)] / norms[i]);
             r = DMatrix::from_fn(m, m, |i, j| if i == j { T::one() } else { r[(i, j)] / (norms[i] * norms[j]) });
         }
-        let start = Start { kind: StartKind::Sobol { index }, state: OrderParameters::from_parts(q, r) };
+        let state = self.orthonormal(OrderParameters::from_parts(q, r));
+        let start = Start { kind: StartKind::Sobol { index }, state };
         FacedStart { start, face: Face::whole(p, m, self.constraint) }
     }
 }

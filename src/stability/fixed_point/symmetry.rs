@@ -8,6 +8,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
+use crate::model::Constraint;
 use crate::numerics::largest::largest_size;
 use crate::ode::ReducedOde;
 use crate::stability::fixed_point::exchange::Exchanges;
@@ -115,7 +116,8 @@ impl Symmetries {
             let mut flip = SignedPermutation::identity(p, m);
             flip.neurons[i].1 = true;
             generators.extend(holds(&flip)?.then_some(flip));
-            if i > 0 {
+            // Gram and Schmidt take the neurons in their order.
+            if i > 0 && ode.constraint() != Constraint::GramSchmidt {
                 let mut swap = SignedPermutation::identity(p, m);
                 swap.neurons[i].0 = i - 1;
                 swap.neurons[i - 1].0 = i;

@@ -15,7 +15,7 @@ use nalgebra::{Complex, DMatrix};
 
 use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
-use crate::model::Constraint;
+use crate::model::pull;
 use crate::numerics::largest::largest_size;
 use crate::ode::ReducedOde;
 use crate::stability::coordinates::free_pairs;
@@ -195,7 +195,13 @@ impl<T: Compiled> Flow<T> {
         for i in 0..m {
             offset[(i, i)] -= ode.decay();
         }
-        if ode.constraint() == Constraint::Sphere {
+        if ode.constraint().fixes_covariance() && m > 1 {
+            let c = limit.coefficients(state)?.coefficients;
+            let unconstrained = &c.b + c.b.transpose() + &c.lambda - state.r() * (T::lit(2.0) * ode.decay());
+            for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))) {
+                offset[(j, i)] -= pull(ode.constraint(), (i, j), |i, j| unconstrained[(i, j)]);
+            }
+        } else if ode.constraint().fixes_norms() {
             // ν_i = −(dR_ii/dt without the constraint)/(2 R_ii).
             let c = limit.coefficients(state)?.coefficients;
             let two = T::lit(2.0);

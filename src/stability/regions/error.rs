@@ -4,6 +4,7 @@
 
 use crate::Scalar;
 use crate::limit::LimitError;
+use crate::model::ScheduleError;
 use crate::ode::RatesError;
 use crate::save::SaveError;
 use crate::stability::display::state_in_line;
@@ -115,6 +116,9 @@ pub enum RegionsError<T: Scalar = f64> {
     /// The coefficients could not be computed.
     #[error(transparent)]
     Limit(#[from] LimitError<T>),
+    /// Schedules are not followed here; of a system of rates that has some.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
 }
 
 impl<T: Scalar> From<RatesError<T>> for RegionsError<T> {
@@ -122,6 +126,7 @@ impl<T: Scalar> From<RatesError<T>> for RegionsError<T> {
         match error {
             RatesError::Limit(source) => Self::Limit(source),
             RatesError::Infeasible(source) => Self::Start(source),
+            RatesError::Schedule(source) => Self::Schedule(source),
         }
     }
 }

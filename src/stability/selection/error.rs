@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::Scalar;
 use crate::ensemble::{Failed, write_missing};
+use crate::sgd::SgdFailure;
 use crate::stability::regions::{Outcome, RegionsError};
 use crate::stability::selection::counts::FiniteSizeSelection;
 use crate::state::OrderParameters;
@@ -95,14 +96,14 @@ pub enum RunFailure<E, T: Scalar = f64> {
     /// The simulation could not be set up.
     #[error(transparent)]
     Start(E),
-    /// It diverged.
-    #[error("diverged at step {step}, t = {time}: lower the learning rate or add weight decay")]
-    Diverged {
-        /// The step whose update was not finite.
-        step: u64,
+    /// A step failed.
+    #[error("at t = {time}: {source}")]
+    Step {
+        /// Why.
+        source: SgdFailure,
         /// The time before that step.
         time: T,
         /// The state before that step.
-        state: OrderParameters<T>,
+        state: Box<OrderParameters<T>>,
     },
 }

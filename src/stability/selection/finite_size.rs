@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use crate::ensemble::{Ensemble, Failure, Replicate, keep};
 use crate::limit::Compiled;
 use crate::parallel::Executor;
-use crate::sgd::{Divergence, Simulator};
+use crate::sgd::Simulator;
 use crate::stability::regions::AttractionRegions;
 use crate::stability::selection::counts::FiniteSizeSelection;
 use crate::stability::selection::error::{PartialSelection, RunFailure, SelectionError};
@@ -75,10 +75,10 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 // No step begins at the time limit, whatever is left of the stride.
                 let mut left = stride;
                 while left > 0 && simulator.time() < time_limit {
-                    simulator.step().map_err(|Divergence { step }| RunFailure::Diverged {
-                        step,
+                    simulator.step().map_err(|source| RunFailure::Step {
+                        source,
                         time: simulator.time(),
-                        state: simulator.order_parameters(),
+                        state: Box::new(simulator.order_parameters()),
                     })?;
                     left -= 1;
                 }

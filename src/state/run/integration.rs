@@ -112,6 +112,7 @@ impl<T: Scalar, S: System<T>, I: Integrator<T>, F> Integration<T, S, I, F> {
     }
 
     fn try_step(&mut self, until: T) -> Result<(), IntegrationError<S::Error>> {
+        let until = self.system.next_break(self.step.t).map_or(until, |next| next.min(until));
         self.integrator.step(&mut self.system, &mut self.step, until)?;
         self.check_finite()?;
         if self.system.accepted(self.step.t, &self.step.y).map_err(IntegrationError::System)? {
