@@ -9,11 +9,11 @@ pub use crate::error::Error;
 pub use crate::integrate::Output;
 pub use crate::limit::{Limit, Parameter};
 pub use crate::model::{
-    AugmentationNoise, BarlowTwins, CentredCovarianceLoss, Constraint, CovarianceLoss, ElasticNet, Erf, GaussianNoise,
-    GradientPath, HiddenDistribution, HiddenVariable, Identity, Independent, InfoNce, L1, L2, Law, LeakyRelu,
-    LinearRegularizer, Loss, Model, ModelError, NoNoise, Nonlinearity, OutputGradient, Outputs, Penalty, Polynomial,
-    PseudoHuber, Quadratic, Quartic, RademacherNoise, Regularizer, Relu, Schedule, Schedules, Sigmoid, SmoothedL1,
-    Softplus, Spec, SpectralContrastive, Tanh, VicReg, ViewCovariance,
+    Augmentation, AugmentationNoise, BarlowTwins, CentredCovarianceLoss, Constraint, CovarianceLoss, ElasticNet, Erf,
+    GaussianNoise, GradientPath, HiddenDistribution, HiddenVariable, Identity, Independent, InfoNce, L1, L2, Law,
+    LeakyRelu, LinearRegularizer, Loss, Masking, Model, ModelError, NoNoise, Nonlinearity, OutputGradient, Outputs,
+    Penalty, Polynomial, PseudoHuber, Quadratic, Quartic, RademacherNoise, Regularizer, Relu, Schedule, Schedules,
+    Sigmoid, SmoothedL1, Softplus, Spec, SpectralContrastive, Tanh, VicReg, ViewCovariance,
 };
 pub use crate::ode::ReducedOde;
 pub use crate::scalar::Scalar;

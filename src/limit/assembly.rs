@@ -31,13 +31,14 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
             for view in 0..views {
                 // Index 1 of the field_pair's averages belongs to neuron i in view 1, index 2 to neuron j in view 2.
                 let neuron = if view == 0 { field_pair.i } else { field_pair.j };
-                let terms = if field_pair.i == field_pair.j {
+                let own_entry = field_pair.i == field_pair.j;
+                let terms = if own_entry && !limit.loss.diagonal_moves() {
                     [Some((view, N::constant(limit.loss.diagonal()))), None]
                 } else {
                     let at = field_pair.i * m + field_pair.j;
                     let (offset, slope) = (frozen.offsets[at], frozen.slopes[at]);
+                    let strength = if own_entry { N::one() } else { numbers.penalty_strength };
                     let rest = ((N::one() - inverse) * averages.sums[COVARIANCE]).times(slope);
-                    let strength = numbers.penalty_strength;
                     let own = (strength * inverse).times(slope);
                     [Some((view, strength * (N::constant(offset) + rest))), Some((2 + view, own))]
                 };

@@ -166,7 +166,7 @@ impl<T: Scalar> Rule<T> {
             }
             for group in 0..groups.count() {
                 let mean = [groups.mean(group)[field_pair.i], groups.mean(group)[field_pair.j]];
-                let penalty = field_pair.i != field_pair.j;
+                let penalty = limit.loss.moves((field_pair.i, field_pair.j));
                 let mut by_nodes =
                     |table: &NodeTable<T>| pair_sums(table, mean, rows, penalty, limit.sigma, pair_buffers);
                 let mut sums = match &mut field_pair.nodes {

@@ -69,8 +69,12 @@ impl<T: Scalar> Limit<'_, T> {
         if !(self.settings.n_neurons > 1 && automatic && self.sums() == Some(Sums::Nodes)) {
             return None;
         }
+        // Of one neuron in both views only what the loss itself needs is made there.
+        if self.loss.diagonal_moves() {
+            return None;
+        }
         // Of centred Gaussian fields there may be closed forms.
-        if self.sigma.closed_form().is_some() && !self.loss.coupled() && self.hidden.nodes(accuracy) < 2 {
+        if self.sigma.closed_form().is_some() && !self.loss.couples_samples() && self.hidden.nodes(accuracy) < 2 {
             return None;
         }
         let work = self.without_hidden(state);
@@ -107,6 +111,7 @@ impl<T: Scalar> Limit<'_, T> {
             m,
             Needs {
                 penalised: self.loss.coupled(),
+                diagonal_moves: self.loss.diagonal_moves(),
                 // An offset acts on batches of one sample too.
                 batches: self.batch_terms || offset != T::zero() || self.loss.whole_batches(),
                 views: self.settings.gradient_path.views(),

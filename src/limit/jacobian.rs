@@ -123,8 +123,14 @@ impl<T: Scalar> Rule<T> {
         if by_parts {
             return PlaneGradient::by_parts(table, mean, rows, limit.sigma, pair_buffers);
         }
-        let mut gradient =
-            PlaneGradient::new(table, mean, rows, field_pair.i != field_pair.j, limit.sigma, pair_buffers);
+        let mut gradient = PlaneGradient::new(
+            table,
+            mean,
+            rows,
+            limit.loss.moves((field_pair.i, field_pair.j)),
+            limit.sigma,
+            pair_buffers,
+        );
         if let Some(odd) = field_pair.odd {
             gradient.complete_by_exchange(odd);
         }
@@ -175,7 +181,7 @@ impl<T: Scalar> Rule<T> {
             }
             _ => {}
         }
-        let signals = if pair.i == pair.j { SIGNALS / 2 } else { SIGNALS };
+        let signals = if limit.loss.moves((pair.i, pair.j)) { SIGNALS } else { SIGNALS / 2 };
         let mut motion = PairMotion::zero(limit.settings.n_features, signals);
         // ∂_v of each signal at every node of the sum.
         let mut slopes = vec![vec![T::zero(); self.groups.count()]; if hidden.is_empty() { 2 * signals } else { 0 }];

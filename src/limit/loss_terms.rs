@@ -8,7 +8,7 @@ use crate::model::{CovarianceForm, EntrySlope, Loss, OutputGradient, Outputs};
 #[derive(Clone)]
 pub(crate) struct LossTerms<'a, T: Scalar> {
     loss: &'a dyn Loss<T>,
-    /// Its form as a function of covariances, if the diagonal of ∂F/∂C is constant.
+    /// Its form as a function of covariances, if the diagonal of ∂F/∂C is constant, or affine in C for several neurons and a smooth σ.
     form: Option<CovarianceForm<'a, T>>,
     /// λ; 0 for one neuron.
     strength: T,
@@ -17,8 +17,13 @@ pub(crate) struct LossTerms<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> LossTerms<'a, T> {
-    pub(super) fn new(loss: &'a dyn Loss<T>, n_neurons: usize) -> Self {
-        let form = loss.covariance_form().filter(|form| form.diagonal.constant().is_some());
+    /// For so many neurons, of a σ with a kink or without.
+    pub(super) fn new(loss: &'a dyn Loss<T>, n_neurons: usize, kinked: bool) -> Self {
+        let affine = n_neurons > 1 && !kinked;
+        let form = loss.covariance_form().filter(|form| {
+            let lines = form.diagonal.affine().is_some() && form.off_diagonal.affine().is_some();
+            form.diagonal.constant().is_some() || affine && lines
+        });
         let coupled = form.is_some_and(|form| form.couples_neurons(n_neurons));
         let strength = form.filter(|_| coupled).map_or(T::zero(), |form| form.strength);
         Self { loss, form, strength, coupled }
@@ -53,9 +58,29 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
         self.form.is_some()
     }
 
-    /// The diagonal entries of ∂F/∂C: 0 for a loss without such a form, which is averaged over whole batches alone.
+    /// The diagonal entries of ∂F/∂C where C = 0: 0 for a loss without such a form, which is averaged over whole batches alone.
     pub(crate) fn diagonal(&self) -> T {
-        self.form.and_then(|form| form.diagonal.constant()).unwrap_or(T::zero())
+        self.diagonal_line().0
+    }
+
+    /// Offset and slope of the diagonal entries of ∂F/∂C.
+    pub(super) fn diagonal_line(&self) -> (T, T) {
+        self.form.and_then(|form| form.diagonal.affine()).unwrap_or((T::zero(), T::zero()))
+    }
+
+    /// Whether diagonal entries of ∂F/∂C move with C.
+    pub(super) fn diagonal_moves(&self) -> bool {
+        self.diagonal_line().1 != T::zero()
+    }
+
+    /// Whether the entry (i, j) of ∂F/∂C moves with C, so that a sample acts on its own gradient.
+    pub(super) fn moves(&self, (i, j): (usize, usize)) -> bool {
+        i != j || self.diagonal_moves()
+    }
+
+    /// Whether any entry of ∂F/∂C moves with C.
+    pub(super) fn couples_samples(&self) -> bool {
+        self.coupled || self.diagonal_moves()
     }
 
     /// The entries of ∂F/∂C off the diagonal over λ, as a function of C.

@@ -137,8 +137,9 @@ impl<'a, T: Scalar> Limit<'a, T> {
         // All that momentum does in the limit.
         settings.learning_rate = settings.effective_learning_rate();
         let (law, noise) = (model.hidden(), model.noise());
-        let loss = LossTerms::new(model.loss(), settings.n_neurons);
         let smoothness = model.nonlinearity().smoothness();
+        let kinked = matches!(smoothness, Smoothness::Kinked { .. });
+        let loss = LossTerms::new(model.loss(), settings.n_neurons, kinked);
         let sums = Sums::of(&smoothness, settings.n_neurons, loss.whole_batches(), Quadrature::Automatic);
         let summed = sums.is_some() && has_characteristic(law);
         check_hidden(law, settings.n_features, summed)?;
@@ -173,7 +174,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });
         let polynomial = matches!(smoothness, Smoothness::Polynomial { .. });
         let many_nodes = self.hidden.law.quadrature_size(DEFAULT_POINTS) > MOST_HIDDEN_NODES;
-        let independent = self.always_independent();
+        let independent = self.always_independent() && !self.loss.diagonal_moves();
         let noisy = kinked && summed && independent && self.always_noisy();
         match self.settings.n_neurons {
             2 if noisy => 1e-7,

@@ -142,8 +142,8 @@ impl<T: Scalar> Rule<T> {
             terms,
             four_fields: FourFields::Closed,
             batches: None,
-            offsets: vec![offset; m * m],
-            slopes: vec![slope; m * m],
+            offsets: entries(m, offset, limit.loss.diagonal_line().0),
+            slopes: entries(m, slope, limit.loss.diagonal_line().1),
             work: Work::new(limit),
             pair_buffers: PairBuffers::new(),
         };
@@ -270,7 +270,7 @@ impl<T: Scalar> Rule<T> {
             ClosedForm::Erf => true,
             ClosedForm::Rectifier { .. } => (0..limit.settings.n_neurons).all(|i| spread(0, i) && spread(1, i)),
         };
-        (limit.options.quadrature == Quadrature::Automatic && centred && regular && !limit.loss.coupled())
+        (limit.options.quadrature == Quadrature::Automatic && centred && regular && !limit.loss.couples_samples())
             .then_some(form)
     }
 
@@ -375,7 +375,7 @@ impl<T: Scalar> Rule<T> {
     fn exact_points(&self, limit: &Limit<'_, T>) -> Option<usize> {
         let Smoothness::Polynomial { degree } = self.smoothness else { return None };
         // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
-        Some(if limit.loss.coupled() { 4 * degree } else { 2 * degree }.max(1))
+        Some(if limit.loss.couples_samples() { 4 * degree } else { 2 * degree }.max(1))
     }
 
     /// Nodes for whitened coordinates, and whether half of them stand for all.
@@ -502,6 +502,11 @@ impl<T: Scalar> Rule<T> {
         let views = self.views.as_ref().map_or(0, |views| views.count());
         (field_pairs.sum::<usize>() + four_fields * groups + batches + views) as u64
     }
+}
+
+/// m x m entries, on the diagonal and off it.
+fn entries<T: Scalar>(m: usize, off: T, diagonal: T) -> Vec<T> {
+    (0..m * m).map(|at| if at / m == at % m { diagonal } else { off }).collect()
 }
 
 /// Every field (view, neuron), view 1 first.

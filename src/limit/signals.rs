@@ -78,7 +78,7 @@ pub(super) fn ordered(x: Signal, y: Signal) -> Product {
 enum Coefficient {
     /// The diagonal of ∂F/∂C, −1 for the covariance loss.
     Loss,
-    /// λ(offset + slope (1 − 1/B) M) of that entry of C.
+    /// λ(offset + slope (1 − 1/B) M) of that entry of C; on the diagonal without λ.
     Rest((usize, usize)),
     /// λ slope/B of that entry of C.
     Own((usize, usize)),
@@ -100,6 +100,11 @@ struct Fluctuation {
     covariances: [(usize, usize); 2],
     outputs: usize,
     errors: usize,
+}
+
+/// What an entry of ∂F/∂C is multiplied by: λ off the diagonal, 1 on it.
+fn strength<T: Scalar, N: Number<T>>(numbers: &Numbers<N>, (i, k): (usize, usize)) -> N {
+    if i == k { N::one() } else { numbers.penalty_strength }
 }
 
 /// Λ as a polynomial of averages of products.
@@ -129,6 +134,8 @@ pub(super) struct Couplings<'a, T, N> {
 pub(super) struct Needs {
     /// Whether entries of C off the diagonal act.
     pub(super) penalised: bool,
+    /// Whether entries on its diagonal act through more than a constant.
+    pub(super) diagonal_moves: bool,
     /// Whether the rest of a batch matters.
     pub(super) batches: bool,
     /// How many views carry the gradient.
@@ -143,14 +150,20 @@ pub(super) struct Needs {
 impl NoiseTerms {
     /// For m neurons, at least two.
     pub(super) fn new(neurons: usize, needs: Needs) -> Self {
-        let Needs { penalised, batches, views, exchangeable, diagonal } = needs;
-        let diagonal = penalised || diagonal;
+        let Needs { penalised, diagonal_moves, batches, views, exchangeable, diagonal } = needs;
+        let diagonal = penalised || diagonal_moves || diagonal;
         let mut this = Self { neurons, linear: vec![], fluctuations: vec![], products: vec![], exchangeable, diagonal };
         let m = neurons;
         // C_ik in view 1 (neuron i against k), C_ki in view 2.
         let covariance = |view: usize, i: usize, k: usize| if view == 0 { (i, k) } else { (k, i) };
         let parts = |view: usize, i: usize| {
-            let mut parts = vec![(Signal::error(view, i, i), Coefficient::Loss)];
+            let own = Signal { kind: Kind::Own, view, own: i, other: i };
+            let mut parts = if diagonal_moves {
+                // Its offset is there whatever the batch size is.
+                vec![(Signal::error(view, i, i), Coefficient::Rest((i, i))), (own, Coefficient::Own((i, i)))]
+            } else {
+                vec![(Signal::error(view, i, i), Coefficient::Loss)]
+            };
             for k in (0..m).filter(|&k| penalised && k != i) {
                 let entry = covariance(view, i, k);
                 if batches {
@@ -177,10 +190,11 @@ impl NoiseTerms {
                 }
             }
         }
-        if !(penalised && batches) {
+        if !((penalised || diagonal_moves) && batches) {
             return this;
         }
-        let pairs = || (0..m).flat_map(|i| (0..m).filter(move |&k| k != i).map(move |k| (i, k)));
+        let moves = move |i: usize, k: usize| if i == k { diagonal_moves } else { penalised };
+        let pairs = || (0..m).flat_map(|i| (0..m).filter(move |&k| moves(i, k)).map(move |k| (i, k)));
         for a in pairs() {
             for b in pairs() {
                 for (v, w) in all_views() {
@@ -251,9 +265,9 @@ impl NoiseTerms {
         let numbers = couplings.numbers;
         let [a, b] = term.covariances.map(|(i, k)| i * self.neurons + k);
         let slopes = couplings.slopes[a] * couplings.slopes[b];
-        let strength = numbers.penalty_strength;
+        let [x, y] = term.covariances.map(|entry| strength(numbers, entry));
         let rest = (numbers.batch - N::one()) / (numbers.batch * numbers.batch);
-        numbers.views.get(term.views.0, term.views.1) * (strength * strength * rest).times(slopes)
+        numbers.views.get(term.views.0, term.views.1) * (x * y * rest).times(slopes)
     }
 
     /// Calls `f(entry, coefficient, product)` for every term, linear in that product.
@@ -270,9 +284,9 @@ impl NoiseTerms {
             Coefficient::Loss => N::constant(couplings.diagonal),
             Coefficient::Rest(entry) => {
                 let mean = ((N::one() - inverse) * couplings.means[at(entry)]).times(couplings.slopes[at(entry)]);
-                numbers.penalty_strength * (N::constant(couplings.offsets[at(entry)]) + mean)
+                strength(numbers, entry) * (N::constant(couplings.offsets[at(entry)]) + mean)
             }
-            Coefficient::Own(entry) => (numbers.penalty_strength * inverse).times(couplings.slopes[at(entry)]),
+            Coefficient::Own(entry) => (strength(numbers, entry) * inverse).times(couplings.slopes[at(entry)]),
         };
         for term in &self.linear {
             let [a, b] = term.coefficients.map(coefficient);

@@ -94,19 +94,17 @@ impl<T: Scalar> Rule<T> {
                 }
             }
             let inverse = T::one() / limit.batch;
-            let strength = limit.loss.strength();
+            let strength = if i == j { T::one() } else { limit.loss.strength() };
             let covariance = self.work.field_pairs[index].sums[COVARIANCE];
             for view in 0..views {
                 let owner = if view == 0 { i } else { j };
-                let terms = if i == j {
-                    [(view, limit.loss.diagonal()), (2 + view, T::zero())]
+                let terms = if limit.loss.moves((i, j)) {
+                    let at = i * m + j;
+                    let (offset, slope) = (self.offsets[at], self.slopes[at]);
+                    let rest = offset + slope * (T::one() - inverse) * covariance;
+                    [(view, strength * rest), (2 + view, strength * slope * inverse)]
                 } else {
-                    {
-                        let at = i * m + j;
-                        let (offset, slope) = (self.offsets[at], self.slopes[at]);
-                        let rest = offset + slope * (T::one() - inverse) * covariance;
-                        [(view, strength * rest), (2 + view, strength * slope * inverse)]
-                    }
+                    [(view, limit.loss.diagonal()), (2 + view, T::zero())]
                 };
                 for (f, coefficient) in terms.into_iter().filter(|term| term.1 != T::zero()) {
                     slopes[view][0][(owner, i)] += coefficient * means[f][0];

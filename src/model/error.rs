@@ -124,6 +124,22 @@ pub enum ModelError {
         /// The value given.
         value: f64,
     },
+    /// Masks that there are not.
+    #[error(
+        "masks need a probability d of dropping from 0 to below 1 and a correlation from -min(d/(1 - d), (1 - d)/d) to 1, got {dropped} and {correlation}"
+    )]
+    Masking {
+        /// d.
+        dropped: f64,
+        /// The correlation of the masks of both views.
+        correlation: f64,
+    },
+    /// A factor of hidden variables is out of range.
+    #[error("hidden variables can be scaled by a positive and finite factor, got {value}")]
+    HiddenScale {
+        /// The value given.
+        value: f64,
+    },
     /// The momentum is out of range.
     #[error("the momentum beta must be at least 0 and below 1, with a finite tau/(1 - beta), got {value}")]
     Momentum {

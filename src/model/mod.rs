@@ -3,6 +3,7 @@
 //! Covers [`Model`], its typed [`builder`](Model::builder), and the traits of its parts. Not here: everything computed
 //! from it.
 
+mod augmentation;
 mod builder;
 mod check;
 mod constraint;
@@ -19,6 +20,7 @@ mod spec;
 #[cfg(feature = "serde")]
 mod stored;
 
+pub use augmentation::{Augmentation, Masking};
 pub use builder::{MissingHidden, MissingLearningRate, MissingNoise, MissingNonlinearity, ModelBuilder};
 pub use check::{
     Disagreement, Estimate, HiddenAverage, Source, check, check_hidden, check_linear_regularizer, check_loss,
@@ -31,7 +33,7 @@ pub use fingerprint::fingerprint;
 pub use hidden::{
     Characteristic, CharacteristicRows, Concatenation, CorrelatedSigns, Discrete, FromDistribution, Gaussian,
     HiddenDistribution, HiddenQuadrature, HiddenVariable, Independent, JointCharacteristic, Laplace, Law, Mixture,
-    PointMasses, SharedVariable, ThreePoint, TwoPoint, Uniform, VariableQuadrature,
+    PointMasses, Scaled, SharedVariable, ThreePoint, TwoPoint, Uniform, VariableQuadrature,
 };
 pub(crate) use hidden::{HiddenLaw, MOST_ENUMERATED_NODES};
 pub use loss::{

@@ -2,10 +2,11 @@
 //!
 //! Covers what all simulators are told. Not here: what each of them makes of it (`build` stands beside the simulator).
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use crate::Scalar;
-use crate::model::{Schedules, Spec, fingerprint};
+use crate::model::{Augmentation, Schedules, Spec, fingerprint};
 use crate::save::Fingerprint;
 use crate::start::{Features, Start};
 
@@ -21,6 +22,16 @@ pub enum Compressed {}
 #[derive(Debug, Clone, Copy)]
 pub enum Projected {}
 
+/// A transformation of samples into views.
+#[derive(Clone, Copy)]
+pub(super) struct Views<'a, T: Scalar>(pub(super) &'a dyn Augmentation<T>);
+
+impl<T: Scalar> fmt::Debug for Views<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Views").finish_non_exhaustive()
+    }
+}
+
 /// A simulator that keeps N-dimensional features.
 pub trait KeepsFeatures {}
 impl KeepsFeatures for Direct {}
@@ -34,6 +45,7 @@ impl KeepsFeatures for Compressed {}
 /// |---|---|---|
 /// | [`start`](Self::start) | how the weights start | independent standard normal components |
 /// | [`features`](Self::features) | the features U, of direct and compressed SGD | random ones |
+/// | [`views`](SimulatorBuilder::views) | a transformation of samples into views, of direct SGD | none: noise is added |
 /// | [`schedules`](Self::schedules) | learning rate and others as functions of time | the model's own, constant |
 /// | `build_seeded(seed)` | ends the chain: everything is drawn from a generator with that seed | |
 /// | `build(rng)` | ends the chain: everything is drawn from `rng` | |
@@ -45,6 +57,7 @@ pub struct SimulatorBuilder<'a, M: Spec, K> {
     pub(super) features: Option<Features<M::Scalar>>,
     pub(super) start: Start<'a, M::Scalar>,
     pub(super) schedules: Schedules,
+    pub(super) views: Option<Views<'a, M::Scalar>>,
     kind: PhantomData<K>,
 }
 
@@ -56,7 +69,8 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, K> SimulatorBuilder<'a, M, K> {
 
     pub(super) fn new(model: &'a M, dimension: usize) -> Self {
         let schedules = Schedules::new();
-        Self { model, dimension, features: None, start: Start::uninformative(), schedules, kind: PhantomData }
+        let start = Start::uninformative();
+        Self { model, dimension, features: None, start, schedules, views: None, kind: PhantomData }
     }
 
     /// Starts like that: from a state (`&state`), from weights, rows, or a law; see [`Start`].
@@ -80,6 +94,16 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, K> SimulatorBuilder<'a, M, K> {
         K: KeepsFeatures,
     {
         self.features = Some(features);
+        self
+    }
+}
+
+impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
+    /// Lets that transformation make the views of every sample; the noise of the model, which must be isotropic (K^f = K^b), is
+    /// added to them. Default: views are the sample itself and noise.
+    #[must_use]
+    pub fn views(mut self, views: &'a dyn Augmentation<T>) -> Self {
+        self.views = Some(Views(views));
         self
     }
 }

@@ -8,16 +8,17 @@
 
 use nalgebra::DMatrix;
 use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::Scalar;
-use crate::model::{AugmentationNoise, HiddenDistribution, Spec, ViewCovariance, fingerprint};
+use crate::model::{AugmentationNoise, HiddenDistribution, ScheduleError, Spec, ViewCovariance, fingerprint};
 use crate::numerics::kernels::{Columns, add_scaled, dot};
 use crate::numerics::lanes::dispatch;
 use crate::random::{FillNormal, LaneRng, PerDraw};
 use crate::save::{Fingerprint, SaveError};
 use crate::sgd::batch::error_signals::Batch;
 use crate::sgd::batch::update::{Momentum, decayed};
-use crate::sgd::builder::{Direct, SimulatorBuilder};
+use crate::sgd::builder::{Direct, SimulatorBuilder, Views};
 use crate::sgd::checkpoint::SavedWeights;
 use crate::sgd::present::Present;
 use crate::sgd::{SgdError, SgdFailure, Simulator};
@@ -36,18 +37,24 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
     /// The simulator, drawing everything (features and start first, then samples) from `rng`.
     ///
     /// # Errors
-    /// [`SgdError::Start`] if features and start do not fit the model and the dimension, which must be N ≥ p + m.
+    /// [`SgdError::Start`] if features and start do not fit the model and the dimension, which must be N ≥ p + m;
+    /// [`SgdError::Schedule`] if schedules do not suit the model; [`SgdError::Anisotropic`] for views of your own beside noise that
+    /// is not isotropic.
     pub fn build<R: Rng>(self, rng: R) -> Result<DirectSgd<'a, M, PerDraw<R>>, SgdError<T>> {
         self.with(PerDraw(rng))
     }
 
     fn with<R: Rng + FillNormal<T>>(self, mut rng: R) -> Result<DirectSgd<'a, M, R>, SgdError<T>> {
-        let Self { model, dimension, features, start, schedules, .. } = self;
+        let Self { model, dimension, features, start, schedules, views, .. } = self;
+        let noise = model.noise();
+        if views.is_some() && noise.feature_covariance() != noise.background_covariance() {
+            return Err(SgdError::Anisotropic);
+        }
         let shape = (model.n_features(), model.n_neurons());
         check_memory::<T>(dimension, model.batch_size().saturating_mul(2))?;
         let (features, weights) = start.place(dimension, shape, model.constraint(), features, &mut rng)?;
         let present = Present::new(model, &schedules)?;
-        Ok(DirectSgd::new(model, (features, weights), present, rng))
+        Ok(DirectSgd::new(model, (features, weights), present, views, rng))
     }
 }
 
@@ -82,6 +89,13 @@ pub struct DirectSgd<'a, M: Spec, R> {
     steps: u64,
     /// What views are made of: sample b, part v in rows (2b + v)·N onwards.
     parts: Vec<M::Scalar>,
+    /// Whether parts are normals that make the views of all samples alike; else they are the views.
+    by_parts: bool,
+    /// What makes views of samples, and a sample.
+    views: Option<Views<'a, M::Scalar>>,
+    clean: Vec<M::Scalar>,
+    /// Whether noise is added to them.
+    noisy: bool,
     /// View v of sample b is Σ_v' colour_vv' part_v' + Σ_l shift_bvl u_l/√N.
     colour: [[M::Scalar; 2]; 2],
     /// shift_bvl at (2b + v)·p + l.
@@ -107,11 +121,18 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> DirectSgd<'a, M, LaneRng> {
 }
 
 impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M, R> {
-    fn new(model: &'a M, (features, weights): (Features<T>, DMatrix<T>), present: Present<T>, rng: R) -> Self {
+    fn new(
+        model: &'a M,
+        (features, weights): (Features<T>, DMatrix<T>),
+        present: Present<T>,
+        views: Option<Views<'a, T>>,
+        rng: R,
+    ) -> Self {
         let (batch, p, m) = (model.batch_size(), model.n_features(), model.n_neurons());
         let zeros = |length: usize| vec![T::zero(); length];
         let (zero, one) = (T::zero(), T::one());
-        let gaussian = model.noise().is_gaussian();
+        let is_zero = model.noise().background_covariance() == ViewCovariance::zero();
+        let by_parts = model.noise().is_gaussian() && views.is_none();
         Self {
             model,
             next: weights.clone(),
@@ -120,7 +141,11 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
             rng,
             steps: 0,
             parts: zeros(2 * batch * features.dimension()),
-            colour: if gaussian { model.view_covariance().factor() } else { [[one, zero], [zero, one]] },
+            colour: if by_parts { model.view_covariance().factor() } else { [[one, zero], [zero, one]] },
+            clean: zeros(if views.is_some() { features.dimension() } else { 0 }),
+            noisy: views.is_none() || !is_zero,
+            views,
+            by_parts,
             shifts: zeros(2 * batch * p),
             products: zeros(2 * batch * (p + m)),
             overlaps: zeros(p * m),
@@ -147,7 +172,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
     /// Draws sample `b`: its parts, their products with features and weights, and its shifts.
     fn draw(&mut self, b: usize) {
         self.model.hidden().sample(&mut self.rng, &mut self.hidden);
-        if self.model.noise().is_gaussian() {
+        if self.by_parts {
             self.draw_gaussian(b);
         } else {
             self.draw_views(b);
@@ -194,10 +219,22 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> DirectSgd<'a, M
             let overlap = dot(u.as_slice(), first) / root;
             add_scaled((c - overlap) / root, u.as_slice(), first);
         }
-        for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
-            let [s1, s2] = noise.sample(&mut self.rng).map(|s| scale * s);
-            *x2 = *x1 + s2;
-            *x1 += s1;
+        if let Some(Views(views)) = self.views {
+            self.clean.copy_from_slice(first);
+            views.views(&self.clean, first, second, &mut self.rng);
+        } else {
+            second.copy_from_slice(first);
+        }
+        let gaussian = noise.is_gaussian().then_some(self.present.numbers.background_noise);
+        if self.noisy {
+            for (x1, x2) in first.iter_mut().zip(second.iter_mut()) {
+                let [s1, s2] = match gaussian {
+                    Some(covariance) => covariance.sample(&mut self.rng),
+                    None => noise.sample(&mut self.rng).map(|s| scale * s),
+                };
+                *x2 += s2;
+                *x1 += s1;
+            }
         }
         let width = self.features.n_features() + self.model.n_neurons();
         for part in 2 * b..2 * b + 2 {
@@ -325,8 +362,14 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T>> Simulator for Direc
 
     fn step(&mut self) -> Result<(), SgdFailure> {
         let batch = self.model.batch_size();
-        if self.present.move_to(self.steps, self.features.dimension())? && self.model.noise().is_gaussian() {
-            self.colour = self.present.views().factor();
+        if self.present.move_to(self.steps, self.features.dimension())? {
+            if self.by_parts {
+                self.colour = self.present.views().factor();
+            } else if !self.present.is_isotropic() {
+                let reason = "noise that is added to views of a transformation has the same in every direction";
+                let source = ScheduleError::Undefined { name: "noise along the features alone", reason };
+                return Err(SgdFailure::Schedule { step: self.steps + 1, source });
+            }
         }
         for b in 0..batch {
             self.draw(b);
@@ -366,7 +409,12 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T> + Clone> Checkpoint 
 
     fn fingerprint(&self) -> Fingerprint {
         let work = Fingerprint::of("direct SGD").and(fingerprint(self.model)).count(self.dimension() as u64);
-        self.present.fingerprint(work)
+        let Some(Views(views)) = self.views else { return self.present.fingerprint(work) };
+        // What it makes of one sample.
+        let x: Vec<T> = (0..self.dimension()).map(|n| T::lit((7 * n % 11) as f64 / 4.0 - 1.25)).collect();
+        let (mut first, mut second) = (x.clone(), x.clone());
+        views.views(&x, &mut first, &mut second, &mut Xoshiro256PlusPlus::seed_from_u64(0));
+        self.present.fingerprint(work.text("views").numbers(first).numbers(second))
     }
 
     fn saved(&self) -> SavedWeights<T, R> {
@@ -385,7 +433,6 @@ impl<T: Scalar, M: Spec<Scalar = T>, R: Rng + FillNormal<T> + Clone> Checkpoint 
 mod tests {
     use crate::start::StartError;
     use nalgebra::DVector;
-    use rand_xoshiro::Xoshiro256PlusPlus;
 
     use super::*;
     use crate::integrate::Output;

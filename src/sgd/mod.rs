@@ -56,6 +56,11 @@ pub enum SgdError<T: Scalar = f64> {
     /// The schedules do not suit the model.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// Noise that is added to views of one's own must be the same in all directions.
+    #[error(
+        "noise that is added to views of a transformation must be isotropic: give features and background the same"
+    )]
+    Anisotropic,
     /// The simulator has no momentum.
     #[error("{simulator} keeps order parameters only, and momentum is a memory of weights: use CompressedSgd")]
     Momentum {

@@ -44,6 +44,11 @@ impl<T: Scalar> Present<T> {
         Ok(true)
     }
 
+    /// Whether the noise is the same in every direction.
+    pub(in crate::sgd) fn is_isotropic(&self) -> bool {
+        self.numbers.feature_noise == self.numbers.background_noise
+    }
+
     /// Whether any number follows a schedule.
     pub(in crate::sgd) fn is_scheduled(&self) -> bool {
         self.timetable.is_some()

@@ -1,6 +1,7 @@
 //! The limit coefficients.
 
 mod case_file;
+mod exact_losses;
 mod hidden_laws;
 mod identity;
 mod independent_views;

@@ -145,3 +145,88 @@ fn barlow_twins_of_the_identity_follows_the_linear_dynamics() {
     };
     assert!((overlap - at(rate)).abs() < 0.3 * (overlap - at(0.99 * rate)).abs(), "{overlap} {}", at(rate));
 }
+
+/// Means of 200 projected chains at N = 2000 against the ODE, for every loss, at two times: the seven entries of the packed state by five
+/// standard errors and 4e-3 for bias and the error of averages over whole batches. The controls have another parameter.
+fn ensembles_follow<L: Loss + Copy, C: Loss>(name: &str, loss: L, control: C) {
+    use contrastive_dynamics::integrate::DormandPrince;
+    let start = OrderParameters::from_rows(1, 2, &[0.5, -0.3], &[0.8, 0.1, 0.1, 0.8]).unwrap();
+    let times = vec![1.0, 4.0];
+    let model = builder(isotropic()).n_neurons(2).learning_rate(0.3).loss(loss).build().unwrap();
+    let chain = ProjectedChain::builder(&model, 2000).start(&start);
+    let output = Output::Times(times.clone());
+    let observe = |_: f64, state: &OrderParameters| state.to_packed().as_slice().to_vec();
+    let seen = Ensemble::new(200, 9).run_projected(&chain, 4.0, &output, observe).unwrap();
+    let worst = |model: &dyn Fn() -> Vec<OrderParameters>| {
+        let mut worst = 0.0_f64;
+        for (k, state) in model().iter().enumerate() {
+            for (entry, &expected) in state.to_packed().iter().enumerate() {
+                let seen = seen.at(k, entry).unwrap();
+                worst = worst.max((seen.mean() - expected).abs() / (5.0 * seen.standard_error() + 4e-3));
+            }
+        }
+        worst
+    };
+    let own = worst(&|| {
+        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-2).unwrap();
+        let solver = ode.solver().integrator(DormandPrince::new(1e-4, 1e-6).unwrap()).output(output.clone());
+        solver.solve(&start, 4.0).unwrap().states().to_vec()
+    });
+    let other = builder(isotropic()).n_neurons(2).learning_rate(0.3).loss(control).build().unwrap();
+    let other = worst(&|| {
+        let ode = ReducedOde::new(&other).unwrap().coefficient_tolerance(1e-2).unwrap();
+        let solver = ode.solver().integrator(DormandPrince::new(1e-4, 1e-6).unwrap()).output(output.clone());
+        solver.solve(&start, 4.0).unwrap().states().to_vec()
+    });
+    println!("{name}: {own:.2} of what is allowed, control {other:.2}");
+    assert!(own < 1.0 && other > 1.3, "{name}: {own} {other}");
+}
+
+#[test]
+fn ensembles_follow_the_limit_of_barlow_twins() {
+    ensembles_follow("Barlow Twins", barlow_twins(), BarlowTwins::new(1.6).unwrap());
+}
+
+#[test]
+fn ensembles_follow_the_limit_of_the_spectral_loss() {
+    ensembles_follow("spectral", SpectralContrastive, CovarianceLoss::new(Quadratic, 0.0).unwrap());
+}
+
+#[test]
+fn ensembles_follow_the_limit_of_info_nce() {
+    ensembles_follow("InfoNCE", info_nce(), InfoNce::new(1.0).unwrap());
+}
+
+#[test]
+fn ensembles_follow_the_limit_of_vicreg() {
+    ensembles_follow("VICReg", vicreg(), VicReg::new(1.0, 1.2, 2.0).unwrap().target(0.7).unwrap());
+}
+
+#[test]
+fn ensembles_follow_the_limit_of_centred_covariances() {
+    let control = CentredCovarianceLoss::new(CovarianceLoss::new(Quadratic, 4.0).unwrap());
+    ensembles_follow("centred", centred(), control);
+}
+
+/// Batches of 256 samples: InfoNCE and VICReg have a limit there too, near that of half as many, with half the noise.
+#[test]
+fn batches_may_be_large() {
+    let state = OrderParameters::from_rows(1, 2, &[0.5, -0.3], &[0.8, 0.1, 0.1, 0.8]).unwrap();
+    let at = |error: f64, loss: &dyn Fn(usize) -> contrastive_dynamics::limit::Coefficients| {
+        let (half, whole) = (loss(128), loss(256));
+        assert!((&half.a - &whole.a).amax() < 2.4 * error && whole.a.amax() > 5.0 * error, "{} {}", half.a, whole.a);
+        // The gradient's noise falls as 1/B.
+        let ratio = half.lambda.trace() / whole.lambda.trace();
+        assert!((1.5..2.6).contains(&ratio), "{ratio}");
+    };
+    at(5e-3, &|size| {
+        let model = builder(isotropic()).n_neurons(2).batch_size(size).loss(info_nce()).build().unwrap();
+        let limit = Limit::new(&model).unwrap().tolerance(5e-3).unwrap();
+        limit.coefficients(&state).unwrap().coefficients
+    });
+    at(3e-2, &|size| {
+        let model = builder(isotropic()).n_neurons(2).batch_size(size).loss(vicreg()).build().unwrap();
+        let limit = Limit::new(&model).unwrap().tolerance(3e-2).unwrap();
+        limit.coefficients(&state).unwrap().coefficients
+    });
+}

@@ -1,5 +1,6 @@
 //! Simulation at finite N: three simulators with one law, and that law against the limit.
 
+mod augmentations;
 mod chains;
 mod direct_vs_limit;
 mod equality_in_law;
