@@ -168,8 +168,8 @@ impl Schedule {
     ///
     /// ```
     /// use contrastive_dynamics::model::Schedule;
-    /// let saw = Schedule::function(|t| 0.3 * (1.0 - 0.5 * t.fract())).breakpoints([1.0, 2.0, 3.0])?;
-    /// assert_eq!([0.5, 1.0].map(|t| saw.at(t)), [0.225, 0.3]);
+    /// let saw = Schedule::function(|t| 1.0 - 0.5 * t.fract()).breakpoints([1.0, 2.0, 3.0])?;
+    /// assert_eq!([0.5, 1.0].map(|t| saw.at(t)), [0.75, 1.0]);
     /// # Ok::<(), contrastive_dynamics::model::ScheduleError>(())
     /// ```
     #[must_use]
