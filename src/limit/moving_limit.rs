@@ -5,7 +5,7 @@ use super::error::LimitError;
 use super::problem::Limit;
 use super::rule::Rule;
 use crate::Scalar;
-use crate::model::{InForce, ScheduleError, Timetable};
+use crate::model::{InForce, ScheduleError, Schedules, Timetable, Unscheduled};
 use crate::state::OrderParameters;
 
 /// The limit coefficients of a model at numbers that move with time.
@@ -19,8 +19,16 @@ pub(crate) struct MovingLimit<'a, T: Scalar> {
 }
 
 impl<'a, T: Compiled> MovingLimit<'a, T> {
-    /// That limit, of the model of the timetable, from time t = 0 on.
-    pub(crate) fn new(timetable: Timetable<T>, limit: &Limit<'a, T>) -> Result<Self, ScheduleError> {
+    /// That limit of a model under schedules, from time t = 0 on; `None` without any.
+    pub(crate) fn of(
+        model: Unscheduled<T>,
+        schedules: &Schedules,
+        limit: &Limit<'a, T>,
+    ) -> Result<Option<Self>, ScheduleError> {
+        Timetable::new(model, schedules)?.map(|timetable| Self::new(timetable, limit)).transpose()
+    }
+
+    fn new(timetable: Timetable<T>, limit: &Limit<'a, T>) -> Result<Self, ScheduleError> {
         let limit = if timetable.schedules_penalty() { limit.clone().coupled() } else { limit.clone() };
         let mut this = Self { numbers: *timetable.base(), timetable, limit, since: T::zero() };
         this.move_to(T::zero())?;

@@ -5,6 +5,7 @@
 //! U^v_ik = σ'(h_i^v) y_k^w, V^v_ik = σ'(h_i^v) y_i^v (y_k^w)², w the other view: so Λ needs averages over no more than
 //! two fields of each view, however many neurons there are. The fluctuations of C over the rest of the batch bring in
 //! products of P_ik = y_i¹ y_k². The quadratic penalty has offset 0 and slope 1.
+//! Where the diagonal of ∂F/∂C moves with C (Barlow Twins), k = i is one more entry of the sums, without λ.
 
 use crate::Scalar;
 use crate::limit::numbers::Numbers;

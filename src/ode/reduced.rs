@@ -7,9 +7,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::{Assembled, Compiled, Limit, LimitError, Moving, MovingLimit, Parameter, Rule};
-use crate::model::{
-    Constraint, InForce, LinearRegularizer, ScheduleError, Schedules, Spec, Timetable, Unscheduled, pull,
-};
+use crate::model::{Constraint, InForce, LinearRegularizer, ScheduleError, Schedules, Spec, Unscheduled, pull};
 use crate::numerics::dual::Number;
 use crate::ode::{OdeSystem, RatesError, Solver};
 use crate::state::OrderParameters;
@@ -224,8 +222,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
             feature_noise: self.limit.feature_noise(),
             background_noise: self.limit.background_noise(),
         };
-        let timetable = Timetable::new(Unscheduled { numbers, ..self.unscheduled }, schedules)?;
-        timetable.map(|timetable| MovingLimit::new(timetable, &self.limit)).transpose()
+        MovingLimit::of(Unscheduled { numbers, ..self.unscheduled }, schedules, &self.limit)
     }
 
     /// What is zero cannot be projected back to the sphere.

@@ -4,7 +4,7 @@ use nalgebra::DMatrix;
 
 use crate::integrate::Work;
 use crate::limit::{Limit, MovingLimit};
-use crate::model::{Constraint, Schedules, Spec, Timetable, Unscheduled};
+use crate::model::{Constraint, Schedules, Spec, Unscheduled};
 use crate::pde::grid::drift::GridDrift;
 use crate::pde::grid::mesh::Meshes;
 use crate::pde::grid::operator::Flux;
@@ -306,8 +306,7 @@ impl<'a, M: Spec<Scalar = f64>> GridSolverBuilder<'a, M> {
         }
         let (q, r) = meshes.moments(&nodes);
         let state = OrderParameters::from_parts(q, DMatrix::from_element(1, 1, r));
-        let timetable = Timetable::new(Unscheduled::of(self.model), &self.schedules)?;
-        let moving = timetable.map(|timetable| MovingLimit::new(timetable, &limit)).transpose()?;
+        let moving = MovingLimit::of(Unscheduled::of(self.model), &self.schedules, &limit)?;
         let drift = GridDrift::new(self.model, (limit, moving), &state, self.flux)?;
         drift.check_regularizer(&meshes).map_err(GridError::Unfit)?;
         let mut solver = GridSolver {

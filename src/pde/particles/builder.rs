@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::Scalar;
 use crate::limit::{Compiled, Limit, MovingLimit};
-use crate::model::{Constraint, ScheduleError, Schedules, Spec, Timetable, Unscheduled};
+use crate::model::{Constraint, Schedules, Spec, Unscheduled};
 use crate::pde::particles::field::Field;
 use crate::pde::particles::noise::Noise;
 use crate::pde::particles::rows::RowBuffers;
@@ -143,9 +143,8 @@ impl<'a, T: Compiled, M: Spec<Scalar = T>, I: StochasticIntegrator<T>> ParticleS
         }
         let rows = RowBuffers::new(rows, rng.next_u64());
         let update = (model.regularizer(), limit.learning_rate() * model.weight_decay(), model.constraint());
-        let unsuitable = |error: ScheduleError| ParticleError::Coefficients(error.into());
-        let timetable = Timetable::new(Unscheduled::of(model), &self.schedules).map_err(unsuitable)?;
-        let moving = timetable.map(|timetable| MovingLimit::new(timetable, &limit)).transpose().map_err(unsuitable)?;
+        let moving = MovingLimit::of(Unscheduled::of(model), &self.schedules, &limit)
+            .map_err(|error| ParticleError::Coefficients(error.into()))?;
         let field = Field::new((limit, moving), update, self.noise, rows).map_err(ParticleError::Coefficients)?;
         Ok(ParticleSystem {
             model: self.model,

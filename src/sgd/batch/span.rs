@@ -93,7 +93,8 @@ impl<T: Scalar> Span<T> {
         self.across_per_sample = self.across.map(|row| row.map(|x| x / T::of_usize(self.size)));
     }
 
-    /// Draws a batch and leaves its sums and L. λ is that of the model, if no other is in force. `q` is Q at l·m + i, `v` is V at i·m + a, with k columns.
+    /// Draws a batch and leaves its sums and L. λ is that of the model, if no other is in force. `q` is Q at l·m + i, `v` is V at
+    /// i·m + a, with k columns.
     #[inline(always)]
     pub(in crate::sgd) fn draw<M: Spec<Scalar = T>, R: Rng>(
         &mut self,

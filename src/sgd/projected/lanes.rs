@@ -527,7 +527,7 @@ impl<T: Scalar, M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>> Checkpoi
         for (own, at) in self.failed.iter_mut().zip(failed) {
             // A schedule without a value fails again where it did.
             *own = at.map(|step| {
-                let again = self.present.move_to(step - 1, self.dimension).err();
+                let again = self.present.clone().move_to(step - 1, self.dimension).err();
                 again.unwrap_or(SgdFailure::Diverged { step })
             });
         }
