@@ -8,9 +8,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use contrastive_dynamics::integrate::{DormandPrince, System};
+use contrastive_dynamics::model::{
+    BarlowTwins, CentredCovarianceLoss, CovarianceLoss, Loss, Quadratic, SpectralContrastive,
+};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::state::OrderParameters;
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 
 #[path = "../tests/support/models.rs"]
 #[allow(dead_code)] // a bench uses a part of what tests do
@@ -24,8 +28,8 @@ fn model(features: usize, neurons: usize) -> models::Reference {
 fn start(features: usize, neurons: usize) -> OrderParameters {
     let (q, r): (&[f64], &[f64]) = match neurons {
         1 => (&[0.35, 0.2], &[1.0]),
-        2 => (&[0.35, 0.2], &[1.0, 0.2, 0.2, 0.9]),
-        _ => (&[0.35, 0.2, -0.1], &[1.0, 0.2, 0.1, 0.2, 0.9, -0.1, 0.1, -0.1, 1.1]),
+        2 => (&[0.35, 0.2, -0.1, 0.3], &[1.0, 0.2, 0.2, 0.9]),
+        _ => (&[0.35, 0.2, -0.1, 0.1, 0.3, 0.2], &[1.0, 0.2, 0.1, 0.2, 0.9, -0.1, 0.1, -0.1, 1.1]),
     };
     OrderParameters::from_rows(features, neurons, &q[..features * neurons], r).unwrap()
 }
@@ -95,5 +99,36 @@ fn many_features(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, limit, many_features);
+/// Right-hand sides, their Jacobians and solutions under other losses, with ids `losses/<what>/<loss>/m`: two features, B = 8, coefficients
+/// good to 1e-8.
+fn losses(c: &mut Criterion) {
+    let mut group = c.benchmark_group("losses");
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
+    let covariance = CovarianceLoss::new(Quadratic, 0.5).unwrap();
+    for m in [1, 2] {
+        bench_loss(&mut group, "covariance", m, covariance);
+        bench_loss(&mut group, "Barlow Twins", m, BarlowTwins::new(0.5).unwrap());
+        bench_loss(&mut group, "spectral", m, SpectralContrastive);
+        bench_loss(&mut group, "centred", m, CentredCovarianceLoss::new(covariance));
+    }
+    group.finish();
+}
+
+fn bench_loss<L: Loss>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, m: usize, loss: L) {
+    let model = models::equal_features(2).n_neurons(m).batch_size(8).loss(loss).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-8).unwrap();
+    let state = start(2, m);
+    let id = |what: &str| BenchmarkId::new(what, format!("{name}/{m}"));
+    let mut system = ode.system(&state).unwrap();
+    let y = state.to_packed();
+    let mut rates = vec![0.0; y.len()];
+    group.bench_function(id("rhs"), |b| {
+        b.iter(|| system.rates(0.0, black_box(y.as_slice()), black_box(&mut rates)).unwrap());
+    });
+    group.bench_function(id("jacobian"), |b| b.iter(|| system.jacobian(black_box(y.as_slice())).unwrap()));
+    let solver = ode.solver().integrator(DormandPrince::new(1e-8, 1e-10).unwrap());
+    group.bench_function(id("solve"), |b| b.iter(|| solver.solve(black_box(&state), 5.0).unwrap()));
+}
+
+criterion_group!(benches, limit, many_features, losses);
 criterion_main!(benches);

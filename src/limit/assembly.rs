@@ -1,5 +1,5 @@
 //! From averages to coefficients (theory §3): A and B by regression of x̃ and h on the fields of each pair, Λ from pairs
-//! and quadruples of fields, and what whole batches add. Written once, for scalars and for numbers with derivatives.
+//! and quadruples of fields, and what averages over batches add. Written once, for scalars and for numbers with derivatives.
 
 use super::averages::two_fields::{COVARIANCE, SQUARES};
 use super::averages::whole_batches::BatchSignal;
@@ -107,7 +107,7 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         }
     }
 
-    /// What a penalty that is not quadratic adds to every coefficient, from averages over whole batches.
+    /// What averages over batches add to every coefficient: that of a penalty that is not quadratic, or of a loss without a form.
     fn add_batches(&mut self, limit: &Limit<'_, T>, frozen: &Frozen<'_, T>) {
         let (Some((factor, work)), Some(table)) = (&mut self.batch, frozen.batches) else { return };
         let (p, m) = (limit.settings.n_features, limit.settings.n_neurons);
@@ -122,7 +122,7 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
             numbers,
             flow: limit.settings.gradient_path,
         };
-        let sums = table.average(&moments.scaled, factor, &signal, work);
+        let Some(sums) = table.average(&moments.scaled, factor, &signal, work) else { return };
         let tau = numbers.learning_rate;
         for (out, &sum) in out.lambda.iter_mut().zip(&sums.diffusion) {
             *out += tau * tau * sum;

@@ -5,6 +5,7 @@
 
 use nalgebra::DMatrix;
 
+use super::averages::batches::Batches;
 use super::averages::forms::Form;
 use super::averages::pair_form::PairForm;
 use super::averages::table::NodeTable;
@@ -104,7 +105,14 @@ impl<T: Scalar> Rule<T> {
                 // These nodes move with the state.
                 PairNodes::Kinked(_) | PairNodes::Sum(_) | PairNodes::Closed(_) | PairNodes::Views => true,
             });
+        let batches = match (&self.batches, &self.work.batch) {
+            (Some(Batches::Moments(moments)), Some((factor, _))) => {
+                moments.resolves(factor, |kernel, gain| kernel.resolves(&self.smoothness, gain, self.accuracy.fixed))
+            }
+            _ => true,
+        };
         field_pairs
+            && batches
             && match &self.four_fields {
                 FourFields::Closed | FourFields::Views => true,
                 FourFields::Forms(forms, _) => forms.iter().all(|form| match form {

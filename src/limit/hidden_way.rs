@@ -113,7 +113,7 @@ impl<T: Scalar> Limit<'_, T> {
                 penalised: self.loss.coupled(),
                 diagonal_moves: self.loss.diagonal_moves(),
                 // An offset acts on batches of one sample too.
-                batches: self.batch_terms || offset != T::zero() || self.loss.whole_batches(),
+                batches: self.batch_terms || offset != T::zero() || self.loss.over_batches(),
                 views: self.settings.gradient_path.views(),
                 exchangeable: self.noise.is_exchangeable(),
                 diagonal,
@@ -168,7 +168,7 @@ impl<T: Scalar> Limit<'_, T> {
     }
 
     fn sums(&self) -> Option<Sums> {
-        let (smoothness, whole) = (self.sigma.smoothness(), self.loss.whole_batches());
-        Sums::of(&smoothness, self.settings.n_neurons, whole, self.options.quadrature)
+        let (smoothness, batches) = (self.sigma.smoothness(), self.loss.over_batches());
+        Sums::of(&smoothness, self.settings.n_neurons, batches, self.options.quadrature)
     }
 }

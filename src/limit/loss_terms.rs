@@ -1,8 +1,12 @@
 //! How the loss enters the limit coefficients (theory §1, §3): the entries of ∂F/∂C as constants and affine functions,
-//! where it has such a form, and whole batches for what is left.
+//! where it has such a form, moments of a sample where it is a polynomial in averages over the batch, and whole batches for what is
+//! left.
 
+use std::sync::Arc;
+
+use super::expansion::Expansion;
 use crate::Scalar;
-use crate::model::{CovarianceForm, EntrySlope, Loss, OutputGradient, Outputs};
+use crate::model::{CovarianceForm, EntrySlope, Loss, OutputGradient, Outputs, Settings};
 
 /// The loss of a model as the averages see it.
 #[derive(Clone)]
@@ -10,6 +14,8 @@ pub(crate) struct LossTerms<'a, T: Scalar> {
     loss: &'a dyn Loss<T>,
     /// Its form as a function of covariances, if the diagonal of ∂F/∂C is constant, or affine in C for several neurons and a smooth σ.
     form: Option<CovarianceForm<'a, T>>,
+    /// Without such a form: as a polynomial in averages over the batch, for a smooth σ.
+    expansion: Option<Arc<Expansion<T>>>,
     /// λ; 0 for one neuron.
     strength: T,
     /// Whether entries off the diagonal act, or their strength is varied.
@@ -17,16 +23,24 @@ pub(crate) struct LossTerms<'a, T: Scalar> {
 }
 
 impl<'a, T: Scalar> LossTerms<'a, T> {
-    /// For so many neurons, of a σ with a kink or without.
-    pub(super) fn new(loss: &'a dyn Loss<T>, n_neurons: usize, kinked: bool) -> Self {
+    /// For a model of those settings and a σ with a kink or without; `exchangeable`: exchanging the views changes no average.
+    pub(super) fn new(loss: &'a dyn Loss<T>, settings: &Settings<T>, kinked: bool, exchangeable: bool) -> Self {
+        let (n_neurons, batch_size) = (settings.n_neurons, settings.batch_size);
         let affine = n_neurons > 1 && !kinked;
         let form = loss.covariance_form().filter(|form| {
             let lines = form.diagonal.affine().is_some() && form.off_diagonal.affine().is_some();
             form.diagonal.constant().is_some() || affine && lines
         });
         let coupled = form.is_some_and(|form| form.couples_neurons(n_neurons));
+        let polynomial = || {
+            let polynomial = loss.polynomial(n_neurons, batch_size)?;
+            (polynomial.n_neurons() == n_neurons).then_some(polynomial)
+        };
+        let expansion = if form.is_some() || kinked { None } else { polynomial() };
+        let views = settings.gradient_path.views();
+        let expansion = expansion.and_then(|loss| Expansion::new(&loss, batch_size, views, exchangeable));
         let strength = form.filter(|_| coupled).map_or(T::zero(), |form| form.strength);
-        Self { loss, form, strength, coupled }
+        Self { loss, form, expansion: expansion.map(Arc::new), strength, coupled }
     }
 
     /// Whether entries of ∂F/∂C off the diagonal act.
@@ -39,9 +53,19 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
         self.coupled |= n_neurons > 1 && self.form.is_some();
     }
 
-    /// Whether some averages run over whole batches.
-    pub(crate) fn whole_batches(&self) -> bool {
+    /// Whether some averages run over batches: whole ones, or by moments of one sample.
+    pub(crate) fn over_batches(&self) -> bool {
         self.form.is_none_or(|form| self.coupled && form.off_diagonal.affine().is_none())
+    }
+
+    /// Whether some averages run over whole batches.
+    pub(super) fn whole_batches(&self) -> bool {
+        self.over_batches() && self.expansion.is_none()
+    }
+
+    /// As a polynomial in averages over the batch, where it is averaged so.
+    pub(super) fn expansion(&self) -> Option<&Arc<Expansion<T>>> {
+        self.expansion.as_ref()
     }
 
     /// λ; 0 for one neuron, and for a loss that has none.
@@ -58,7 +82,7 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
         self.form.is_some()
     }
 
-    /// The diagonal entries of ∂F/∂C where C = 0: 0 for a loss without such a form, which is averaged over whole batches alone.
+    /// The diagonal entries of ∂F/∂C where C = 0: 0 for a loss without such a form, which is averaged over batches alone.
     pub(crate) fn diagonal(&self) -> T {
         self.diagonal_line().0
     }

@@ -4,7 +4,7 @@
 //! moves by them (see [`crate::ode`] and [`crate::pde`]).
 //!
 //! The private files, from the lowest up: `hidden` and `loss_terms` (nodes of the hidden law, and the loss as the averages
-//! see it), `problem` (the limit as data), `numbers` (its numbers, with derivatives), `fields` (Gaussian fields), `averages` (over two fields, four, whole batches), `signals` (what Λ is made of), `work`
+//! see it), `problem` (the limit as data), `numbers` (its numbers, with derivatives), `fields` (Gaussian fields), `expansion` (losses that are polynomials of averages over the batch), `averages` (over two fields, four, all of a sample, whole batches), `signals` (what Λ is made of), `work`
 //! (everything between a state and its coefficients), `assembly` (from averages to coefficients), `hidden_way` (by what the hidden law is averaged), `rule` (a choice of nodes) and `evaluation`, `jacobian` and
 //! `slopes` (derivatives), `refine` (error control), `compiled` (entry points).
 
@@ -15,6 +15,7 @@ mod coefficients;
 mod compiled;
 mod error;
 mod evaluation;
+mod expansion;
 mod fields;
 mod hidden;
 mod hidden_way;

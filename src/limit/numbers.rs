@@ -69,7 +69,7 @@ impl<T: Scalar> Numbers<Dual<T>> {
             Parameter::PenaltyStrength if limit.settings.n_neurons > 1 => set(&mut self.penalty_strength, one),
             // One neuron has no penalty; weight decay is not in the averages.
             Parameter::PenaltyStrength | Parameter::WeightDecay => {}
-            Parameter::BatchSize if limit.loss.whole_batches() => return Err(undefined),
+            Parameter::BatchSize if limit.loss.over_batches() => return Err(undefined),
             Parameter::BatchSize => set(&mut self.batch, one),
             Parameter::BackgroundStd => {
                 self.views.0.iter_mut().for_each(|view| set(view, two * limit.noise.background_std));

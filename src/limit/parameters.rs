@@ -60,7 +60,7 @@ impl<T: Scalar> Limit<'_, T> {
             }
             // Weight decay is not in the averages.
             Parameter::WeightDecay => {}
-            Parameter::BatchSize if self.loss.whole_batches() => return Err(undefined),
+            Parameter::BatchSize if self.loss.over_batches() => return Err(undefined),
             Parameter::BatchSize => {
                 this.batch = value;
                 this.batch_terms |= value > one;

@@ -21,7 +21,8 @@ const LEAST_OWN: f64 = 0.05;
 
 /// The limit coefficients of a model, as functions of the state.
 ///
-/// Averages are exact in the batch size for the quadratic penalty and any number of features. By default an answer is
+/// Averages are exact in the batch size for losses that are polynomials in averages over the batch, as that with the quadratic penalty
+/// is, and any number of features. By default an answer is
 /// good to these tolerances, measured against max(τ, largest entry); in `f32` to no better than 2e-5:
 ///
 /// | model | tolerance |
@@ -29,7 +30,8 @@ const LEAST_OWN: f64 = 0.05;
 /// | one neuron; two; more | 1e-10; 1e-8; 1e-7 |
 /// | two, σ with a kink; three, where views have noise of their own and none is correlated negatively | 1e-7; 1e-6 |
 /// | else two and more, σ with a kink; with a penalty besides | 1e-3; 5e-3 |
-/// | a penalty that is not quadratic | 3e-3 |
+/// | a loss that is another polynomial: one neuron; two; three; more | 1e-10; 1e-8; 1e-4; 1e-3 |
+/// | a penalty that is not quadratic, and any other loss | 3e-3 |
 /// | a hidden law of more than 2¹⁵ nodes, one neuron; σ a polynomial | 1e-9; 1e-8 |
 /// | the same, two neurons; three; more, a polynomial σ or a kink besides | 1e-8; 1e-7; 1e-3 |
 /// | the same, where noise of the views is correlated negatively | 1e-6; 1e-4; 1e-3 |
@@ -120,8 +122,9 @@ impl<T: Scalar> std::fmt::Debug for Limit<'_, T> {
 /// enumerate: those of a tolerance of 1e-10.
 const DEFAULT_POINTS: usize = 27;
 
-/// The nodes that one average may have by default.
+/// The nodes that one average may have by default, and fields of whole batches: enough for batches of 256 samples.
 const DEFAULT_BUDGET: usize = 1 << 22;
+const DEFAULT_BATCH_BUDGET: usize = 1 << 24;
 
 /// No tolerance by default is below so many roundings.
 const ROUNDINGS: f64 = 200.0;
@@ -139,8 +142,14 @@ impl<'a, T: Scalar> Limit<'a, T> {
         let (law, noise) = (model.hidden(), model.noise());
         let smoothness = model.nonlinearity().smoothness();
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });
-        let loss = LossTerms::new(model.loss(), settings.n_neurons, kinked);
-        let sums = Sums::of(&smoothness, settings.n_neurons, loss.whole_batches(), Quadrature::Automatic);
+        let noise = Noise {
+            background_std: settings.background_std,
+            background: noise.background_covariance(),
+            features: noise.feature_covariance(),
+        };
+        let loss = LossTerms::new(model.loss(), &settings, kinked, noise.is_exchangeable());
+        let sums = Sums::of(&smoothness, settings.n_neurons, loss.over_batches(), Quadrature::Automatic);
+        let node_budget = if loss.whole_batches() { DEFAULT_BATCH_BUDGET } else { DEFAULT_BUDGET };
         let summed = sums.is_some() && has_characteristic(law);
         check_hidden(law, settings.n_features, summed)?;
         let mut this = Self {
@@ -153,16 +162,12 @@ impl<'a, T: Scalar> Limit<'a, T> {
                 scales: vec![T::one(); settings.n_features],
                 mirror: model.nonlinearity().parity() != Parity::None && law.is_jointly_symmetric(),
             },
-            noise: Noise {
-                background_std: settings.background_std,
-                background: noise.background_covariance(),
-                features: noise.feature_covariance(),
-            },
+            noise,
             loss,
             batch: T::of_usize(settings.batch_size),
             batch_terms: settings.batch_size > 1,
             settings,
-            options: Options { quadrature: Quadrature::Automatic, tolerance: T::one(), node_budget: DEFAULT_BUDGET },
+            options: Options { quadrature: Quadrature::Automatic, tolerance: T::one(), node_budget },
         };
         this.options.tolerance = T::lit(this.default_tolerance(summed)).max(T::lit(ROUNDINGS) * T::EPSILON);
         Ok(this)
@@ -187,6 +192,8 @@ impl<'a, T: Scalar> Limit<'a, T> {
             3 if many_nodes && summed && !kinked => 1e-4,
             _ if many_nodes => 1e-3,
             _ if self.loss.whole_batches() => 3e-3,
+            3 if self.loss.over_batches() => 1e-4,
+            4.. if self.loss.over_batches() => 1e-3,
             1 => 1e-10,
             _ if kinked && self.loss.coupled() => 5e-3,
             _ if kinked => 1e-3,
@@ -225,7 +232,8 @@ impl<'a, T: Scalar> Limit<'a, T> {
         self.options.tolerance
     }
 
-    /// Allows each average at most that many nodes at each value of the hidden variables. Default 2²².
+    /// Allows each average at most that many nodes at each value of the hidden variables, and whole batches so many fields.
+    /// Default 2²²; 2²⁴ for losses that are averaged over whole batches.
     #[must_use]
     pub fn node_budget(mut self, nodes: usize) -> Self {
         self.options.node_budget = nodes;
@@ -388,13 +396,13 @@ impl Sums {
     pub(super) fn of<T>(
         smoothness: &Smoothness<T>,
         neurons: usize,
-        whole_batches: bool,
+        over_batches: bool,
         quadrature: Quadrature,
     ) -> Option<Self> {
         let kinked = matches!(smoothness, Smoothness::Kinked { .. });
         let polynomial = matches!(smoothness, Smoothness::Polynomial { .. });
         let lattice = matches!(quadrature, Quadrature::Automatic | Quadrature::Trapezoidal);
-        if whole_batches || quadrature == Quadrature::Sobol {
+        if over_batches || quadrature == Quadrature::Sobol {
             None
         } else if neurons == 1 && !kinked && lattice {
             Some(Self::Waves)

@@ -53,7 +53,7 @@ impl<T: Scalar> Limit<'_, T> {
     /// Whether a rule converges no faster than algebraically, so that refining it goes on for as long as the budget lasts.
     fn converges_slowly(&self) -> bool {
         let kinked = matches!(self.sigma.smoothness(), Smoothness::Kinked { .. });
-        !self.loss.whole_batches() && kinked && self.options.quadrature == Quadrature::Trapezoidal
+        !self.loss.over_batches() && kinked && self.options.quadrature == Quadrature::Trapezoidal
     }
 
     /// Refines until the estimated error meets the tolerance. The rule returned is the coarser of two that agree (their

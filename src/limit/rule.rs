@@ -3,12 +3,14 @@
 use nalgebra::DMatrix;
 
 use super::accuracy::Accuracy;
+use super::averages::batches::Batches;
 use super::averages::forms::Form;
 use super::averages::four_fields::{Place, Quadruple, quadruples};
 use super::averages::independent_views::IndependentViews;
 use super::averages::kernel::Kernel;
 use super::averages::kinked::KinkedNodes;
 use super::averages::pair_form::PairForm;
+use super::averages::sample_moments::SampleMoments;
 use super::averages::sum_form::SumForm;
 use super::averages::sum_nodes::SumNodes;
 use super::averages::table::{Coordinate, NodeTable, trapezoid_step};
@@ -58,8 +60,8 @@ pub struct Rule<T: Scalar = f64> {
     /// How Λ is made of averages over four fields, and by what they are averaged.
     pub(super) terms: Option<NoiseTerms>,
     pub(super) four_fields: FourFields<T>,
-    /// Whole batches, for what a penalty that is not quadratic adds.
-    pub(super) batches: Option<BatchTable<T>>,
+    /// Batches, for what a penalty that is not quadratic adds, and for losses without a form.
+    pub(super) batches: Option<Batches<T>>,
     /// g'(C) as offset + slope·C, m x m each: 0 and 1 for the quadratic penalty.
     pub(super) offsets: Vec<T>,
     pub(super) slopes: Vec<T>,
@@ -117,7 +119,7 @@ impl<T: Scalar> Rule<T> {
             HiddenWay::Views(independent, its_terms) => (views, terms) = (Some(independent), Some(its_terms)),
         }
         // A batch has many hidden nodes at once: none is the mirror image of another.
-        let whole = limit.loss.whole_batches().then(|| nodes.quadrature.clone());
+        let whole = limit.loss.over_batches().then(|| nodes.quadrature.clone());
         let hidden = merge_nodes(nodes.quadrature, limit.hidden.mirror);
         // Of what is not affine, the line is fitted below.
         let (offset, slope) = limit.loss.off_diagonal().affine().unwrap_or((T::zero(), T::one()));
@@ -159,7 +161,7 @@ impl<T: Scalar> Rule<T> {
         let Some(closed) = rule.choose(limit, sum, whole.as_ref(), &scrambles) else { return Ok(None) };
         let polynomial =
             limit.options.quadrature == Quadrature::Automatic && matches!(smoothness, Smoothness::Polynomial { .. });
-        rule.exact = !inexact && !limit.loss.whole_batches() && (polynomial || closed);
+        rule.exact = !inexact && !limit.loss.whole_batches() && (polynomial || closed && !limit.loss.over_batches());
         if limit.loss.off_diagonal().affine().is_none() && limit.loss.coupled() {
             rule.fit_line(limit);
         }
@@ -229,21 +231,43 @@ impl<T: Scalar> Rule<T> {
             self.terms = Some(terms);
         }
         if let Some(hidden) = whole {
-            let table = BatchTable::new(
-                hidden,
-                (m, limit.settings.batch_size),
-                self.accuracy.sampled,
-                scrambles,
-                limit.options.node_budget,
-            )?;
-            let fields = all_fields(m);
-            let mut covariance = vec![T::zero(); fields.len() * fields.len()];
-            self.work.moments.covariance(&fields, &mut covariance);
-            let factor = Factor::new(&covariance, fields.len(), limit.noise.is_exchangeable());
-            self.work.batch = Some((factor, table.work()));
-            self.batches = Some(table);
+            let batches = self.choose_batches(limit, hidden, scrambles)?;
+            self.batches = Some(batches);
         }
         Some(complete)
+    }
+
+    /// Chooses nodes for averages over batches.
+    fn choose_batches(
+        &mut self,
+        limit: &Limit<'_, T>,
+        hidden: &HiddenQuadrature<T>,
+        scrambles: &[u32],
+    ) -> Option<Batches<T>> {
+        let m = limit.settings.n_neurons;
+        let fields = all_fields(m);
+        let mut covariance = vec![T::zero(); fields.len() * fields.len()];
+        self.work.moments.covariance(&fields, &mut covariance);
+        let factor = Factor::new(&covariance, fields.len(), limit.noise.is_exchangeable());
+        let expansion = limit.loss.expansion().filter(|_| !limit.samples_fields(&self.smoothness));
+        let batches = if let Some(expansion) = expansion {
+            // Gauss-Hermite rules that check each other must not be rounded to the same number of nodes.
+            let rounded = limit.options.quadrature != Quadrature::GaussHermite;
+            let mut axis = |gain: f64, multiple: usize| {
+                self.axis(limit, gain, self.accuracy.fixed, if rounded { multiple } else { 1 })
+            };
+            let budget = limit.options.node_budget;
+            let mirrored = limit.hidden.mirror.then(|| limit.sigma.parity());
+            let hidden = (&self.hidden, mirrored);
+            let moments = SampleMoments::new(hidden, &covariance, m, expansion.clone(), &mut axis, budget)?;
+            Batches::Moments(Box::new(moments))
+        } else {
+            let shape = (m, limit.settings.batch_size);
+            let budget = limit.options.node_budget;
+            Batches::Whole(BatchTable::new(hidden, shape, self.accuracy.sampled, scrambles, budget)?)
+        };
+        self.work.batch = Some((factor, batches.work()));
+        Some(batches)
     }
 
     /// All averages are those of independent views.
@@ -374,6 +398,9 @@ impl<T: Scalar> Rule<T> {
     /// The points of a Gauss-Hermite rule that is exact, for polynomials.
     fn exact_points(&self, limit: &Limit<'_, T>) -> Option<usize> {
         let Smoothness::Polynomial { degree } = self.smoothness else { return None };
+        if let Some(expansion) = limit.loss.expansion() {
+            return Some(expansion.degree(degree) / 2 + 1);
+        }
         // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
         Some(if limit.loss.couples_samples() { 4 * degree } else { 2 * degree }.max(1))
     }
@@ -449,10 +476,11 @@ impl<T: Scalar> Rule<T> {
     pub(super) fn grows(&self) -> bool {
         let own = |nodes: &PairNodes<T>| matches!(nodes, PairNodes::Table(_) | PairNodes::Form(_));
         let forms = matches!(self.four_fields, FourFields::Forms(..) | FourFields::Nodes(..));
+        let moments = matches!(self.batches, Some(Batches::Moments(_)));
         !self.exact
             && self.views.is_none()
             && self.sum_nodes.is_none()
-            && (forms || self.field_pairs.iter().any(|pair| own(&pair.nodes)))
+            && (forms || moments || self.field_pairs.iter().any(|pair| own(&pair.nodes)))
     }
 
     /// Allows fields as large as those of its last state.
@@ -498,7 +526,7 @@ impl<T: Scalar> Rule<T> {
             FourFields::Forms(forms, _) => forms.iter().map(Form::count).sum(),
             FourFields::Nodes(quadruples, _) => quadruples.iter().map(Quadruple::count).sum(),
         };
-        let batches = self.batches.as_ref().map_or(0, BatchTable::count);
+        let batches = self.batches.as_ref().map_or(0, Batches::count);
         let views = self.views.as_ref().map_or(0, |views| views.count());
         (field_pairs.sum::<usize>() + four_fields * groups + batches + views) as u64
     }

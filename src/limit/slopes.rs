@@ -62,7 +62,7 @@ impl<T: Scalar> Rule<T> {
             (0..4).for_each(|k| slopes[k / 2][k % 2][(0, 0)] = one[k / 2][k % 2]);
             return Some(slopes);
         }
-        if limit.loss.whole_batches() {
+        if limit.loss.over_batches() {
             return None;
         }
         self.work.state.copy_from(state.q(), state.r());

@@ -1,5 +1,6 @@
 //! Everything between a state and its coefficients, as numbers: with derivatives or without.
 
+use super::averages::batches::{Batches, BatchesWork};
 use super::averages::closed;
 use super::averages::four_fields::Quadruple;
 use super::averages::kinked::KinkedNodes;
@@ -8,7 +9,6 @@ use super::averages::panels::PanelNodes;
 use super::averages::sum_form::SumForm;
 use super::averages::table::NodeTable;
 use super::averages::two_fields::{COVARIANCE, SUMS};
-use super::averages::whole_batches::{BatchTable, BatchWork};
 use super::coefficients::Coefficients;
 use super::fields::factor::Factor;
 use super::fields::moments::{State, StateMoments};
@@ -51,7 +51,7 @@ pub(super) struct Work<T, N> {
     pub(super) moments: StateMoments<N>,
     pub(super) pair_factors: Vec<Factor<T, N>>,
     pub(super) quadruple_factors: Vec<Factor<T, N>>,
-    pub(super) batch: Option<(Factor<T, N>, BatchWork<T, N>)>,
+    pub(super) batch: Option<(Factor<T, N>, BatchesWork<T, N>)>,
     pub(super) field_pairs: Vec<PairAverages<N>>,
     /// M = E[y¹ y²ᵀ], m x m, off its diagonal.
     pub(super) means: Vec<N>,
@@ -129,7 +129,7 @@ pub(super) struct Frozen<'a, T> {
     pub(super) terms: Option<&'a NoiseTerms>,
     pub(super) offsets: &'a [T],
     pub(super) slopes: &'a [T],
-    pub(super) batches: Option<&'a BatchTable<T>>,
+    pub(super) batches: Option<&'a Batches<T>>,
 }
 
 /// Coefficients at a state, with their derivatives or without.
@@ -164,11 +164,7 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
     }
 
     /// A work space of the same layout for other numbers; the state is left to be filled in.
-    pub(super) fn with_numbers<M: Number<T>>(
-        &self,
-        limit: &Limit<'_, T>,
-        batches: Option<&BatchTable<T>>,
-    ) -> Work<T, M> {
+    pub(super) fn with_numbers<M: Number<T>>(&self, limit: &Limit<'_, T>, batches: Option<&Batches<T>>) -> Work<T, M> {
         let factors = |factors: &[Factor<T, N>]| factors.iter().map(Factor::with_numbers).collect();
         let batch = self.batch.as_ref().zip(batches);
         Work {

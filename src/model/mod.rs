@@ -37,8 +37,8 @@ pub use hidden::{
 };
 pub(crate) use hidden::{HiddenLaw, MOST_ENUMERATED_NODES};
 pub use loss::{
-    BarlowTwins, CentredCovarianceLoss, CovarianceForm, CovarianceLoss, EntrySlope, InfoNce, Loss, OutputGradient,
-    Outputs, Penalty, PseudoHuber, Quadratic, Quartic, SpectralContrastive, VicReg,
+    BarlowTwins, BatchPolynomial, CentredCovarianceLoss, CovarianceForm, CovarianceLoss, EntrySlope, InfoNce, Loss,
+    Output, OutputGradient, Outputs, Penalty, PseudoHuber, Quadratic, Quartic, SpectralContrastive, VicReg,
 };
 pub use noise::{AugmentationNoise, GaussianNoise, NoNoise, RademacherNoise, ViewCovariance};
 pub use nonlinearity::{

@@ -1,8 +1,8 @@
 //! Losses whose limit is exact in the batch size beside the covariance loss: Barlow Twins of several neurons, whose diagonal of ∂F/∂C
 //! moves with C.
 
-use contrastive_dynamics::limit::{Coefficients, Quadrature};
-use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::limit::{Coefficients, Parameter, Quadrature};
+use contrastive_dynamics::nalgebra::{DMatrix, DVector};
 use contrastive_dynamics::prelude::*;
 
 const STRENGTH: f64 = 0.7;
@@ -130,45 +130,47 @@ fn the_identity_has_a_closed_form() {
 /// Derivatives by the state, the learning rate, the penalty strength and the batch size against differences of the rates.
 #[test]
 fn derivatives_are_those_of_differences() {
-    use contrastive_dynamics::limit::Parameter;
     for correlation in [0.4, -0.6] {
         let model = model(Tanh, (2, 4), GaussianNoise::correlated(0.5, correlation).unwrap());
-        let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-10).unwrap();
-        let state = state(2);
         let parameters = [Parameter::LearningRate, Parameter::PenaltyStrength, Parameter::BatchSize];
-        let answer = ode.sensitivities(&state, &parameters).unwrap();
-        let packed = state.to_packed();
-        let rates = |ode: &ReducedOde<'_>, state: &OrderParameters| {
-            let rates = ode.rates(state).unwrap();
-            let r = rates.r;
-            let q: Vec<f64> = (0..4).map(|k| rates.q[(k / 2, k % 2)]).collect();
-            [&q[..], &[r[(0, 0)], r[(0, 1)], r[(1, 1)]]].concat()
+        assert_derivatives(&model, &state(2), &parameters);
+    }
+}
+
+/// Derivatives of the rates by every entry of the state and by those parameters, against differences.
+pub(super) fn assert_derivatives<S: Nonlinearity, L: Loss>(
+    model: &Model<f64, S, Independent, GaussianNoise, L2, L>,
+    state: &OrderParameters,
+    parameters: &[Parameter],
+) {
+    let (p, m) = (model.n_features(), model.n_neurons());
+    let ode = ReducedOde::new(model).unwrap().coefficient_tolerance(1e-10).unwrap();
+    let answer = ode.sensitivities(state, parameters).unwrap();
+    let packed = state.to_packed();
+    let rates = |ode: &ReducedOde<'_>, state: &OrderParameters| {
+        let rates = ode.rates(state).unwrap();
+        let triangle = (0..m).flat_map(|i| (i..m).map(move |j| (i, j)));
+        let entries = rates.q.transpose().iter().copied().chain(triangle.map(|at| rates.r[at])).collect::<Vec<f64>>();
+        DVector::from_vec(entries)
+    };
+    let step = 1e-4;
+    let close = |up: &DVector<f64>, down: &DVector<f64>, seen: &dyn Fn(usize) -> f64, name: &dyn std::fmt::Debug| {
+        for row in 0..packed.len() {
+            let (slope, seen) = ((up[row] - down[row]) / (2.0 * step), seen(row));
+            assert!((slope - seen).abs() < 2e-6, "{name:?} {row}: {slope} {seen}");
+        }
+    };
+    for column in 0..packed.len() {
+        let moved = |step: f64| {
+            let mut y = packed.clone();
+            y[column] += step;
+            rates(&ode, &OrderParameters::from_packed(p, m, y.as_slice()).unwrap())
         };
-        let step = 1e-4;
-        for column in 0..packed.len() {
-            let moved = |step: f64| {
-                let mut y = packed.clone();
-                y[column] += step;
-                let q = DMatrix::from_row_slice(2, 2, &y.as_slice()[..4]);
-                let r = DMatrix::from_row_slice(2, 2, &[y[4], y[5], y[5], y[6]]);
-                rates(&ode, &OrderParameters::new(q, r).unwrap())
-            };
-            let (up, down) = (moved(step), moved(-step));
-            for row in 0..packed.len() {
-                let slope = (up[row] - down[row]) / (2.0 * step);
-                let seen = answer.by_state[(row, column)];
-                assert!((slope - seen).abs() < 2e-6, "{correlation} {row} {column}: {slope} {seen}");
-            }
-        }
-        for (k, parameter) in parameters.into_iter().enumerate() {
-            let value = ode.parameter(parameter).unwrap();
-            let at = |value: f64| rates(&ode.with_parameter(parameter, value).unwrap(), &state);
-            let (up, down) = (at(value + step), at(value - step));
-            for row in 0..packed.len() {
-                let slope = (up[row] - down[row]) / (2.0 * step);
-                let seen = answer.by_parameter[(row, k)];
-                assert!((slope - seen).abs() < 2e-6, "{correlation} {parameter:?} {row}: {slope} {seen}");
-            }
-        }
+        close(&moved(step), &moved(-step), &|row| answer.by_state[(row, column)], &column);
+    }
+    for (k, &parameter) in parameters.iter().enumerate() {
+        let value = ode.parameter(parameter).unwrap();
+        let at = |value: f64| rates(&ode.with_parameter(parameter, value).unwrap(), state);
+        close(&at(value + step), &at(value - step), &|row| answer.by_parameter[(row, k)], &parameter);
     }
 }

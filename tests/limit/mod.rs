@@ -1,5 +1,6 @@
 //! The limit coefficients.
 
+mod batch_polynomials;
 mod case_file;
 mod exact_losses;
 mod hidden_laws;

@@ -168,6 +168,21 @@ impl<T: Scalar> Kernel<T> {
         &self.matrices[parity]
     }
 
+    /// K between all nodes, row by row.
+    pub(in crate::limit) fn write_full(&self, out: &mut [T]) {
+        let (half, all) = (self.half(), self.nodes.len());
+        let (above, below) = out.split_at_mut(half * all);
+        let lines = above.chunks_exact_mut(all).zip(below.chunks_exact_mut(all));
+        for (i, (above, below)) in lines.enumerate() {
+            let ((a, b), (c, d)) = (above.split_at_mut(half), below.split_at_mut(half));
+            let [even, odd] = [0, 1].map(|parity| &self.matrices[parity][i * half..][..half]);
+            for j in 0..half {
+                (a[j], d[j]) = (even[j] + odd[j], even[j] + odd[j]);
+                (b[j], c[j]) = (even[j] - odd[j], even[j] - odd[j]);
+            }
+        }
+    }
+
     /// Matrices for E[F'(z) G(w)] as of the last [`differentiate`](Self::differentiate).
     pub(in crate::limit) fn slopes(&self) -> &Slopes<T> {
         &self.slopes
@@ -355,6 +370,19 @@ mod tests {
             assert!((first(&f64::sin, &f64::cos) - exact).abs() < 1e-12, "{r}");
             assert!((second(&f64::cos, &f64::sin) - exact).abs() < 1e-12, "{r}");
         }
+    }
+
+    #[test]
+    fn the_full_matrix_is_that_of_both_parities() {
+        let mut kernel = Kernel::lattice(0.45, 8.5, 1, 1000).unwrap();
+        let (f, g) = (|z: f64| (0.7 * z + 0.3).tanh(), |z: f64| (0.4 * z - 0.2).tanh());
+        let expected = average(&mut kernel, 0.6, f, g);
+        let mut full = vec![0.0; kernel.nodes().len().pow(2)];
+        kernel.write_full(&mut full);
+        let nodes = kernel.nodes();
+        let got: f64 =
+            (0..full.len()).map(|at| f(nodes[at / nodes.len()]) * full[at] * g(nodes[at % nodes.len()])).sum();
+        assert!((got - expected).abs() < 1e-14, "{got} {expected}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Averages over the fields: two of them, four, or all of a whole batch.
+//! Averages over the fields: two of them, four, all of a sample, or all of a whole batch.
 
+pub(in crate::limit) mod batches;
 mod block_products;
 pub(in crate::limit) mod closed;
 pub(in crate::limit) mod curvature;
@@ -13,6 +14,7 @@ mod nested;
 pub(in crate::limit) mod pair_form;
 pub(in crate::limit) mod pair_motion;
 pub(in crate::limit) mod panels;
+pub(in crate::limit) mod sample_moments;
 pub(in crate::limit) mod sum_form;
 pub(in crate::limit) mod sum_gradient;
 mod sum_grid;

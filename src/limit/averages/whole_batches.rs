@@ -44,6 +44,26 @@ pub(in crate::limit) struct BatchSums<N> {
     pub(in crate::limit) diffusion: Vec<N>,
 }
 
+impl<N> BatchSums<N> {
+    /// Zero, for so many columns beside p hidden variables and so many coordinates, and of m neurons.
+    pub(in crate::limit) fn new<T: Scalar>(columns: usize, p: usize, coordinates: usize, m: usize) -> Self
+    where
+        N: Number<T>,
+    {
+        let zeros = |count: usize| vec![N::zero(); count];
+        Self { with_hidden: zeros(columns * p), with_z: zeros(columns * coordinates), diffusion: zeros(m * m) }
+    }
+
+    pub(in crate::limit) fn clear<T: Scalar>(&mut self)
+    where
+        N: Number<T>,
+    {
+        for sums in [&mut self.with_hidden, &mut self.with_z, &mut self.diffusion] {
+            sums.fill(N::zero());
+        }
+    }
+}
+
 /// Buffers for one batch.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct BatchWork<T, N> {
@@ -113,12 +133,9 @@ impl<T: Scalar> BatchTable<T> {
         &self.hidden
     }
 
-    /// Takes those nodes of the hidden law, with c_l multiplied by `factors[l]`.
-    pub(in crate::limit) fn scale_hidden(&mut self, hidden: &DMatrix<T>, factors: &[T]) {
-        self.hidden.clone_from(hidden);
-        for (l, &factor) in factors.iter().enumerate() {
-            self.hidden.row_mut(l).scale_mut(factor);
-        }
+    /// The nodes of the hidden law, p x n, to be moved.
+    pub(in crate::limit) fn hidden_mut(&mut self) -> &mut DMatrix<T> {
+        &mut self.hidden
     }
 
     /// Fields evaluated by one call of [`average`](Self::average).
@@ -141,11 +158,7 @@ impl<T: Scalar> BatchTable<T> {
             errors: [lifted(), lifted()],
             means: vec![N::zero(); m * self.hidden.ncols()],
             flat: Flat::new(length),
-            sums: BatchSums {
-                with_hidden: vec![N::zero(); 2 * m * p],
-                with_z: vec![N::zero(); 4 * m * m],
-                diffusion: vec![N::zero(); m * m],
-            },
+            sums: BatchSums::new(2 * m, p, 2 * m, m),
         }
     }
 
@@ -163,9 +176,7 @@ impl<T: Scalar> BatchTable<T> {
             let terms = column.iter().enumerate();
             *mean = terms.fold(N::zero(), |sum, (l, &c)| sum + q[l * m + slot % m].times(c));
         }
-        for sums in [&mut work.sums.with_hidden, &mut work.sums.with_z, &mut work.sums.diffusion] {
-            sums.fill(N::zero());
-        }
+        work.sums.clear();
         for n in 0..self.batches {
             dispatch(
                 #[inline(always)]

@@ -27,10 +27,10 @@ pub(in crate::limit) struct Canonical {
 
 /// Coordinates are kept where they leave at most that correlation: to first order in it averages are exact, and its square
 /// is below the rounding of Newton's method.
-const KEPT: f64 = 1e-5;
+pub(in crate::limit) const KEPT: f64 = 1e-5;
 
 /// Correlations of so many ulp are zero but for rounding.
-const REST_ULPS: f64 = 16.0;
+pub(in crate::limit) const REST_ULPS: f64 = 16.0;
 
 /// Correlations further apart than that turn slowly.
 const CLOSE: f64 = 0.02;

@@ -5,3 +5,4 @@ pub(in crate::limit) mod canonical;
 pub(in crate::limit) mod factor;
 pub(in crate::limit) mod groups;
 pub(in crate::limit) mod moments;
+pub(in crate::limit) mod view_coordinates;

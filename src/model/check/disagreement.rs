@@ -443,6 +443,14 @@ pub enum Disagreement {
         /// That of the form.
         of_form: f64,
     },
+    /// The loss is not the polynomial that it says.
+    #[error("the loss has the gradient {gradient} where its polynomial has {of_polynomial}: mend one of them")]
+    LossPolynomial {
+        /// The gradient given.
+        gradient: f64,
+        /// That of the polynomial.
+        of_polynomial: f64,
+    },
 }
 
 /// What to do about moments that differ.

@@ -1,5 +1,5 @@
 //! Whether a loss does what it says: its gradient against differences of its value, its indifference to the order of the
-//! neurons, and its form as a function of covariances against both.
+//! neurons, and what it says of its form against both.
 
 use super::Disagreement;
 use crate::Scalar;
@@ -14,7 +14,7 @@ const MOST_NEURONS: usize = 3;
 const MOST_SAMPLES: usize = 4;
 
 /// Compares a loss with itself, for m neurons and batches of B samples: B ∂F/∂Y with differences of F, F with the neurons in
-/// another order, and the gradient of its covariance form, if it has one. Empty if all is well. There are no samples in it, so
+/// another order, and the gradients of its covariance form and of its polynomial, if it has them. Empty if all is well. There are no samples in it, so
 /// no false alarms but where F has a kink within the step of a difference.
 ///
 /// ```
@@ -65,6 +65,15 @@ fn check_at<T: Scalar, L: Loss<T> + ?Sized>(
             let differs =
                 gradient.iter().zip(&other).find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
             found.extend(differs.map(|(x, y)| Disagreement::LossForm { gradient: x.as_f64(), of_form: y.as_f64() }));
+        }
+        if let Some(polynomial) = loss.polynomial(m, size).filter(|_| found.is_empty()) {
+            let mut other = vec![T::zero(); values.len()];
+            polynomial.gradient(Outputs::of_slice(&values, m, size), OutputGradient::of_slice(&mut other, size));
+            let differs =
+                gradient.iter().zip(&other).find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
+            let told =
+                |(x, y): (&T, &T)| Disagreement::LossPolynomial { gradient: x.as_f64(), of_polynomial: y.as_f64() };
+            found.extend(differs.map(told));
         }
         if !found.is_empty() {
             break;

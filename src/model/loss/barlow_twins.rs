@@ -8,7 +8,7 @@ use crate::model::ModelError;
 ///
 /// The loss of Zbontar et al. ([arXiv 2103.03230](https://arxiv.org/abs/2103.03230)) without the division by the outputs'
 /// standard deviations; with σ the identity that of Simon et al. ([arXiv 2303.15438](https://arxiv.org/abs/2303.15438)).
-/// Theory §11. The limit is exact in the batch size for several neurons and a smooth σ, else an average over whole batches.
+/// Theory §11. The limit is exact in the batch size for a smooth σ, else an average over whole batches.
 ///
 /// ```
 /// use contrastive_dynamics::prelude::*;

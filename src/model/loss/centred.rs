@@ -1,6 +1,8 @@
 //! The covariance loss with outputs that are centred over the batch.
 
-use super::{CovarianceLoss, EntrySlope, Loss, OutputGradient, Outputs, Penalty, Quadratic, mean};
+use super::{
+    BatchPolynomial, CovarianceLoss, EntrySlope, Loss, Output, OutputGradient, Outputs, Penalty, Quadratic, mean,
+};
 use crate::Scalar;
 use crate::model::ModelError;
 
@@ -8,7 +10,7 @@ use crate::model::ModelError;
 /// means ȳ of the batch: the covariance loss otherwise.
 ///
 /// It differs from [`CovarianceLoss`] where outputs have a mean, and by a factor 1 − 1/B in the attraction where they have
-/// none. B ≥ 2. The limit is an average over whole batches, by default to 3e-3.
+/// none. B ≥ 2. The limit is exact in the batch size for the quadratic penalty and a smooth σ, else an average over whole batches.
 ///
 /// ```
 /// use contrastive_dynamics::prelude::*;
@@ -77,6 +79,28 @@ impl<T: Scalar, P: Penalty<T>> Loss<T> for CentredCovarianceLoss<P, T> {
                 out.iter_mut().zip(other).for_each(|(out, &y)| *out += factor * (y - centre));
             }
         }
+    }
+
+    fn polynomial(&self, n_neurons: usize, _batch_size: usize) -> Option<BatchPolynomial<T>> {
+        let m = n_neurons;
+        let strength = if m > 1 { self.uncentred.strength() } else { T::zero() };
+        if strength > T::zero() && !self.uncentred.penalty().is_quadratic() {
+            return None;
+        }
+        let mut this = BatchPolynomial::new(m);
+        for (i, j) in (0..m).flat_map(|i| (0..m).map(move |j| (i, j))) {
+            // C̃ = C − ȳ¹ȳ².
+            let product: &[Output] = &[(0, i), (1, j)];
+            let (first, second): (&[Output], &[Output]) = (&product[..1], &product[1..]);
+            if i == j {
+                this = this.plus(-T::one(), &[product])?.plus(T::one(), &[first, second])?;
+            } else {
+                let half = T::lit(0.5) * strength;
+                this = this.plus(half, &[product, product])?.plus(-strength, &[product, first, second])?;
+                this = this.plus(half, &[first, first, second, second])?;
+            }
+        }
+        Some(this)
     }
 
     fn check(&self, n_neurons: usize, batch_size: usize) -> Result<(), ModelError> {

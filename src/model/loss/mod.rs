@@ -10,6 +10,7 @@ mod form;
 mod info_nce;
 mod outputs;
 mod penalty;
+mod polynomial;
 mod spectral;
 mod vicreg;
 
@@ -20,6 +21,7 @@ pub use form::{CovarianceForm, EntrySlope};
 pub use info_nce::InfoNce;
 pub use outputs::{OutputGradient, Outputs};
 pub use penalty::{Penalty, PseudoHuber, Quadratic, Quartic};
+pub use polynomial::{BatchPolynomial, Output};
 pub use spectral::SpectralContrastive;
 pub use vicreg::VicReg;
 
@@ -31,7 +33,9 @@ use crate::Scalar;
 /// A step of SGD needs of it only e_bi^v = σ'(h_bi^v) B ∂F/∂y_bi^v (theory §1). Required are F and its gradient; a loss
 /// that depends on the batch through the cross-view covariances C_ij alone says so by
 /// [`covariance_form`](Self::covariance_form), which makes its limit exact in the batch size where it is a quadratic one,
-/// and its simulation in lock-step fast. The limit of any other loss is an average over whole batches, by default to 3e-3.
+/// and its simulation in lock-step fast. One that is a polynomial in averages over the batch gives it by
+/// [`polynomial`](Self::polynomial): its limit is exact in the batch size, too. That of any other loss, and of any but covariance
+/// forms where σ has a kink, is an average over whole batches, by default to 3e-3.
 ///
 /// F must not tell neurons apart: a permutation of them changes nothing. Fixed points are listed up to that symmetry.
 ///
@@ -83,6 +87,13 @@ pub trait Loss<T: Scalar = f64>: Send + Sync {
         None
     }
 
+    /// F of m neurons and batches of B samples, but for a constant, as a polynomial in averages over the batch, if it is one. The default is that of
+    /// [`covariance_form`](Self::covariance_form). One of another number of neurons is none.
+    fn polynomial(&self, n_neurons: usize, batch_size: usize) -> Option<BatchPolynomial<T>> {
+        let _ = batch_size;
+        BatchPolynomial::of_covariances(&self.covariance_form()?, n_neurons)
+    }
+
     /// Checks the loss for m neurons and batches of B samples; called once, when a model is built. The default accepts
     /// all.
     ///
@@ -106,6 +117,9 @@ impl<T: Scalar, L: Loss<T> + ?Sized> Loss<T> for &L {
     #[inline(always)]
     fn covariance_form(&self) -> Option<CovarianceForm<'_, T>> {
         (**self).covariance_form()
+    }
+    fn polynomial(&self, n_neurons: usize, batch_size: usize) -> Option<BatchPolynomial<T>> {
+        (**self).polynomial(n_neurons, batch_size)
     }
     fn check(&self, n_neurons: usize, batch_size: usize) -> Result<(), ModelError> {
         (**self).check(n_neurons, batch_size)

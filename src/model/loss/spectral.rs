@@ -1,6 +1,6 @@
 //! The spectral contrastive loss: views of a sample attract each other, those of strangers are made orthogonal.
 
-use super::{Loss, OutputGradient, Outputs};
+use super::{BatchPolynomial, Loss, OutputGradient, Outputs};
 use crate::Scalar;
 use crate::model::ModelError;
 use crate::numerics::kernels::{add_scaled, dot};
@@ -61,6 +61,21 @@ impl<T: Scalar> Loss<T> for SpectralContrastive {
                 }
             }
         }
+    }
+
+    fn polynomial(&self, n_neurons: usize, batch_size: usize) -> Option<BatchPolynomial<T>> {
+        let m = n_neurons;
+        let mut this = BatchPolynomial::new(m);
+        for i in 0..m {
+            this = this.plus(-T::lit(2.0), &[&[(0, i), (1, i)]])?;
+            for j in 0..m {
+                // All pairs of samples, less those of one with itself.
+                let (first, second) = ([(0, i), (0, j)], [(1, i), (1, j)]);
+                this = this.plus(T::of_usize(batch_size) * strangers(batch_size), &[&first, &second])?;
+                this = this.plus(-strangers::<T>(batch_size), &[&[first, second].concat()])?;
+            }
+        }
+        Some(this)
     }
 
     fn check(&self, n_neurons: usize, batch_size: usize) -> Result<(), ModelError> {

@@ -181,7 +181,7 @@ impl<T: Compiled> Flow<T> {
     fn new(ode: &ReducedOde<'_, T>, state: &OrderParameters<T>) -> Result<Self, StabilityError<T>> {
         let limit = ode.limit();
         let m = state.n_neurons();
-        if limit.loss().whole_batches() {
+        if limit.loss().over_batches() {
             return Err(StabilityError::Penalty);
         }
         let slopes = limit.rule(state)?.error_slope_matrices(limit, state).ok_or(LimitError::NoSecondDerivative)?;

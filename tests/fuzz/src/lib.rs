@@ -9,6 +9,7 @@ mod numbers;
 mod simulations;
 mod stability;
 mod states;
+mod training;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +34,7 @@ type Read<T> = Result<T, arbitrary::Error>;
 type Target = fn(&mut Unstructured<'_>) -> Read<()>;
 
 /// What the first byte chooses from.
-const TARGETS: [(&str, Target); 16] = [
+const TARGETS: [(&str, Target); 18] = [
     ("laws", laws::laws),
     ("joint laws", laws::joint),
     ("builders", models::builders),
@@ -50,6 +51,8 @@ const TARGETS: [(&str, Target); 16] = [
     ("branches and maps", stability::branches),
     ("data", data::data),
     ("liars", liars::liars),
+    ("losses", training::losses),
+    ("schedules", training::schedules),
 ];
 
 /// The input that is worked on, and since when.
