@@ -9,8 +9,8 @@ use std::error::Error;
 
 use contrastive_dynamics::limit::{Coefficients, Limit, Quadrature};
 use contrastive_dynamics::model::{
-    CovarianceLoss, Erf, GaussianNoise, Independent, L2, Law, Model, ModelError, Nonlinearity, Penalty, PseudoHuber,
-    Quadratic, Relu, Tanh,
+    CentredCovarianceLoss, CovarianceLoss, Erf, GaussianNoise, Independent, L2, Law, Loss, Model, ModelError,
+    Nonlinearity, Penalty, PseudoHuber, Quadratic, Relu, SpectralContrastive, Tanh,
 };
 use contrastive_dynamics::state::OrderParameters;
 
@@ -58,8 +58,20 @@ impl<S: Nonlinearity + Copy, P: Penalty + Copy> Table<'_, S, P> {
     }
 
     fn print(&self) -> Result<(), Box<dyn Error>> {
-        let (model, state) = (self.model()?, self.state()?);
-        let limit = Limit::new(&model)?;
+        self.print_of(&self.model()?)
+    }
+
+    /// The same under another loss.
+    fn print_under(&self, loss: impl Loss) -> Result<(), Box<dyn Error>> {
+        self.print_of(&self.model()?.to_builder().loss(loss).build()?)
+    }
+
+    fn print_of<L: Loss>(
+        &self,
+        model: &Model<f64, S, Independent, GaussianNoise, L2, L>,
+    ) -> Result<(), Box<dyn Error>> {
+        let state = self.state()?;
+        let limit = Limit::new(model)?;
         let (rule, tolerance) = self.truth;
         let truth = limit
             .clone()
@@ -163,6 +175,7 @@ fn main() -> Outcome<()> {
         .print()?;
     }
     independent_views()?;
+    other_losses()?;
     large_gains()?;
     Table {
         title: "tanh, two neurons with the pseudo-Huber penalty of width 0.3 over whole batches, B = 8, one two-point variable",
@@ -260,6 +273,33 @@ fn independent_views() -> Outcome<()> {
         truth: (Automatic, 1e-10),
     }
     .print()
+}
+
+/// Losses that are polynomials in averages over the batch, by moments of one sample.
+fn other_losses() -> Outcome<()> {
+    use Quadrature::{Automatic, GaussHermite, Sobol};
+    let table = |title: &'static str, neurons: usize, rules, truth: f64| -> Outcome<_> {
+        let laws = laws(vec![Law::two_point(2.25)])?;
+        let truth = (Automatic, truth);
+        Ok(Table { title, sigma: Tanh, penalty: Quadratic, laws, neurons, batch: 8, rules, truth })
+    };
+    let finer: &[(Quadrature, &[f64])] =
+        &[(Automatic, &[1e-2, 1e-4, 1e-6, 1e-8, 1e-10]), (GaussHermite, &[1e-2, 1e-4, 1e-6]), (Sobol, &[1e-2, 3e-3])];
+    let coarser: &[(Quadrature, &[f64])] = &[(Automatic, &[1e-2, 1e-3, 1e-4])];
+    table("tanh, one neuron under the spectral loss, B = 8, one two-point variable", 1, finer, 1e-12)?
+        .print_under(SpectralContrastive)?;
+    table("tanh, two neurons under the spectral loss, B = 8, one two-point variable", 2, finer, 1e-11)?
+        .print_under(SpectralContrastive)?;
+    let centred = CentredCovarianceLoss::new(CovarianceLoss::new(Quadratic, 1.0)?);
+    table(
+        "tanh, two neurons with centred covariances and the quadratic penalty, B = 8, one two-point variable",
+        2,
+        finer,
+        1e-11,
+    )?
+    .print_under(centred)?;
+    table("tanh, three neurons under the spectral loss, B = 8, one two-point variable", 3, coarser, 1e-6)?
+        .print_under(SpectralContrastive)
 }
 
 /// Hidden laws of many values.

@@ -102,6 +102,13 @@ impl<T: Scalar> Limit<'_, T> {
                 let known = best.as_ref().is_some_and(|best| best.error.is_finite());
                 return if known { Err(fail(best)) } else { self.sample(state, best) };
             };
+            // Gauss-Hermite rules are rounded to an even number of points: one that is the same says nothing of the other.
+            let same = previous.as_ref().is_some_and(|(before, _)| before.nodes() == rule.nodes());
+            if self.options.quadrature == Quadrature::GaussHermite && same && accuracy < FINEST {
+                accuracy += 1.0;
+                gap += 1.0;
+                continue;
+            }
             // Where nodes become too many they give way to Sobol points, which are far worse than what is there already.
             let known = best.as_ref().is_some_and(|best| best.error.is_finite());
             if known && rule.is_sampled() && previous.as_ref().is_some_and(|(before, _)| !before.is_sampled()) {
@@ -161,7 +168,8 @@ impl<T: Scalar> Limit<'_, T> {
                 return Err(fail(best));
             }
             let last = accuracy;
-            let forms = self.settings.n_neurons > 1 && !in_four_dimensions;
+            let moments = self.loss.expansion().is_some() && !sampled;
+            let forms = moments || self.settings.n_neurons > 1 && !in_four_dimensions;
             let next = FINER * last;
             accuracy = if !forms {
                 next

@@ -251,11 +251,7 @@ impl<T: Scalar> Rule<T> {
         let factor = Factor::new(&covariance, fields.len(), limit.noise.is_exchangeable());
         let expansion = limit.loss.expansion().filter(|_| !limit.samples_fields(&self.smoothness));
         let batches = if let Some(expansion) = expansion {
-            // Gauss-Hermite rules that check each other must not be rounded to the same number of nodes.
-            let rounded = limit.options.quadrature != Quadrature::GaussHermite;
-            let mut axis = |gain: f64, multiple: usize| {
-                self.axis(limit, gain, self.accuracy.fixed, if rounded { multiple } else { 1 })
-            };
+            let mut axis = |gain: f64| self.axis(limit, gain, self.accuracy.fixed, 1);
             let budget = limit.options.node_budget;
             let mirrored = limit.hidden.mirror.then(|| limit.sigma.parity());
             let hidden = (&self.hidden, mirrored);

@@ -242,6 +242,32 @@ fn rules_agree() {
     assert!((large.lambda.view((0, 0), (2, 2)) - &small.lambda).amax() < 1e-6);
 }
 
+/// Estimated errors bound the true ones at random states of random models: in 95 of 100, and of the others within a factor five.
+#[test]
+fn estimates_bound_the_errors() {
+    let (mut all, mut exceeded) = (0, 0);
+    for seed in 0..40_u32 {
+        let number = |k: f64| ((12.9898 * (f64::from(seed) + 1.0) + 78.233 * k).sin() * 43_758.545_3).fract();
+        for m in [1, 2] {
+            let q = DMatrix::from_fn(1, m, |_, i| 1.2 * number(i as f64));
+            let background =
+                |i: usize, j: usize| if i == j { 0.1 + 1.5 * number(7.0).abs() } else { 0.08 * number(9.0) };
+            let r = q.tr_mul(&q) + DMatrix::from_fn(m, m, background);
+            let state = OrderParameters::new(q, r).unwrap();
+            let model = model(Tanh, SpectralContrastive, (m, 4), (0.8 * number(13.0).abs(), number(14.0)));
+            let limit = Limit::new(&model).unwrap();
+            let truth = limit.clone().tolerance(1e-11).unwrap().coefficients(&state).unwrap().coefficients;
+            for tolerance in [1e-2, 1e-4, 1e-6, 1e-8] {
+                let answer = limit.clone().tolerance(tolerance).unwrap().coefficients(&state).unwrap();
+                let ratio = distance(&answer.coefficients, &truth) / (answer.error + 1e-12);
+                assert!(ratio < 5.0, "{seed} {m} {tolerance}: {ratio}");
+                (all, exceeded) = (all + 1, exceeded + usize::from(ratio > 1.0));
+            }
+        }
+    }
+    assert!(20 * exceeded <= all, "{exceeded} of {all}");
+}
+
 /// σ with a kink is averaged over whole batches still.
 #[test]
 fn kinks_are_averaged_over_whole_batches() {

@@ -168,11 +168,11 @@ impl<T: Scalar> Kernel<T> {
         &self.matrices[parity]
     }
 
-    /// K between all nodes, row by row.
-    pub(in crate::limit) fn write_full(&self, out: &mut [T]) {
-        let (half, all) = (self.half(), self.nodes.len());
-        let (above, below) = out.split_at_mut(half * all);
-        let lines = above.chunks_exact_mut(all).zip(below.chunks_exact_mut(all));
+    /// K between all nodes, in rows of that length.
+    pub(in crate::limit) fn write_full(&self, out: &mut [T], length: usize) {
+        let half = self.half();
+        let (above, below) = out.split_at_mut(half * length);
+        let lines = above.chunks_exact_mut(length).zip(below.chunks_exact_mut(length)).take(half);
         for (i, (above, below)) in lines.enumerate() {
             let ((a, b), (c, d)) = (above.split_at_mut(half), below.split_at_mut(half));
             let [even, odd] = [0, 1].map(|parity| &self.matrices[parity][i * half..][..half]);
@@ -377,11 +377,12 @@ mod tests {
         let mut kernel = Kernel::lattice(0.45, 8.5, 1, 1000).unwrap();
         let (f, g) = (|z: f64| (0.7 * z + 0.3).tanh(), |z: f64| (0.4 * z - 0.2).tanh());
         let expected = average(&mut kernel, 0.6, f, g);
-        let mut full = vec![0.0; kernel.nodes().len().pow(2)];
-        kernel.write_full(&mut full);
-        let nodes = kernel.nodes();
-        let got: f64 =
-            (0..full.len()).map(|at| f(nodes[at / nodes.len()]) * full[at] * g(nodes[at % nodes.len()])).sum();
+        // In rows that are longer than need be.
+        let (nodes, length) = (kernel.nodes(), kernel.nodes().len() + 3);
+        let mut full = vec![0.0; length * length];
+        kernel.write_full(&mut full, length);
+        let entries = (0..length * length).filter(|&at| full[at] != 0.0);
+        let got: f64 = entries.map(|at| f(nodes[at / length]) * full[at] * g(nodes[at % length])).sum();
         assert!((got - expected).abs() < 1e-14, "{got} {expected}");
     }
 

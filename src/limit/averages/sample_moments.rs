@@ -34,6 +34,8 @@ pub(in crate::limit) struct SampleMoments<T> {
     reference: Reference<T>,
     /// Of each canonical coordinate.
     kernels: Vec<Kernel<T>>,
+    /// The nodes of each coordinate.
+    lengths: Vec<usize>,
     /// Every coordinate at every node of a view.
     coordinates: Vec<Vec<T>>,
     hidden: DMatrix<T>,
@@ -93,22 +95,22 @@ struct SecondWork<T> {
 
 impl<T: Scalar> SampleMoments<T> {
     /// Over those nodes of the hidden law, which stand for their mirror images under a σ of that parity, and nodes of each coordinate, where the covariance of the fields is that. `axis` chooses
-    /// them by the gain of the coordinate, and from what half their number must be a multiple of. `None` if it has none, or if functions times nodes exceed the budget by much.
+    /// them by the gain of the coordinate. `None` if it has none, or if functions times nodes exceed the budget by much.
     pub(in crate::limit) fn new(
         (hidden, mirrored): (&HiddenQuadrature<T>, Option<Parity>),
         covariance: &[T],
         neurons: usize,
         expansion: Arc<Expansion<T>>,
-        axis: &mut dyn FnMut(f64, usize) -> Option<Kernel<T>>,
+        axis: &mut dyn FnMut(f64) -> Option<Kernel<T>>,
         budget: usize,
     ) -> Option<Self> {
         let reference = Reference::new(covariance, neurons)?;
         let mut at: ViewCoordinates<T, T> = reference.coordinates();
         at.move_to(&reference, covariance);
-        // What follows a coordinate should fill groups of lanes.
-        let multiple = |k: usize| if k + 1 == neurons { LANES / 2 } else { 1 };
-        let kernels = (0..neurons).map(|k| axis(at.gain(k), multiple(k))).collect::<Option<Vec<_>>>()?;
-        let lengths: Vec<usize> = kernels.iter().map(|kernel| kernel.nodes().len()).collect();
+        let kernels = (0..neurons).map(|k| axis(at.gain(k))).collect::<Option<Vec<_>>>()?;
+        let mut lengths: Vec<usize> = kernels.iter().map(|kernel| kernel.nodes().len()).collect();
+        // What follows a coordinate fills groups of lanes, with nodes that no matrix has entries for.
+        lengths.last_mut().into_iter().for_each(|last| *last = last.next_multiple_of(LANES));
         let nodes = lengths.iter().try_fold(1_usize, |n, &length| n.checked_mul(length))?;
         let functions: usize = expansion.functions.iter().map(|functions| functions.monomials.len()).sum();
         if functions.checked_mul(nodes)? / BUDGETS > budget {
@@ -116,7 +118,8 @@ impl<T: Scalar> SampleMoments<T> {
         }
         let coordinates = (0..neurons).map(|k| {
             let after: usize = lengths[k + 1..].iter().product();
-            (0..nodes).map(|n| T::lit(kernels[k].nodes()[n / after % lengths[k]])).collect()
+            let node = |n: usize| kernels[k].nodes().get(n / after % lengths[k]).copied().unwrap_or(0.0);
+            (0..nodes).map(|n| T::lit(node(n))).collect()
         });
         let mut by_second = vec![Vec::new(); expansion.functions[1].monomials.len()];
         let odd = mirrored.map(|parity| {
@@ -134,6 +137,7 @@ impl<T: Scalar> SampleMoments<T> {
             coordinates: coordinates.collect(),
             reference,
             kernels,
+            lengths,
             hidden: hidden.nodes.clone(),
             weights: hidden.weights.clone(),
             expansion,
@@ -172,7 +176,7 @@ impl<T: Scalar> SampleMoments<T> {
     pub(in crate::limit) fn work<N: Number<T>>(&self) -> MomentWork<T, N> {
         let (m, p, nodes) = (self.neurons, self.hidden.nrows(), self.nodes());
         let lifted = |n: usize| vec![N::zero(); n];
-        let squares = self.kernels.iter().map(|kernel| vec![T::zero(); kernel.nodes().len().pow(2)]);
+        let squares = self.lengths.iter().map(|length| vec![T::zero(); length * length]);
         let moments = self.expansion.moments.len();
         MomentWork {
             coordinates: self.reference.coordinates(),
@@ -200,7 +204,7 @@ impl<T: Scalar> SampleMoments<T> {
         work.coordinates.move_to(&self.reference, &covariance(factor, m));
         for (k, (kernel, matrix)) in work.kernels.iter_mut().zip(&mut work.matrices).enumerate() {
             kernel.correlate(work.coordinates.correlations[k]);
-            kernel.write_full(matrix);
+            kernel.write_full(matrix, self.lengths[k]);
         }
         for sums in [&mut work.moments, &mut work.with_hidden] {
             sums.fill(N::zero());
@@ -502,7 +506,7 @@ fn covariance<T: Scalar, N: Number<T>>(factor: &Factor<T, N>, neurons: usize) ->
     (0..fields * fields).map(|at| entry(at / fields, at % fields)).collect()
 }
 
-/// (K₁ ⊗ … ⊗ K_m) x; `scratch` is overwritten.
+/// (K₁ ⊗ … ⊗ K_m) x; `scratch` is overwritten. The last length is a multiple of the lane width.
 #[inline(always)]
 fn transform<T: Scalar>(matrices: &[Vec<T>], x: &[T], out: &mut [T], scratch: &mut [T]) {
     scratch.copy_from_slice(x);
@@ -510,29 +514,13 @@ fn transform<T: Scalar>(matrices: &[Vec<T>], x: &[T], out: &mut [T], scratch: &m
     for matrix in matrices {
         let length = matrix.len().isqrt();
         after /= length;
-        let lanes = (if after == 1 { length } else { after }).is_multiple_of(LANES);
-        for (from, to) in scratch.chunks_exact(length * after).zip(out.chunks_exact_mut(length * after)) {
-            if after > 1 && lanes {
-                products::multiply(matrix, length, from, length, after, to);
-                continue;
-            }
-            if after == 1 && !lanes {
-                // The matrices are symmetric.
-                to.fill(T::zero());
-                for (&x, row) in from.iter().zip(matrix.chunks_exact(length)) {
-                    add_scaled(x, row, to);
-                }
-            } else if after > 1 {
-                to.fill(T::zero());
-                for (from, row) in from.chunks_exact(after).zip(matrix.chunks_exact(length)) {
-                    for (to, &k) in to.chunks_exact_mut(after).zip(row) {
-                        add_scaled(k, from, to);
-                    }
-                }
-            }
-        }
-        if after == 1 && lanes {
+        if after == 1 {
+            // The matrices are symmetric.
             products::multiply(scratch, length, matrix, length, length, out);
+        } else {
+            for (from, to) in scratch.chunks_exact(length * after).zip(out.chunks_exact_mut(length * after)) {
+                products::multiply(matrix, length, from, length, after, to);
+            }
         }
         scratch.copy_from_slice(out);
     }
