@@ -11,12 +11,18 @@ use std::collections::BTreeMap;
 use crate::Scalar;
 use crate::model::BatchPolynomial;
 
-/// A product of powers of σ of each field, then of σ' of each field; fields of view 1 first. Of one view: of σ of each neuron's field,
-/// of σ' of it, and of each coordinate of the view.
+/// A product of powers, 4m of them for both views: of σ of each field, then of σ' of each field; fields of view 1 first. Or 3m for one
+/// view: of σ of each neuron's field, of σ' of it, and of each coordinate of the view.
 type Powers = Vec<u8>;
 
 /// What more placements of factors on samples than that would take is too much: the loss is averaged over whole batches.
-const MOST_PLACEMENTS: usize = 1 << 21;
+const MOST_PLACEMENTS: usize = 1 << 19;
+
+/// With more neurons there would be more nodes than any budget has.
+pub(super) const MOST_NEURONS: usize = 3;
+
+/// The most outputs and averages of a term of the loss: products of two have powers that fit.
+const MOST_FACTORS: usize = 64;
 
 /// Terms that cancel to that many roundings are not there.
 const CANCELLED_ULPS: f64 = 64.0;
@@ -35,6 +41,7 @@ pub(super) struct Monomial {
 pub(super) struct Functions {
     pub(super) monomials: Vec<Monomial>,
     powers: Vec<Powers>,
+    known: BTreeMap<Powers, usize>,
 }
 
 /// A moment X that stands beside x̃ and h in A and B.
@@ -67,6 +74,7 @@ pub(super) struct Expansion<T> {
     pub(super) functions: [Functions; 2],
     /// E[F G]: the numbers of F and of G.
     pub(super) moments: Vec<[usize; 2]>,
+    known: BTreeMap<[usize; 2], usize>,
     pub(super) beside: Vec<Beside>,
     /// For each field, E[e x] as a sum of terms times E[X x]: with the place of X in `beside`.
     pub(super) drift: Vec<Vec<(usize, Term<T>)>>,
@@ -79,15 +87,21 @@ type Sum = BTreeMap<(Powers, Vec<Powers>), f64>;
 
 impl<T: Scalar> Expansion<T> {
     /// Of that loss for batches of B samples and a gradient through the first `views` views; `exchangeable`: exchanging the views changes
-    /// no average. `None` if it has too many terms.
+    /// no average. `None` if it has too many neurons, factors or terms.
     pub(super) fn new(loss: &BatchPolynomial<T>, batch_size: usize, views: usize, exchangeable: bool) -> Option<Self> {
-        let (m, fields) = (loss.n_neurons(), 2 * loss.n_neurons());
+        let m = loss.n_neurons();
+        let factors = |averages: &[Vec<_>]| averages.iter().map(|average| average.len().max(1)).sum::<usize>();
+        if m > MOST_NEURONS || loss.terms().iter().any(|(_, averages)| factors(averages) > MOST_FACTORS) {
+            return None;
+        }
+        let fields = 2 * m;
         let mut placements = Placements { batch: batch_size as f64, left: MOST_PLACEMENTS, sum: BTreeMap::new() };
         let signals: Vec<Sum> = (0..fields).map(|f| if f / m < views { signal(loss, f) } else { Sum::new() }).collect();
         let functions = [Functions::new(m), Functions::new(m)];
         let mut this = Self {
             functions,
             moments: Vec::new(),
+            known: BTreeMap::new(),
             beside: Vec::new(),
             drift: Vec::new(),
             noise: Vec::new(),
@@ -144,7 +158,7 @@ impl<T: Scalar> Expansion<T> {
     }
 
     fn add(&mut self, functions: [usize; 2]) -> usize {
-        self.moments.iter().position(|known| *known == functions).unwrap_or_else(|| {
+        *self.known.entry(functions).or_insert_with(|| {
             self.moments.push(functions);
             self.moments.len() - 1
         })
@@ -181,7 +195,9 @@ impl<T: Scalar> Expansion<T> {
 impl Functions {
     /// 1 alone, of m neurons.
     fn new(m: usize) -> Self {
-        Self { monomials: vec![Monomial { parent: 0, factor: 0 }], powers: vec![vec![0; 3 * m]] }
+        let one = vec![0; 3 * m];
+        let known = BTreeMap::from([(one.clone(), 0)]);
+        Self { monomials: vec![Monomial { parent: 0, factor: 0 }], powers: vec![one], known }
     }
 
     /// The number of a function times a coordinate.
@@ -194,7 +210,7 @@ impl Functions {
 
     /// The number of a function, which is added if it is new, with those that it is made of.
     fn number(&mut self, powers: &Powers) -> usize {
-        if let Some(known) = self.powers.iter().position(|known| known == powers) {
+        if let Some(&known) = self.known.get(powers) {
             return known;
         }
         let less = |factor: usize| {
@@ -203,12 +219,13 @@ impl Functions {
             parent
         };
         let factors = || (0..powers.len()).filter(|&factor| powers[factor] > 0);
-        let known = factors().find(|&factor| self.powers.contains(&less(factor)));
+        let known = factors().find(|&factor| self.known.contains_key(&less(factor)));
         // It is not 1, which is known, so it has a factor.
         let factor = known.or_else(|| factors().next_back()).unwrap_or(0);
         let parent = self.number(&less(factor));
         self.monomials.push(Monomial { parent, factor });
         self.powers.push(powers.clone());
+        self.known.insert(powers.clone(), self.monomials.len() - 1);
         self.monomials.len() - 1
     }
 
@@ -278,8 +295,7 @@ struct Placements {
 impl Placements {
     /// Adds the expectation of `own` of one sample times those averages.
     fn add(&mut self, own: &Powers, averages: &[Powers], coefficient: f64) -> Option<()> {
-        let share = coefficient / self.batch.powi(i32::try_from(averages.len()).ok()?);
-        self.place(own.clone(), averages, &mut Vec::new(), share)
+        self.place(own.clone(), averages, &mut Vec::new(), coefficient)
     }
 
     fn place(&mut self, own: Powers, averages: &[Powers], others: &mut Vec<Powers>, share: f64) -> Option<()> {
@@ -292,6 +308,7 @@ impl Placements {
             *size += share.abs();
             return Some(());
         };
+        let share = share / self.batch;
         self.place(product(&own, next), rest, others, share)?;
         for k in 0..others.len() {
             let before = std::mem::take(&mut others[k]);
@@ -311,8 +328,9 @@ impl Placements {
     /// What has been added, without what cancels; nothing is left.
     fn take(&mut self) -> impl Iterator<Item = ((Powers, Vec<Powers>), f64)> + use<> {
         let all = std::mem::take(&mut self.sum).into_iter();
-        all.filter(|(_, (sum, size))| sum.abs() > CANCELLED_ULPS * f64::EPSILON * size)
-            .map(|(key, (sum, _))| (key, sum))
+        // What is not a number must be seen.
+        let counts = |sum: f64, size: f64| !sum.is_finite() || sum.abs() > CANCELLED_ULPS * f64::EPSILON * size;
+        all.filter(move |(_, (sum, size))| counts(*sum, *size)).map(|(key, (sum, _))| (key, sum))
     }
 }
 
@@ -375,6 +393,10 @@ mod tests {
         let average: &[(usize, usize)] = &[(0, 0), (1, 0)];
         let loss = loss.plus(1.0, &[average; 9]).unwrap();
         assert!(Expansion::new(&loss, 100, 2, false).is_none());
+        // One average of more outputs than there may be, and neurons beyond those that are averaged so.
+        let long = BatchPolynomial::<f64>::new(1).plus(1.0, &[&[(0, 0); 300]]).unwrap();
+        assert!(Expansion::new(&long, 100, 2, false).is_none());
+        assert!(Expansion::<f64>::new(&SpectralContrastive.polynomial(4, 4).unwrap(), 4, 2, true).is_none());
         let one = Expansion::<f64>::new(&SpectralContrastive.polynomial(1, 4).unwrap(), 4, 1, true).unwrap();
         assert!(one.drift[1].is_empty() && one.noise.iter().all(|part| part.views == (0, 0)));
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::expansion::Expansion;
+use super::expansion::{Expansion, MOST_NEURONS};
 use crate::Scalar;
 use crate::model::{CovarianceForm, EntrySlope, Loss, OutputGradient, Outputs, Settings};
 
@@ -36,7 +36,7 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
             let polynomial = loss.polynomial(n_neurons, batch_size)?;
             (polynomial.n_neurons() == n_neurons).then_some(polynomial)
         };
-        let expansion = if form.is_some() || kinked { None } else { polynomial() };
+        let expansion = if form.is_some() || kinked || n_neurons > MOST_NEURONS { None } else { polynomial() };
         let views = settings.gradient_path.views();
         let expansion = expansion.and_then(|loss| Expansion::new(&loss, batch_size, views, exchangeable));
         let strength = form.filter(|_| coupled).map_or(T::zero(), |form| form.strength);

@@ -11,7 +11,8 @@ pub enum Parameter {
     WeightDecay,
     /// The penalty strength λ.
     PenaltyStrength,
-    /// The batch size B, as a real number: for the quadratic penalty the limit depends on it smoothly.
+    /// The batch size B, as a real number: for functions of covariances that are quadratic the limit depends on it smoothly. Of other
+    /// losses it is not a parameter.
     BatchSize,
     /// The standard deviation η of the background.
     BackgroundStd,

@@ -123,7 +123,7 @@ impl<T: Scalar> Limit<'_, T> {
             Parameter::LearningRate => Some(self.settings.learning_rate),
             Parameter::WeightDecay => None,
             Parameter::PenaltyStrength => self.loss.has_form().then(|| self.loss.strength()),
-            Parameter::BatchSize => Some(self.batch),
+            Parameter::BatchSize => (!self.loss.over_batches()).then_some(self.batch),
             Parameter::BackgroundStd => Some(self.noise.background_std),
             Parameter::SecondMoment(l) => (l < self.settings.n_features).then(|| self.hidden.second_moment[(l, l)]),
             Parameter::FeatureNoiseVariance => Some(variance(self.noise.features)),

@@ -30,7 +30,7 @@ const LEAST_OWN: f64 = 0.05;
 /// | one neuron; two; more | 1e-10; 1e-8; 1e-7 |
 /// | two, σ with a kink; three, where views have noise of their own and none is correlated negatively | 1e-7; 1e-6 |
 /// | else two and more, σ with a kink; with a penalty besides | 1e-3; 5e-3 |
-/// | a loss that is another polynomial: one neuron; two; three; more | 1e-10; 1e-8; 1e-4; 1e-3 |
+/// | a loss that is another polynomial: one neuron; two; three | 1e-10; 1e-8; 1e-4 |
 /// | a penalty that is not quadratic, and any other loss | 3e-3 |
 /// | a hidden law of more than 2¹⁵ nodes, one neuron; σ a polynomial | 1e-9; 1e-8 |
 /// | the same, two neurons; three; more, a polynomial σ or a kink besides | 1e-8; 1e-7; 1e-3 |
@@ -147,7 +147,9 @@ impl<'a, T: Scalar> Limit<'a, T> {
             background: noise.background_covariance(),
             features: noise.feature_covariance(),
         };
-        let loss = LossTerms::new(model.loss(), &settings, kinked, noise.is_exchangeable());
+        // For every strength of the background.
+        let exchangeable = noise.features.is_exchangeable() && noise.background.is_exchangeable();
+        let loss = LossTerms::new(model.loss(), &settings, kinked, exchangeable);
         let sums = Sums::of(&smoothness, settings.n_neurons, loss.over_batches(), Quadrature::Automatic);
         let node_budget = if loss.whole_batches() { DEFAULT_BATCH_BUDGET } else { DEFAULT_BUDGET };
         let summed = sums.is_some() && has_characteristic(law);
@@ -193,7 +195,6 @@ impl<'a, T: Scalar> Limit<'a, T> {
             _ if many_nodes => 1e-3,
             _ if self.loss.whole_batches() => 3e-3,
             3 if self.loss.over_batches() => 1e-4,
-            4.. if self.loss.over_batches() => 1e-3,
             1 => 1e-10,
             _ if kinked && self.loss.coupled() => 5e-3,
             _ if kinked => 1e-3,

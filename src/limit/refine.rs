@@ -48,6 +48,8 @@ const NODES_PER_BUDGET: u64 = 256;
 
 /// The most nodes of an average where Sobol points stand in for rules that would have too many.
 const MOST_SAMPLES: usize = 1 << 18;
+/// And of whole batches.
+const MOST_BATCH_SAMPLES: usize = 1 << 24;
 
 impl<T: Scalar> Limit<'_, T> {
     /// Whether a rule converges no faster than algebraically, so that refining it goes on for as long as the budget lasts.
@@ -104,7 +106,8 @@ impl<T: Scalar> Limit<'_, T> {
             };
             // Gauss-Hermite rules are rounded to an even number of points: one that is the same says nothing of the other.
             let same = previous.as_ref().is_some_and(|(before, _)| before.nodes() == rule.nodes());
-            if self.options.quadrature == Quadrature::GaussHermite && same && accuracy < FINEST {
+            let polynomial = matches!(self.sigma.smoothness(), Smoothness::Polynomial { .. });
+            if self.options.quadrature == Quadrature::GaussHermite && same && !polynomial && accuracy < FINEST {
                 accuracy += 1.0;
                 gap += 1.0;
                 continue;
@@ -200,7 +203,8 @@ impl<T: Scalar> Limit<'_, T> {
         }
         let mut sampled = self.clone();
         sampled.options.quadrature = Quadrature::Sobol;
-        sampled.options.node_budget = budget.min(MOST_SAMPLES);
+        let most = if self.loss.over_batches() { MOST_BATCH_SAMPLES } else { MOST_SAMPLES };
+        sampled.options.node_budget = budget.min(most);
         sampled.refine_from(state, None, LEAST_ACCURACY).map_err(|error| match error {
             LimitError::ToleranceNotMet { best, .. } => {
                 LimitError::ToleranceNotMet { tolerance, budget, best: best.or(value) }

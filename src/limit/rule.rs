@@ -118,7 +118,7 @@ impl<T: Scalar> Rule<T> {
             HiddenWay::SumNodes(of_sum) => sum_nodes = Some(of_sum),
             HiddenWay::Views(independent, its_terms) => (views, terms) = (Some(independent), Some(its_terms)),
         }
-        // A batch has many hidden nodes at once: none is the mirror image of another.
+        // A whole batch has many hidden nodes at once: none is the mirror image of another.
         let whole = limit.loss.over_batches().then(|| nodes.quadrature.clone());
         let hidden = merge_nodes(nodes.quadrature, limit.hidden.mirror);
         // Of what is not affine, the line is fitted below.
@@ -395,6 +395,7 @@ impl<T: Scalar> Rule<T> {
     fn exact_points(&self, limit: &Limit<'_, T>) -> Option<usize> {
         let Smoothness::Polynomial { degree } = self.smoothness else { return None };
         if let Some(expansion) = limit.loss.expansion() {
+            // The highest degree of a moment.
             return Some(expansion.degree(degree) / 2 + 1);
         }
         // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.

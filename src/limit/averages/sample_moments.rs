@@ -3,8 +3,8 @@
 //!
 //! In canonical coordinates the density is a product of bivariate normal densities, each a small matrix between nodes of the two
 //! views: of n nodes for a coordinate σ is evaluated at nᵐ nodes of each view, and a moment is a form Fᵀ (K₁ ⊗ … ⊗ K_m) G. How it moves
-//! with the means and the rows of the fields are more such forms, whatever the number of directions. Not here: which moments there are (see `expansion`), the coordinates (see
-//! `view_coordinates`) and the matrices (see `kernel`).
+//! with the means and the rows of the fields are more such forms, whatever the number of directions. Not here: which moments there are
+//! (see `expansion`), the coordinates (see `view_coordinates`) and the matrices (see `kernel`).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::numerics::kernels::{add_scaled, dot};
 use crate::numerics::lanes::{LANES, dispatch};
 use crate::numerics::products;
 
-/// Functions times nodes may be so many budgets of nodes: they are kept in memory.
-const BUDGETS: usize = 4;
+/// Functions, with their derivatives, times nodes may be so many budgets of nodes: they are kept in memory.
+const BUDGETS: usize = 16;
 
 /// Nodes of one sample, with what is averaged over them.
 #[derive(Debug, Clone)]
@@ -94,8 +94,9 @@ struct SecondWork<T> {
 }
 
 impl<T: Scalar> SampleMoments<T> {
-    /// Over those nodes of the hidden law, which stand for their mirror images under a σ of that parity, and nodes of each coordinate, where the covariance of the fields is that. `axis` chooses
-    /// them by the gain of the coordinate. `None` if it has none, or if functions times nodes exceed the budget by much.
+    /// Over those nodes of the hidden law, which stand for their mirror images under a σ of that parity, if there is one, and nodes of each
+    /// coordinate, where the covariance of the fields is that. `axis` chooses them by the gain of the coordinate. `None` if it has none, or
+    /// if functions times nodes exceed the budget by much.
     pub(in crate::limit) fn new(
         (hidden, mirrored): (&HiddenQuadrature<T>, Option<Parity>),
         covariance: &[T],
@@ -113,7 +114,7 @@ impl<T: Scalar> SampleMoments<T> {
         lengths.last_mut().into_iter().for_each(|last| *last = last.next_multiple_of(LANES));
         let nodes = lengths.iter().try_fold(1_usize, |n, &length| n.checked_mul(length))?;
         let functions: usize = expansion.functions.iter().map(|functions| functions.monomials.len()).sum();
-        if functions.checked_mul(nodes)? / BUDGETS > budget {
+        if functions.checked_mul(nodes)?.checked_mul(1 + 2 * neurons)? / BUDGETS > budget {
             return None;
         }
         let coordinates = (0..neurons).map(|k| {
@@ -209,15 +210,14 @@ impl<T: Scalar> SampleMoments<T> {
         for sums in [&mut work.moments, &mut work.with_hidden] {
             sums.fill(N::zero());
         }
+        let rows = [0, 1].map(|v| work.coordinates.rows[v].iter().map(Number::value).collect::<Vec<T>>());
         for (c, &weight) in self.hidden.column_iter().zip(&self.weights) {
             for (i, mean) in work.means.iter_mut().enumerate() {
                 *mean = c.iter().enumerate().fold(N::zero(), |sum, (l, &c)| sum + q[l * m + i].times(c));
             }
             let means: Vec<T> = work.means.iter().map(Number::value).collect();
-            for (v, view) in work.views.iter_mut().enumerate() {
-                let rows: Vec<T> = work.coordinates.rows[v].iter().map(Number::value).collect();
-                let slopes = work.coordinates.has_rest;
-                view.evaluate((&means, &rows, &self.coordinates), signal.sigma, &self.expansion.functions[v], slopes);
+            for ((view, rows), list) in work.views.iter_mut().zip(&rows).zip(&self.expansion.functions) {
+                view.evaluate((&means, rows, &self.coordinates), signal.sigma, list, work.coordinates.has_rest);
             }
             self.add_forms(work);
             let MomentWork { here, moments, with_hidden, .. } = &mut *work;

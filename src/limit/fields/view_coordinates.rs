@@ -77,14 +77,17 @@ impl<T: Scalar, N: Number<T>> ViewCoordinates<T, N> {
             let x = x.value().as_f64();
             if at / m == at % m { x >= -KEPT } else { x.abs() <= KEPT }
         };
-        let turned = if kept.iter().enumerate().all(near) { None } else { reference.turned(&correlation) };
+        let keeps = kept.iter().enumerate().all(near);
+        let turned = if keeps { None } else { reference.turned(&correlation) };
         let turns = turned.as_ref().unwrap_or(&reference.turns);
         self.rest = if turned.is_some() { turn(&correlation, turns) } else { kept };
         self.has_rest = N::DIFFERENTIATES;
+        let failed = !keeps && turned.is_none();
         for (at, rest) in self.rest.iter_mut().enumerate() {
             let value = rest.value();
             let own = if at / m == at % m {
-                self.correlations[at / m] = value.as_f64().clamp(-1.0, 1.0);
+                // Without coordinates there are no averages.
+                self.correlations[at / m] = if failed { f64::NAN } else { value.as_f64().clamp(-1.0, 1.0) };
                 value
             } else if turned.is_some() || value.as_f64().abs() <= REST_ULPS * T::EPSILON.as_f64() {
                 // Rounding.

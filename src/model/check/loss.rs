@@ -12,6 +12,8 @@ const POINTS: usize = 8;
 /// The most neurons and samples that are looked at: more repeat what these show.
 const MOST_NEURONS: usize = 3;
 const MOST_SAMPLES: usize = 4;
+/// The most samples at which a polynomial is compared, where they are those of the model.
+const MOST_OF_POLYNOMIAL: usize = 1024;
 
 /// Compares a loss with itself, for m neurons and batches of B samples: B ∂F/∂Y with differences of F, F with the neurons in
 /// another order, and the gradients of its covariance form and of its polynomial, if it has them. Empty if all is well. There are no samples in it, so
@@ -66,20 +68,33 @@ fn check_at<T: Scalar, L: Loss<T> + ?Sized>(
                 gradient.iter().zip(&other).find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
             found.extend(differs.map(|(x, y)| Disagreement::LossForm { gradient: x.as_f64(), of_form: y.as_f64() }));
         }
-        if let Some(polynomial) = loss.polynomial(m, size).filter(|_| found.is_empty()) {
-            let mut other = vec![T::zero(); values.len()];
-            polynomial.gradient(Outputs::of_slice(&values, m, size), OutputGradient::of_slice(&mut other, size));
-            let differs =
-                gradient.iter().zip(&other).find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
-            let told =
-                |(x, y): (&T, &T)| Disagreement::LossPolynomial { gradient: x.as_f64(), of_polynomial: y.as_f64() };
-            found.extend(differs.map(told));
+        if found.is_empty() {
+            found.extend(polynomial_of(loss, (m, size), &values));
         }
         if !found.is_empty() {
             break;
         }
     }
+    // A polynomial may depend on the batch size.
+    if found.is_empty() && n_neurons <= MOST_NEURONS && batch_size <= MOST_OF_POLYNOMIAL {
+        let values = outputs::<T>(2 * n_neurons * batch_size, 0);
+        found.extend(polynomial_of(loss, (n_neurons, batch_size), &values));
+    }
     found
+}
+
+/// B ∂F/∂Y against that of the polynomial, if there is one.
+fn polynomial_of<T: Scalar, L: Loss<T> + ?Sized>(
+    loss: &L,
+    (m, size): (usize, usize),
+    values: &[T],
+) -> Option<Disagreement> {
+    let polynomial = loss.polynomial(m, size).filter(|polynomial| polynomial.n_neurons() == m)?;
+    let [mut own, mut other] = [vec![T::zero(); values.len()], vec![T::zero(); values.len()]];
+    loss.gradient(Outputs::of_slice(values, m, size), OutputGradient::of_slice(&mut own, size));
+    polynomial.gradient(Outputs::of_slice(values, m, size), OutputGradient::of_slice(&mut other, size));
+    let differs = own.iter().zip(&other).find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
+    differs.map(|(x, y)| Disagreement::LossPolynomial { gradient: x.as_f64(), of_polynomial: y.as_f64() })
 }
 
 /// Outputs of order one, none of them equal; the same for everybody.
@@ -134,7 +149,10 @@ fn order<T: Scalar, L: Loss<T> + ?Sized>(loss: &L, (m, size): (usize, usize), va
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CovarianceForm, CovarianceLoss, EntrySlope, PseudoHuber, Quadratic, Quartic};
+    use crate::model::{
+        BatchPolynomial, CovarianceForm, CovarianceLoss, EntrySlope, PseudoHuber, Quadratic, Quartic,
+        SpectralContrastive,
+    };
 
     #[test]
     fn shipped_losses_do_what_they_say_in_either_precision() {
@@ -194,6 +212,26 @@ mod tests {
         let nan = (|_: Outputs<'_, f64>| f64::NAN, |_: Outputs<'_, f64>, _: OutputGradient<'_, f64>| ());
         assert!(!check_loss(&nan, 1, 1).is_empty());
         assert!(!quick_check_loss(&nan, 1, 1).is_empty());
+    }
+
+    #[test]
+    fn a_polynomial_of_another_loss_is_told_at_the_batch_size_of_the_model() {
+        /// The polynomial of B = 4, whatever B is.
+        struct Stale;
+        impl Loss for Stale {
+            fn value(&self, y: Outputs<'_, f64>) -> f64 {
+                SpectralContrastive.value(y)
+            }
+            fn gradient(&self, y: Outputs<'_, f64>, gradient: OutputGradient<'_, f64>) {
+                SpectralContrastive.gradient(y, gradient);
+            }
+            fn polynomial(&self, n_neurons: usize, _batch_size: usize) -> Option<BatchPolynomial> {
+                Loss::<f64>::polynomial(&SpectralContrastive, n_neurons, 4)
+            }
+        }
+        assert_eq!(check_loss(&Stale, 2, 4), []);
+        let found = check_loss(&Stale, 2, 8);
+        assert!(matches!(found[..], [Disagreement::LossPolynomial { .. }]), "{found:?}");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::model::ModelError;
 /// means ȳ of the batch: the covariance loss otherwise.
 ///
 /// It differs from [`CovarianceLoss`] where outputs have a mean, and by a factor 1 − 1/B in the attraction where they have
-/// none. B ≥ 2. The limit is exact in the batch size for the quadratic penalty and a smooth σ, else an average over whole batches.
+/// none. B ≥ 2. The limit is exact in the batch size for the quadratic penalty, up to three neurons and a smooth σ, else an average over
+/// whole batches.
 ///
 /// ```
 /// use contrastive_dynamics::prelude::*;

@@ -34,8 +34,8 @@ use crate::Scalar;
 /// that depends on the batch through the cross-view covariances C_ij alone says so by
 /// [`covariance_form`](Self::covariance_form), which makes its limit exact in the batch size where it is a quadratic one,
 /// and its simulation in lock-step fast. One that is a polynomial in averages over the batch gives it by
-/// [`polynomial`](Self::polynomial): its limit is exact in the batch size, too. That of any other loss, and of any but covariance
-/// forms where σ has a kink, is an average over whole batches, by default to 3e-3.
+/// [`polynomial`](Self::polynomial): its limit is exact in the batch size, too, for up to three neurons and a σ without a kink. That of
+/// any other loss is an average over whole batches, by default to 3e-3.
 ///
 /// F must not tell neurons apart: a permutation of them changes nothing. Fixed points are listed up to that symmetry.
 ///
@@ -88,7 +88,7 @@ pub trait Loss<T: Scalar = f64>: Send + Sync {
     }
 
     /// F of m neurons and batches of B samples, but for a constant, as a polynomial in averages over the batch, if it is one. The default is that of
-    /// [`covariance_form`](Self::covariance_form). One of another number of neurons is none.
+    /// [`covariance_form`](Self::covariance_form). A polynomial of another number of neurons is ignored.
     fn polynomial(&self, n_neurons: usize, batch_size: usize) -> Option<BatchPolynomial<T>> {
         let _ = batch_size;
         BatchPolynomial::of_covariances(&self.covariance_form()?, n_neurons)

@@ -9,7 +9,8 @@ pub type Output = (usize, usize);
 
 /// A loss as a polynomial in averages over the batch: F = Σ_t a_t Π_k (1/B) Σ_b Π_{(v, i) in factor k} y_bi^v.
 ///
-/// Of such a loss the limit coefficients are exact in the batch size: they are sums of products of moments of a single sample.
+/// Of such a loss the limit coefficients are exact in the batch size: they are sums of products of moments of a single sample. This is
+/// so for up to three neurons, a σ without a kink and terms of up to 64 outputs; else they are averages over whole batches.
 ///
 /// ```
 /// use contrastive_dynamics::model::{BatchPolynomial, Outputs};
@@ -70,7 +71,7 @@ impl<T: Scalar> BatchPolynomial<T> {
         Some(this)
     }
 
-    /// F of the outputs of one batch; outputs that it does not have are zero.
+    /// F of the outputs of one batch. Outputs that the batch does not have count as zero.
     pub fn value(&self, outputs: Outputs<'_, T>) -> T {
         self.terms
             .iter()

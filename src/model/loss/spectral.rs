@@ -9,7 +9,7 @@ use crate::numerics::kernels::{add_scaled, dot};
 ///
 /// The loss of HaoChen et al. ([arXiv 2106.04156](https://arxiv.org/abs/2106.04156)): up to a constant it is the squared
 /// error of a factorisation of the matrix of how likely two views are of one sample. B ≥ 2. A gradient costs O(B m²).
-/// Theory §11.
+/// The limit is exact in the batch size for up to three neurons and a smooth σ, else an average over whole batches. Theory §11.
 ///
 /// ```
 /// use contrastive_dynamics::prelude::*;
