@@ -147,8 +147,7 @@ impl<T: Scalar> Expansion<T> {
         if self.exchangeable && first < second {
             std::mem::swap(&mut first, &mut second);
         }
-        let functions = [self.functions[0].number(&first), self.functions[1].number(&second)];
-        self.add(functions)
+        self.add([first, second])
     }
 
     /// Whether a moment changes sign where fields and coordinates do, for a σ that is odd, or even.
@@ -157,7 +156,13 @@ impl<T: Scalar> Expansion<T> {
         !(of(0) + of(1)).is_multiple_of(2)
     }
 
-    fn add(&mut self, functions: [usize; 2]) -> usize {
+    /// The number of the moment of a function of each view.
+    fn add(&mut self, [first, second]: [Powers; 2]) -> usize {
+        let functions = [self.functions[0].number(&first), self.functions[1].number(&second)];
+        self.add_numbered(functions)
+    }
+
+    fn add_numbered(&mut self, functions: [usize; 2]) -> usize {
         *self.known.entry(functions).or_insert_with(|| {
             self.moments.push(functions);
             self.moments.len() - 1
@@ -167,9 +172,7 @@ impl<T: Scalar> Expansion<T> {
     /// The place of a moment among those beside x̃ and h, where it is added if it is new.
     fn beside(&mut self, powers: &Powers) -> usize {
         // Here the views differ: x̃ and h are of one of them.
-        let [first, second] = of_views(powers);
-        let functions = [self.functions[0].number(&first), self.functions[1].number(&second)];
-        let moment = self.add(functions);
+        let moment = self.add(of_views(powers));
         if let Some(known) = self.beside.iter().position(|known| known.moment == moment) {
             return known;
         }
@@ -177,7 +180,7 @@ impl<T: Scalar> Expansion<T> {
         for (view, k) in (0..2).flat_map(|view| (0..powers.len() / 4).map(move |k| (view, k))) {
             let mut functions = self.moments[moment];
             functions[view] = self.functions[view].with_coordinate(functions[view], k);
-            with_coordinates.push(self.add(functions));
+            with_coordinates.push(self.add_numbered(functions));
         }
         self.beside.push(Beside { moment, with_coordinates });
         self.beside.len() - 1

@@ -124,7 +124,7 @@ const DEFAULT_POINTS: usize = 27;
 
 /// The nodes that one average may have by default, and fields of whole batches: enough for batches of 256 samples.
 const DEFAULT_BUDGET: usize = 1 << 22;
-const DEFAULT_BATCH_BUDGET: usize = 1 << 24;
+pub(super) const DEFAULT_BATCH_BUDGET: usize = 1 << 24;
 
 /// No tolerance by default is below so many roundings.
 const ROUNDINGS: f64 = 200.0;

@@ -5,7 +5,7 @@
 use super::accuracy::{Accuracy, GROWTH};
 use super::coefficients::{Coefficients, Estimated};
 use super::error::LimitError;
-use super::problem::{Limit, Quadrature};
+use super::problem::{DEFAULT_BATCH_BUDGET, Limit, Quadrature};
 use super::rule::Rule;
 use crate::Scalar;
 use crate::model::Smoothness;
@@ -48,8 +48,6 @@ const NODES_PER_BUDGET: u64 = 256;
 
 /// The most nodes of an average where Sobol points stand in for rules that would have too many.
 const MOST_SAMPLES: usize = 1 << 18;
-/// And of whole batches.
-const MOST_BATCH_SAMPLES: usize = 1 << 24;
 
 impl<T: Scalar> Limit<'_, T> {
     /// Whether a rule converges no faster than algebraically, so that refining it goes on for as long as the budget lasts.
@@ -203,7 +201,7 @@ impl<T: Scalar> Limit<'_, T> {
         }
         let mut sampled = self.clone();
         sampled.options.quadrature = Quadrature::Sobol;
-        let most = if self.loss.over_batches() { MOST_BATCH_SAMPLES } else { MOST_SAMPLES };
+        let most = if self.loss.over_batches() { DEFAULT_BATCH_BUDGET } else { MOST_SAMPLES };
         sampled.options.node_budget = budget.min(most);
         sampled.refine_from(state, None, LEAST_ACCURACY).map_err(|error| match error {
             LimitError::ToleranceNotMet { best, .. } => {

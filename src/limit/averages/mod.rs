@@ -14,6 +14,7 @@ mod nested;
 pub(in crate::limit) mod pair_form;
 pub(in crate::limit) mod pair_motion;
 pub(in crate::limit) mod panels;
+mod sample_functions;
 pub(in crate::limit) mod sample_moments;
 pub(in crate::limit) mod sum_form;
 pub(in crate::limit) mod sum_gradient;

@@ -40,7 +40,6 @@ impl<T: Scalar> Reference<T> {
         let mut this = Self { neurons, factors, turns };
         let mut coordinates: ViewCoordinates<T, T> = this.coordinates();
         this.turns = this.turned(&coordinates.correlate(covariance, m))?;
-        coordinates.move_to(&this, covariance);
         Some(this)
     }
 

@@ -64,21 +64,25 @@ fn check_at<T: Scalar, L: Loss<T> + ?Sized>(
         if let Some(form) = loss.covariance_form() {
             let mut other = vec![T::zero(); values.len()];
             form.gradient(Outputs::of_slice(&values, m, size), OutputGradient::of_slice(&mut other, size));
-            let differs =
-                gradient.iter().zip(&other).find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
-            found.extend(differs.map(|(x, y)| Disagreement::LossForm { gradient: x.as_f64(), of_form: y.as_f64() }));
+            let differs = differing(&gradient, &other);
+            found.extend(differs.map(|(gradient, of_form)| Disagreement::LossForm { gradient, of_form }));
         }
         if found.is_empty() {
-            found.extend(polynomial_of(loss, (m, size), &values));
+            found.extend(polynomial_of(loss, (m, size), &values, &gradient));
         }
         if !found.is_empty() {
             break;
         }
     }
     // A polynomial may depend on the batch size.
-    if found.is_empty() && n_neurons <= MOST_NEURONS && batch_size <= MOST_OF_POLYNOMIAL {
+    let own = (n_neurons, batch_size);
+    let few = n_neurons <= MOST_NEURONS && batch_size <= MOST_OF_POLYNOMIAL;
+    if found.is_empty() && own != (m, size) && few && loss.polynomial(n_neurons, batch_size).is_some() {
         let values = outputs::<T>(2 * n_neurons * batch_size, 0);
-        found.extend(polynomial_of(loss, (n_neurons, batch_size), &values));
+        let mut gradient = vec![T::zero(); values.len()];
+        let of_values = Outputs::of_slice(&values, n_neurons, batch_size);
+        loss.gradient(of_values, OutputGradient::of_slice(&mut gradient, batch_size));
+        found.extend(polynomial_of(loss, own, &values, &gradient));
     }
     found
 }
@@ -88,13 +92,20 @@ fn polynomial_of<T: Scalar, L: Loss<T> + ?Sized>(
     loss: &L,
     (m, size): (usize, usize),
     values: &[T],
+    gradient: &[T],
 ) -> Option<Disagreement> {
     let polynomial = loss.polynomial(m, size).filter(|polynomial| polynomial.n_neurons() == m)?;
-    let [mut own, mut other] = [vec![T::zero(); values.len()], vec![T::zero(); values.len()]];
-    loss.gradient(Outputs::of_slice(values, m, size), OutputGradient::of_slice(&mut own, size));
+    let mut other = vec![T::zero(); values.len()];
     polynomial.gradient(Outputs::of_slice(values, m, size), OutputGradient::of_slice(&mut other, size));
-    let differs = own.iter().zip(&other).find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
-    differs.map(|(x, y)| Disagreement::LossPolynomial { gradient: x.as_f64(), of_polynomial: y.as_f64() })
+    let differs = differing(gradient, &other);
+    differs.map(|(gradient, of_polynomial)| Disagreement::LossPolynomial { gradient, of_polynomial })
+}
+
+/// The first entries that are not the same but for rounding.
+fn differing<T: Scalar>(first: &[T], second: &[T]) -> Option<(f64, f64)> {
+    let mut pairs = first.iter().zip(second);
+    let differs = pairs.find(|(x, y)| !close(**x, **y, super::ROUNDING * T::EPSILON.as_f64()));
+    differs.map(|(x, y)| (x.as_f64(), y.as_f64()))
 }
 
 /// Outputs of order one, none of them equal; the same for everybody.

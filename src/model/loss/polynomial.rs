@@ -11,6 +11,7 @@ pub type Output = (usize, usize);
 ///
 /// Of such a loss the limit coefficients are exact in the batch size: they are sums of products of moments of a single sample. This is
 /// so for up to three neurons, a σ without a kink and terms of up to 64 outputs; else they are averages over whole batches.
+/// Theory §11.
 ///
 /// ```
 /// use contrastive_dynamics::model::{BatchPolynomial, Outputs};
@@ -79,7 +80,7 @@ impl<T: Scalar> BatchPolynomial<T> {
             .sum()
     }
 
-    /// Writes B ∂F/∂Y.
+    /// Writes B ∂F/∂Y, in the layout of [`Outputs`].
     pub fn gradient(&self, outputs: Outputs<'_, T>, mut gradient: OutputGradient<'_, T>) {
         let output = |(view, neuron): Output, b: usize| outputs.view(view, neuron).get(b).copied().unwrap_or(T::zero());
         for (view, neuron) in (0..2).flat_map(|v| (0..outputs.n_neurons()).map(move |i| (v, i))) {
