@@ -1,4 +1,5 @@
-//! The main job: one model, simulated by online SGD at N = 2000 and predicted by its reduced ODE, side by side.
+//! The main job: one model, simulated by online SGD at N = 2000 and predicted by its reduced ODE, side by side, with the error bars that
+//! belong to that N, and whether the deviation of the run is chance.
 //!
 //! `cargo run --release --example quickstart` prints a table and writes the picture docs/quickstart.svg.
 //!
@@ -8,11 +9,12 @@ mod picture;
 
 use std::error::Error;
 
+use contrastive_dynamics::fluctuation::{FluctuationPath, Fluctuations};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-use contrastive_dynamics::state::{OrderParameters, Trajectory};
+use contrastive_dynamics::state::OrderParameters;
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
 
@@ -30,7 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = OrderParameters::from_rows(2, 1, &[0.35, 0.2], &[1.0])?;
 
     let times: Vec<f64> = (0..=64).map(|k| 0.25 * f64::from(k)).collect();
-    let theory = ReducedOde::new(&model)?.solver().output(Output::Times(times.clone())).solve(&start, END)?;
+    let ode = ReducedOde::new(&model)?;
+    let fluctuations = Fluctuations::new(&ode);
+    let path = fluctuations.solver().corrections(true).output(Output::Times(times.clone())).solve(&start, END)?;
+    let theory = path.trajectory();
 
     let mut sgd = DirectSgd::builder(&model, DIMENSION).start(&start).build_seeded(7)?;
     // Drawn on a terminal only.
@@ -75,16 +80,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let expected = 1.0 / (DIMENSION as f64).sqrt();
     println!("\nlargest difference {worst:.4}, in units of N^(-1/2): {:.2}", worst / expected);
+    for (entry, name) in ["Q1", "Q2", "R"].into_iter().enumerate() {
+        let band = path.band(DIMENSION, |state| state.to_packed()[entry])?;
+        if let (Some(end), Some(state)) = (band.last(), states.last()) {
+            let off = (state.to_packed()[entry] - end.mean) / end.standard_deviation;
+            println!(
+                "{name} at t = {END}: predicted {:.4} +- {:.4}, the run is {off:+.1} standard deviations off",
+                end.mean, end.standard_deviation
+            );
+        }
+    }
+    let comparison = path.compare_states(DIMENSION, &simulated, &states)?;
+    println!("the whole run against the limit and its fluctuations: {comparison}");
 
-    draw(&simulated, &states, &theory)?;
+    draw(&simulated, &states, &path)?;
     Ok(())
 }
 
-/// Simulation as points, theory as lines.
-fn draw(times: &[f64], states: &[OrderParameters], theory: &Trajectory) -> Result<(), Box<dyn Error>> {
+/// Simulation as points, theory as lines, two standard deviations around them shaded.
+fn draw(times: &[f64], states: &[OrderParameters], path: &FluctuationPath) -> Result<(), Box<dyn Error>> {
     picture::write("quickstart.svg", (900, 520), |root| {
         let mut chart = ChartBuilder::on(root)
-            .caption("Online SGD at N = 2000 (points) and its limit (lines)", ("sans-serif", 22))
+            .caption(
+                "Online SGD at N = 2000 (points), its limit (lines) and two standard deviations (bands)",
+                ("sans-serif", 22),
+            )
             .margin(14)
             .x_label_area_size(44)
             .y_label_area_size(56)
@@ -100,7 +120,11 @@ fn draw(times: &[f64], states: &[OrderParameters], theory: &Trajectory) -> Resul
         let labels = ["Q1: overlap, kurtosis 1", "Q2: overlap, kurtosis 2", "R: squared norm / N"];
         let colors = [RGBColor(0, 90, 181), RGBColor(220, 50, 32), RGBColor(60, 60, 60)];
         for (entry, (label, color)) in labels.into_iter().zip(colors).enumerate() {
-            let line = theory.iter().map(|(t, state)| (t, state.to_packed()[entry]));
+            let band = path.band(DIMENSION, |state| state.to_packed()[entry])?;
+            let edge = |side: f64| band.iter().map(move |at| (at.time, at.mean + side * at.standard_deviation));
+            let outline: Vec<(f64, f64)> = edge(2.0).chain(edge(-2.0).rev()).collect();
+            chart.draw_series([Polygon::new(outline, color.mix(0.2).filled())])?;
+            let line = path.trajectory().iter().map(|(t, state)| (t, state.to_packed()[entry]));
             chart
                 .draw_series(LineSeries::new(line, color.stroke_width(2)))?
                 .label(label)

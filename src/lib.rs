@@ -18,6 +18,7 @@
 //! | what runs anything, and what a run reports | [`state`] |
 //! | how particles, grids and SGD start | [`start`] |
 //! | what do many runs do | [`ensemble`] |
+//! | how sure is the limit at finite N | [`fluctuation`] |
 //! | how work is saved and goes on later | [`save`] |
 //! | where random numbers come from | [`random`] |
 //! | where many things run at once | [`parallel`] |
@@ -49,6 +50,7 @@
 
 pub mod ensemble;
 mod error;
+pub mod fluctuation;
 pub mod integrate;
 pub mod limit;
 pub mod model;

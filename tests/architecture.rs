@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms, from the ground up. A room imports from itself and from what stands before it.
-const FLOORS: [&str; 17] = [
+const FLOORS: [&str; 18] = [
     "scalar",
     "numerics",
     "parallel",
@@ -24,6 +24,7 @@ const FLOORS: [&str; 17] = [
     "pde",
     "ensemble",
     "stability",
+    "fluctuation",
     "error",
     "prelude",
 ];

@@ -4,6 +4,7 @@
 mod architecture;
 mod compile_errors;
 mod ensemble;
+mod fluctuation;
 mod integrate;
 mod limit;
 mod model;

@@ -7,6 +7,7 @@ use nalgebra::DMatrix;
 
 use super::coefficients::{Coefficients, Estimated};
 use super::error::LimitError;
+use super::increments::{IncrementAverages, IncrementRule, Increments};
 use super::jacobian::Visit;
 use super::parameter::Direction;
 use super::problem::Limit;
@@ -54,6 +55,22 @@ pub trait Engine: Scalar {
         directions: &[Direction],
         visit: &mut Visit<'_, Self>,
     ) -> Result<(), LimitError<Self>>;
+
+    /// [`IncrementAverages::refine_generic`].
+    fn refine_increments(
+        averages: &IncrementAverages<'_, Self>,
+        state: &OrderParameters<Self>,
+    ) -> Result<(IncrementRule<Self>, Increments<Self>, Self), LimitError<Self>>;
+
+    /// [`IncrementAverages::renew_generic`].
+    fn renew_increments(
+        averages: &IncrementAverages<'_, Self>,
+        rule: &IncrementRule<Self>,
+        state: &OrderParameters<Self>,
+    ) -> Result<IncrementRule<Self>, LimitError<Self>>;
+
+    /// [`IncrementRule::run_generic`].
+    fn run_increments(rule: &mut IncrementRule<Self>, limit: &Limit<'_, Self>, q: &DMatrix<Self>, r: &DMatrix<Self>);
 }
 
 macro_rules! compile {
@@ -87,6 +104,33 @@ macro_rules! compile {
                 visit: &mut Visit<'_, Self>,
             ) -> Result<(), LimitError<Self>> {
                 rule.differentiate_generic(limit, state, directions, visit)
+            }
+
+            #[inline(never)]
+            fn refine_increments(
+                averages: &IncrementAverages<'_, Self>,
+                state: &OrderParameters<Self>,
+            ) -> Result<(IncrementRule<Self>, Increments<Self>, Self), LimitError<Self>> {
+                averages.refine_generic(state)
+            }
+
+            #[inline(never)]
+            fn renew_increments(
+                averages: &IncrementAverages<'_, Self>,
+                rule: &IncrementRule<Self>,
+                state: &OrderParameters<Self>,
+            ) -> Result<IncrementRule<Self>, LimitError<Self>> {
+                averages.renew_generic(rule, state)
+            }
+
+            #[inline(never)]
+            fn run_increments(
+                rule: &mut IncrementRule<Self>,
+                limit: &Limit<'_, Self>,
+                q: &DMatrix<Self>,
+                r: &DMatrix<Self>,
+            ) {
+                rule.run_generic(limit, q, r);
             }
         }
     )*};

@@ -39,6 +39,18 @@ pub enum LimitError<T: Scalar = f64> {
         /// The best value reached, if any rule fitted into the budget.
         best: Option<Box<Estimated<T>>>,
     },
+    /// The tolerance for the covariance of a batch was not met within the node budget.
+    #[error(
+        "the tolerance {tolerance:e} for the covariance of a batch was not met within {budget} nodes (estimated error {error:e}): allow more nodes with `node_budget` or ask for less with `noise_tolerance`"
+    )]
+    IncrementTolerance {
+        /// The tolerance asked for.
+        tolerance: f64,
+        /// The nodes allowed.
+        budget: usize,
+        /// The least estimated error, relative to the largest entry.
+        error: f64,
+    },
     /// The cubature of the hidden law is none.
     #[error("the hidden law's cubature is unusable: {reason}")]
     HiddenQuadrature {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::expansion::{Expansion, MOST_NEURONS};
 use crate::Scalar;
-use crate::model::{CovarianceForm, EntrySlope, Loss, OutputGradient, Outputs, Settings};
+use crate::model::{BatchPolynomial, CovarianceForm, EntrySlope, Loss, OutputGradient, Outputs, Settings};
 
 /// The loss of a model as the averages see it.
 #[derive(Clone)]
@@ -66,6 +66,16 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
     /// As a polynomial in averages over the batch, where it is averaged so.
     pub(super) fn expansion(&self) -> Option<&Arc<Expansion<T>>> {
         self.expansion.as_ref()
+    }
+
+    /// As a polynomial in averages over the batch, if it is one.
+    pub(super) fn polynomial(&self, n_neurons: usize, batch_size: usize) -> Option<BatchPolynomial<T>> {
+        match self.form {
+            Some(form) => {
+                BatchPolynomial::of_covariances(&CovarianceForm { strength: self.strength, ..form }, n_neurons)
+            }
+            None => self.loss.polynomial(n_neurons, batch_size).filter(|loss| loss.n_neurons() == n_neurons),
+        }
     }
 
     /// λ; 0 for one neuron, and for a loss that has none.

@@ -333,7 +333,7 @@ impl<'a, T: Scalar> Limit<'a, T> {
         &self.loss
     }
 
-    pub(super) fn check_shape(&self, state: &crate::state::OrderParameters<T>) -> Result<(), LimitError<T>> {
+    pub(crate) fn check_shape(&self, state: &crate::state::OrderParameters<T>) -> Result<(), LimitError<T>> {
         let (features, neurons) = (self.settings.n_features, self.settings.n_neurons);
         if (state.n_features(), state.n_neurons()) == (features, neurons) {
             return Ok(());

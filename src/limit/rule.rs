@@ -94,6 +94,27 @@ pub(super) const PAIR_MARGIN: f64 = 4.0;
 /// By how much the density at the end of a lattice is below the error aimed at, in units of ln(1/error).
 pub(super) const FORM_MARGIN: f64 = 2.0;
 
+impl<T: Scalar> Limit<'_, T> {
+    /// Nodes of a coordinate by its gain; `exact`: the points of a Gauss-Hermite rule that is exact.
+    pub(super) fn axis(&self, gain: f64, accuracy: f64, multiple: usize, exact: Option<usize>) -> Option<Kernel<T>> {
+        // The matrix between the nodes has their number squared.
+        let most = self.options.node_budget.isqrt();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
+        let many = accuracy.ceil() as usize;
+        match (self.options.quadrature, exact) {
+            (Quadrature::Automatic | Quadrature::GaussHermite, Some(points)) => {
+                Kernel::hermite(points, gain, multiple, most)
+            }
+            (Quadrature::GaussHermite, None) => Kernel::hermite(many, gain, multiple, most),
+            _ if gain > 0.0 => {
+                let radius = (2.0 * (accuracy + FORM_MARGIN)).sqrt();
+                Kernel::lattice(trapezoid_step(&self.sigma.smoothness(), gain, accuracy), radius, multiple, most)
+            }
+            _ => Some(Kernel::still(multiple)),
+        }
+    }
+}
+
 impl<T: Scalar> Rule<T> {
     /// The rule that errs by about exp(−accuracy) near `state`; `None` if it needs more nodes than the budget.
     /// Sampled nodes are of those `replicates`.
@@ -374,21 +395,7 @@ impl<T: Scalar> Rule<T> {
 
     /// Nodes for a canonical coordinate of that gain; half their number is a multiple of `multiple`.
     pub(super) fn axis(&self, limit: &Limit<'_, T>, gain: f64, accuracy: f64, multiple: usize) -> Option<Kernel<T>> {
-        // The matrix between the nodes has their number squared.
-        let most = limit.options.node_budget.isqrt();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small positive number
-        let many = accuracy.ceil() as usize;
-        match (limit.options.quadrature, self.exact_points(limit)) {
-            (Quadrature::Automatic | Quadrature::GaussHermite, Some(points)) => {
-                Kernel::hermite(points, gain, multiple, most)
-            }
-            (Quadrature::GaussHermite, None) => Kernel::hermite(many, gain, multiple, most),
-            _ if gain > 0.0 => {
-                let radius = (2.0 * (accuracy + FORM_MARGIN)).sqrt();
-                Kernel::lattice(trapezoid_step(&self.smoothness, gain, accuracy), radius, multiple, most)
-            }
-            _ => Some(Kernel::still(multiple)),
-        }
+        limit.axis(gain, accuracy, multiple, self.exact_points(limit))
     }
 
     /// The points of a Gauss-Hermite rule that is exact, for polynomials.
@@ -396,7 +403,7 @@ impl<T: Scalar> Rule<T> {
         let Smoothness::Polynomial { degree } = self.smoothness else { return None };
         if let Some(expansion) = limit.loss.expansion() {
             // The highest degree of a moment.
-            return Some(expansion.degree(degree) / 2 + 1);
+            return Some(expansion.list.degree(degree) / 2 + 1);
         }
         // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
         Some(if limit.loss.couples_samples() { 4 * degree } else { 2 * degree }.max(1))
@@ -535,7 +542,7 @@ fn entries<T: Scalar>(m: usize, off: T, diagonal: T) -> Vec<T> {
 }
 
 /// Every field (view, neuron), view 1 first.
-fn all_fields(neurons: usize) -> Vec<(usize, usize)> {
+pub(super) fn all_fields(neurons: usize) -> Vec<(usize, usize)> {
     (0..2).flat_map(|v| (0..neurons).map(move |i| (v, i))).collect()
 }
 

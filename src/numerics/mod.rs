@@ -5,6 +5,7 @@
 //! here: random numbers (see [`crate::random`]) and time stepping (see [`crate::integrate`]).
 
 pub(crate) mod bracket;
+pub(crate) mod chi_square;
 pub(crate) mod constants;
 pub(crate) mod differences;
 pub(crate) mod dual;

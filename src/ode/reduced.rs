@@ -3,14 +3,14 @@
 //! Covers [`ReducedOde`] and how coefficients become rates. Not here: the averages (see [`crate::limit`]), evaluation with
 //! a frozen rule (see `system`), derivatives (see `sensitivities`).
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
 use crate::limit::{Assembled, Compiled, Limit, LimitError, Moving, MovingLimit, Parameter, Rule};
 use crate::model::{Constraint, InForce, LinearRegularizer, ScheduleError, Schedules, Spec, Unscheduled, pull};
 use crate::numerics::dual::Number;
 use crate::ode::{OdeSystem, RatesError, Solver};
-use crate::state::OrderParameters;
+use crate::state::{OrderParameters, pack, packed_len};
 
 /// The reduced ODE of a model: the closed equations of the order parameters as N → ∞ (theory §5).
 ///
@@ -95,6 +95,11 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     #[must_use]
     pub fn decay(&self) -> T {
         self.limit.learning_rate() * self.weight_decay * self.decay_slope
+    }
+
+    /// Whether the model has momentum, of which the limit keeps no more than a larger learning rate.
+    pub(crate) fn has_momentum(&self) -> bool {
+        self.unscheduled.rest != T::one()
     }
 
     /// The constraint on the weights.
@@ -251,7 +256,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
 
     /// The right-hand side from coefficients at their state (theory §5); Q row by row, and R.
     pub(super) fn assemble<N: Number<T>>(&self, at: &Moving<'_, N>, decay: N, rates_q: &mut [N], rates_r: &mut [N]) {
-        let (p, m) = (self.limit.n_features(), self.limit.n_neurons());
+        let m = self.limit.n_neurons();
         let Moving { coefficients: Assembled { a, b, lambda, .. }, q, r } = at;
         for (at, rate) in rates_q.iter_mut().enumerate() {
             *rate = a[at] - decay * q[at];
@@ -262,6 +267,12 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
                     b[i * m + j] + b[j * m + i] + lambda[i * m + j] - (decay * r[i * m + j]).times(T::lit(2.0));
             }
         }
+        self.project((q, r), rates_q, rates_r);
+    }
+
+    /// The rates of weights that a constraint holds, from those of free ones.
+    pub(crate) fn project<N: Number<T>>(&self, (q, r): (&[N], &[N]), rates_q: &mut [N], rates_r: &mut [N]) {
+        let (p, m) = (self.limit.n_features(), self.limit.n_neurons());
         if self.constraint.fixes_covariance() && m > 1 {
             // Projection back to R = I.
             for l in 0..p {
@@ -299,4 +310,13 @@ pub struct Rates<T: Scalar = f64> {
     pub q: DMatrix<T>,
     /// dR/dt, m x m, symmetric.
     pub r: DMatrix<T>,
+}
+
+impl<T: Scalar> Rates<T> {
+    /// As a packed state is.
+    pub(crate) fn to_packed(&self) -> DVector<T> {
+        let mut packed = DVector::zeros(packed_len(self.q.nrows(), self.q.ncols()));
+        pack(&self.q, &self.r, packed.as_mut_slice());
+        packed
+    }
 }

@@ -31,6 +31,7 @@ pub use continuation::{
     ContinuationError, ContinuationSystem, CurveError, Emanating, FamilyCurve, FunctionSystem, OdeCurve,
     SavedContinuation, Uncertainty,
 };
+pub(crate) use coordinates::{free_entries, pairs};
 pub use fixed_point::{
     CollapsedPoint, FailedStart, FixedPoint, FixedPointError, FixedPointFinder, FixedPoints, Kind, NewtonStop,
     SignedPermutation, Stability, Start, StartKind, Symmetries, collapsed_point,

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::Scalar;
 use crate::limit::averages::curvature::Curvature;
 use crate::limit::averages::view::multiply;
-use crate::limit::expansion::{Functions, Monomial};
+use crate::limit::moment_list::{Functions, Monomial};
 use crate::model::Nonlinearity;
 use crate::numerics::kernels::add_scaled;
 use crate::numerics::lanes::dispatch;

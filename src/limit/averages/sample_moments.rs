@@ -1,11 +1,6 @@
-//! Moments of one sample, E[F(h¹) G(h²)] of products F and G of σ and σ' of all fields of a view, and the coefficients that are made of
-//! them (theory §11).
+//! The coefficients that are made of moments of one sample: their sums over the hidden law, and A, B and Λ (theory §11).
 //!
-//! In canonical coordinates the density is a product of bivariate normal densities, each a small matrix between nodes of the two
-//! views: of n nodes for a coordinate σ is evaluated at nᵐ nodes of each view, and a moment is a form Fᵀ (K₁ ⊗ … ⊗ K_m) G. How it moves
-//! with the means and the rows of the fields are more such forms, whatever the number of directions. Not here: which moments there are
-//! (see `expansion`), the coordinates (see `view_coordinates`), the functions of a view (see `sample_functions`) and the matrices (see
-//! `kernel`).
+//! Not here: which moments there are (see `expansion`), and their averages at one value of the hidden variables (see `sample_nodes`).
 
 use std::sync::Arc;
 
@@ -13,51 +8,28 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::averages::kernel::Kernel;
-use crate::limit::averages::sample_functions::{SecondWork, ViewWork};
+use crate::limit::averages::sample_nodes::{NodeWork, SampleNodes};
 use crate::limit::averages::whole_batches::{BatchSignal, BatchSums};
-use crate::limit::expansion::{Expansion, Term};
+use crate::limit::expansion::Expansion;
 use crate::limit::fields::factor::Factor;
-use crate::limit::fields::view_coordinates::{Reference, ViewCoordinates};
+use crate::limit::placements::Term;
 use crate::model::{HiddenQuadrature, Parity};
 use crate::numerics::dual::Number;
-use crate::numerics::kernels::dot;
-use crate::numerics::lanes::{LANES, dispatch};
-
-/// Functions, with their derivatives, times nodes may be so many budgets of nodes: they are kept in memory.
-const BUDGETS: usize = 16;
 
 /// Nodes of one sample, with what is averaged over them.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct SampleMoments<T> {
     neurons: usize,
-    reference: Reference<T>,
-    /// Of each canonical coordinate.
-    kernels: Vec<Kernel<T>>,
-    /// The nodes of each coordinate.
-    lengths: Vec<usize>,
-    /// Every coordinate at every node of a view.
-    coordinates: Vec<Vec<T>>,
-    hidden: DMatrix<T>,
-    weights: Vec<T>,
+    nodes: SampleNodes<T>,
     expansion: Arc<Expansion<T>>,
     /// Which moments are odd, where a node of the hidden law stands for its mirror image.
     odd: Option<Vec<bool>>,
-    /// For each function of view 2 the moments that it is in and that do not vanish.
-    by_second: Vec<Vec<usize>>,
 }
 
-/// Buffers for one value of the hidden variables.
+/// Buffers for one value of the hidden variables, and sums over all.
 #[derive(Debug, Clone)]
 pub(in crate::limit) struct MomentWork<T, N> {
-    coordinates: ViewCoordinates<T, N>,
-    kernels: Vec<Kernel<T>>,
-    /// Between all nodes of a coordinate, row by row.
-    matrices: Vec<Vec<T>>,
-    views: [ViewWork<T>; 2],
-    second: SecondWork<T>,
-    means: Vec<N>,
-    /// At this value of the hidden variables, and over all.
-    here: Vec<N>,
+    nodes: NodeWork<T, N>,
     moments: Vec<N>,
     /// E[X c_l] for what stands beside x̃ and h: p each.
     with_hidden: Vec<N>,
@@ -76,89 +48,45 @@ impl<T: Scalar> SampleMoments<T> {
         axis: &mut dyn FnMut(f64) -> Option<Kernel<T>>,
         budget: usize,
     ) -> Option<Self> {
-        let reference = Reference::new(covariance, neurons)?;
-        let mut at: ViewCoordinates<T, T> = reference.coordinates();
-        at.move_to(&reference, covariance);
-        let kernels = (0..neurons).map(|k| axis(at.gain(k))).collect::<Option<Vec<_>>>()?;
-        let mut lengths: Vec<usize> = kernels.iter().map(|kernel| kernel.nodes().len()).collect();
-        // What follows a coordinate fills groups of lanes, with nodes that no matrix has entries for.
-        lengths.last_mut().into_iter().for_each(|last| *last = last.next_multiple_of(LANES));
-        let nodes = lengths.iter().try_fold(1_usize, |n, &length| n.checked_mul(length))?;
-        let functions: usize = expansion.functions.iter().map(|functions| functions.monomials.len()).sum();
-        if functions.checked_mul(nodes)?.checked_mul(1 + 2 * neurons)? / BUDGETS > budget {
-            return None;
-        }
-        let coordinates = (0..neurons).map(|k| {
-            let after: usize = lengths[k + 1..].iter().product();
-            let node = |n: usize| kernels[k].nodes().get(n / after % lengths[k]).copied().unwrap_or(0.0);
-            (0..nodes).map(|n| T::lit(node(n))).collect()
-        });
-        let mut by_second = vec![Vec::new(); expansion.functions[1].monomials.len()];
-        let odd = mirrored.map(|parity| {
-            let is_odd = |moment| expansion.is_odd(moment, parity == Parity::Odd);
-            (0..expansion.moments.len()).map(is_odd).collect::<Vec<bool>>()
-        });
-        for (moment, functions) in expansion.moments.iter().enumerate() {
-            let beside = expansion.beside.iter().any(|beside| beside.moment == moment);
-            if beside || odd.as_ref().is_none_or(|odd| !odd[moment]) {
-                by_second[functions[1]].push(moment);
-            }
-        }
-        Some(Self {
-            neurons,
-            coordinates: coordinates.collect(),
-            reference,
-            kernels,
-            lengths,
-            hidden: hidden.nodes.clone(),
-            weights: hidden.weights.clone(),
-            expansion,
-            odd,
-            by_second,
-        })
+        let odd = mirrored.map(|parity| expansion.list.odd_moments(parity == Parity::Odd));
+        let beside = |moment| expansion.beside.iter().any(|beside| beside.moment == moment);
+        let needed = |moment: usize| odd.as_ref().is_none_or(|odd| !odd[moment]) || beside(moment);
+        let nodes = SampleNodes::new(
+            hidden,
+            (covariance, neurons),
+            (&expansion.list, &needed),
+            axis,
+            (budget, 1 + 2 * neurons),
+        )?;
+        Some(Self { neurons, nodes, expansion, odd })
     }
 
     /// The nodes of the hidden law, p x n.
     pub(in crate::limit) fn hidden(&self) -> &DMatrix<T> {
-        &self.hidden
+        self.nodes.hidden()
     }
 
     /// The nodes of the hidden law, p x n, to be moved.
     pub(in crate::limit) fn hidden_mut(&mut self) -> &mut DMatrix<T> {
-        &mut self.hidden
+        self.nodes.hidden_mut()
     }
 
     /// Fields evaluated by one call of [`average`](Self::average).
     pub(in crate::limit) fn count(&self) -> usize {
-        self.nodes() * 2 * self.neurons * self.weights.len()
-    }
-
-    /// Nodes of a view.
-    fn nodes(&self) -> usize {
-        self.coordinates.first().map_or(0, Vec::len)
+        self.nodes.count()
     }
 
     /// Whether the nodes of every coordinate suit `fits`, which is given the gain of the coordinate.
     pub(in crate::limit) fn resolves(&self, factor: &Factor<T>, fits: impl Fn(&Kernel<T>, f64) -> bool) -> bool {
-        let mut at: ViewCoordinates<T, T> = self.reference.coordinates();
-        at.move_to(&self.reference, &covariance(factor, self.neurons));
-        self.kernels.iter().enumerate().all(|(k, kernel)| fits(kernel, at.gain(k)))
+        self.nodes.resolves(factor, fits)
     }
 
     pub(in crate::limit) fn work<N: Number<T>>(&self) -> MomentWork<T, N> {
-        let (m, p, nodes) = (self.neurons, self.hidden.nrows(), self.nodes());
+        let (m, p) = (self.neurons, self.nodes.hidden().nrows());
         let lifted = |n: usize| vec![N::zero(); n];
-        let squares = self.lengths.iter().map(|length| vec![T::zero(); length * length]);
-        let moments = self.expansion.moments.len();
         MomentWork {
-            coordinates: self.reference.coordinates(),
-            kernels: self.kernels.clone(),
-            matrices: squares.collect(),
-            views: [0, 1].map(|v| ViewWork::new(m, nodes, self.expansion.functions[v].monomials.len())),
-            second: SecondWork::new(m, nodes),
-            means: lifted(m),
-            here: lifted(moments),
-            moments: lifted(moments),
+            nodes: self.nodes.work(&self.expansion.list),
+            moments: lifted(self.expansion.list.moments.len()),
             with_hidden: lifted(self.expansion.beside.len() * p),
             sums: BatchSums::new(2 * m, p, 2 * m, m),
         }
@@ -172,27 +100,14 @@ impl<T: Scalar> SampleMoments<T> {
         signal: &BatchSignal<'_, T, N>,
         work: &'w mut MomentWork<T, N>,
     ) -> &'w BatchSums<N> {
-        let m = self.neurons;
-        work.coordinates.move_to(&self.reference, &covariance(factor, m));
-        for (k, (kernel, matrix)) in work.kernels.iter_mut().zip(&mut work.matrices).enumerate() {
-            kernel.correlate(work.coordinates.correlations[k]);
-            kernel.write_full(matrix, self.lengths[k]);
-        }
+        self.nodes.move_to(factor, &mut work.nodes);
         for sums in [&mut work.moments, &mut work.with_hidden] {
             sums.fill(N::zero());
         }
-        let rows = [0, 1].map(|v| work.coordinates.rows[v].iter().map(Number::value).collect::<Vec<T>>());
-        for (c, &weight) in self.hidden.column_iter().zip(&self.weights) {
-            for (i, mean) in work.means.iter_mut().enumerate() {
-                *mean = c.iter().enumerate().fold(N::zero(), |sum, (l, &c)| sum + q[l * m + i].times(c));
-            }
-            let means: Vec<T> = work.means.iter().map(Number::value).collect();
-            for ((view, rows), list) in work.views.iter_mut().zip(&rows).zip(&self.expansion.functions) {
-                view.evaluate((&means, rows, &self.coordinates), signal.sigma, list, work.coordinates.has_rest);
-            }
-            self.add_forms(work);
-            let MomentWork { here, moments, with_hidden, .. } = &mut *work;
-            for (moment, (total, &here)) in moments.iter_mut().zip(&*here).enumerate() {
+        for (node, &weight) in self.nodes.weights().iter().enumerate() {
+            self.nodes.evaluate(node, q, (&self.expansion.list, signal.sigma), &mut work.nodes);
+            let (c, here) = (self.nodes.hidden().column(node), &work.nodes.here);
+            for (moment, (total, &here)) in work.moments.iter_mut().zip(here).enumerate() {
                 // With its mirror image an odd one cancels.
                 if self.odd.as_ref().is_none_or(|odd| !odd[moment]) {
                     *total += here.times(weight);
@@ -202,64 +117,13 @@ impl<T: Scalar> SampleMoments<T> {
                 if self.odd.as_ref().is_some_and(|odd| !odd[beside.moment]) {
                     continue;
                 }
-                for (out, &c) in with_hidden[x * c.len()..].iter_mut().zip(c.iter()) {
+                for (out, &c) in work.with_hidden[x * c.len()..].iter_mut().zip(c.iter()) {
                     *out += here[beside.moment].times(weight * c);
                 }
             }
         }
         self.collect(factor, signal, work);
         &work.sums
-    }
-
-    /// The forms at one value of the hidden variables.
-    ///
-    /// E[F G] moves with the means by E[∂_iF G] and E[F ∂_iG], with L¹ by E[∂_iF u_k G], with L² by E[F u_k ∂_iG], and with correlations
-    /// between the coordinates by E[∂F/∂u_k ∂G/∂u_l]. The last is also what correlations that the matrices do not have are worth, to
-    /// first order.
-    fn add_forms<N: Number<T>>(&self, work: &mut MomentWork<T, N>) {
-        let (m, nodes) = (self.neurons, self.nodes());
-        let MomentWork { coordinates, matrices, views: [first, second], second: through, means, here, .. } = work;
-        let motion = |x: &N| *x - N::constant(x.value());
-        let moving: Vec<N> = means.iter().map(motion).collect();
-        let rows = [0, 1].map(|v| coordinates.rows[v].iter().map(motion).collect::<Vec<N>>());
-        let slopes = coordinates.has_rest;
-        let all = self.by_second.iter().enumerate().filter(|(_, moments)| !moments.is_empty());
-        for (g, moments) in all {
-            let at = g * nodes..(g + 1) * nodes;
-            dispatch(
-                #[inline(always)]
-                || through.take(matrices, second, at, &self.coordinates, (slopes, N::DIFFERENTIATES)),
-            );
-            for &moment in moments {
-                let f = self.expansion.moments[moment][0];
-                let at = f * nodes..(f + 1) * nodes;
-                let mut form = N::zero();
-                dispatch(
-                    #[inline(always)]
-                    || {
-                        let function = &first.functions[at.clone()];
-                        form = N::constant(dot(function, &through.plain));
-                        if !slopes {
-                            return;
-                        }
-                        for (k, l) in (0..m).flat_map(|k| (0..m).map(move |l| (k, l))) {
-                            let mixed = dot(&first.by_coordinate[k][at.clone()], &through.by_coordinate[l]);
-                            form += coordinates.rest[k * m + l].times(mixed);
-                        }
-                        for i in (0..m).filter(|_| N::DIFFERENTIATES) {
-                            let own = &first.by_field[i][at.clone()];
-                            let by_mean = dot(own, &through.plain) + dot(function, &through.by_field[i]);
-                            form += moving[i].times(by_mean);
-                            for k in 0..m {
-                                form += rows[0][i * m + k].times(dot(own, &through.times_coordinates[k]));
-                                form += rows[1][i * m + k].times(dot(function, &through.by_row[i * m + k]));
-                            }
-                        }
-                    },
-                );
-                here[moment] = form;
-            }
-        }
     }
 
     /// A, B and Λ from the moments.
@@ -269,8 +133,10 @@ impl<T: Scalar> SampleMoments<T> {
         signal: &BatchSignal<'_, T, N>,
         work: &mut MomentWork<T, N>,
     ) {
-        let (m, p, fields) = (self.neurons, self.hidden.nrows(), 2 * self.neurons);
-        let MomentWork { moments, with_hidden, coordinates, sums, .. } = work;
+        let (m, p) = (self.neurons, self.nodes.hidden().nrows());
+        let fields = 2 * m;
+        let MomentWork { moments, with_hidden, nodes, sums, .. } = work;
+        let coordinates = &nodes.coordinates;
         sums.clear();
         let value = |term: &Term<T>| {
             let all = term.moments.iter();
@@ -306,11 +172,4 @@ impl<T: Scalar> SampleMoments<T> {
             }
         }
     }
-}
-
-/// The covariance of the 2m fields.
-fn covariance<T: Scalar, N: Number<T>>(factor: &Factor<T, N>, neurons: usize) -> Vec<N> {
-    let fields = 2 * neurons;
-    let entry = |f: usize, g: usize| (0..fields).fold(N::zero(), |sum, k| sum + factor.get(f, k) * factor.get(g, k));
-    (0..fields * fields).map(|at| entry(at / fields, at % fields)).collect()
 }

@@ -91,6 +91,13 @@ pub(in crate::limit) struct BatchSignal<'a, T: Scalar, N> {
     pub(in crate::limit) flow: GradientPath,
 }
 
+impl<T, N> BatchWork<T, N> {
+    /// The error signals of the batch evaluated last: of field f of sample b at b·2m + f.
+    pub(in crate::limit) fn errors(&self) -> &[N] {
+        &self.errors[0]
+    }
+}
+
 impl<T: Scalar> BatchTable<T> {
     /// Batches for that accuracy, from several scrambles, or `None` if their fields exceed the budget.
     pub(in crate::limit) fn new(
@@ -170,29 +177,13 @@ impl<T: Scalar> BatchTable<T> {
         signal: &BatchSignal<'_, T, N>,
         work: &'w mut BatchWork<T, N>,
     ) -> &'w BatchSums<N> {
-        let m = self.neurons;
-        for (slot, mean) in work.means.iter_mut().enumerate() {
-            let column = self.hidden.column(slot / m);
-            let terms = column.iter().enumerate();
-            *mean = terms.fold(N::zero(), |sum, (l, &c)| sum + q[l * m + slot % m].times(c));
-        }
+        self.set_means(q, work);
         work.sums.clear();
         for n in 0..self.batches {
+            self.evaluate(n, factor, signal, work);
             dispatch(
                 #[inline(always)]
-                || self.fill_fields(n, factor, work),
-            );
-            signal.sigma.evaluate(&work.plain, &mut work.values, &mut work.derivatives);
-            if N::DIFFERENTIATES {
-                let BatchWork { plain, values, derivatives, seconds, curvature, .. } = work;
-                curvature.evaluate(signal.sigma, plain, values, derivatives, seconds);
-            }
-            dispatch(
-                #[inline(always)]
-                || {
-                    self.error_signals(signal, work);
-                    self.accumulate(n, signal, work);
-                },
+                || self.accumulate(n, signal, work),
             );
         }
         let samples = T::one() / T::of_usize(self.batches * self.batch);
@@ -203,6 +194,52 @@ impl<T: Scalar> BatchTable<T> {
             *x = x.times(samples / T::of_usize(self.batch));
         }
         &work.sums
+    }
+
+    /// The means of the fields at every node of the hidden law, with scaled overlaps `q` (p x m, row by row).
+    pub(in crate::limit) fn set_means<N: Number<T>>(&self, q: &[N], work: &mut BatchWork<T, N>) {
+        let m = self.neurons;
+        for (slot, mean) in work.means.iter_mut().enumerate() {
+            let column = self.hidden.column(slot / m);
+            let terms = column.iter().enumerate();
+            *mean = terms.fold(N::zero(), |sum, (l, &c)| sum + q[l * m + slot % m].times(c));
+        }
+    }
+
+    /// The number of batches.
+    pub(in crate::limit) fn batches(&self) -> usize {
+        self.batches
+    }
+
+    /// Of each sample of batch n the node of the hidden law, and the 2m whitened coordinates of the fields.
+    pub(in crate::limit) fn samples(&self, n: usize) -> impl Iterator<Item = (usize, &[T])> {
+        let nodes = &self.nodes[n * self.batch..(n + 1) * self.batch];
+        let fields = 2 * self.neurons;
+        let coordinates = self.coordinates[n * self.batch * fields..].chunks_exact(fields);
+        nodes.iter().map(|&node| node as usize).zip(coordinates)
+    }
+
+    /// The error signals of batch n.
+    pub(in crate::limit) fn evaluate<N: Number<T>>(
+        &self,
+        n: usize,
+        factor: &Factor<T, N>,
+        signal: &BatchSignal<'_, T, N>,
+        work: &mut BatchWork<T, N>,
+    ) {
+        dispatch(
+            #[inline(always)]
+            || self.fill_fields(n, factor, work),
+        );
+        signal.sigma.evaluate(&work.plain, &mut work.values, &mut work.derivatives);
+        if N::DIFFERENTIATES {
+            let BatchWork { plain, values, derivatives, seconds, curvature, .. } = work;
+            curvature.evaluate(signal.sigma, plain, values, derivatives, seconds);
+        }
+        dispatch(
+            #[inline(always)]
+            || self.error_signals(signal, work),
+        );
     }
 
     #[inline(always)]
@@ -283,13 +320,18 @@ impl<T: Scalar> BatchTable<T> {
         let strength = signal.numbers.penalty_strength;
         let scale = T::one() / T::of_usize(self.batch);
         let both = signal.flow == GradientPath::BothViews;
-        let (diagonal, entry) = (N::constant(signal.loss.diagonal()), signal.loss.off_diagonal());
+        let (diagonal, entry) = (signal.loss.diagonal_line(), signal.loss.off_diagonal());
         for i in 0..m {
             for j in 0..m {
-                let mut gradients = [diagonal; 2];
-                if i != j {
+                let mut gradients = [N::constant(diagonal.0); 2];
+                let covariance = || {
                     let pairs = (0..self.batch).map(|b| outputs[b * fields + i] * outputs[b * fields + m + j]);
-                    let c = pairs.fold(N::zero(), |sum, x| sum + x).times(scale);
+                    pairs.fold(N::zero(), |sum, x| sum + x).times(scale)
+                };
+                if i == j && diagonal.1 != T::zero() {
+                    gradients = [N::constant(diagonal.0) + covariance().times(diagonal.1); 2];
+                } else if i != j {
+                    let c = covariance();
                     let (offset, slope) = (signal.offsets[i * m + j], signal.slopes[i * m + j]);
                     // ∂F/∂C_ij itself, and the line beside it.
                     let curved = c.map(entry.at(c.value()), second::<T, N>(&entry, c.value()));

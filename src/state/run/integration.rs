@@ -97,6 +97,13 @@ impl<T: Scalar, S, I, F> Integration<T, S, I, F> {
         &self.system
     }
 
+    /// Goes on from other numbers at the present time, with steps of the size that it had.
+    pub(crate) fn set_state(&mut self, change: impl FnOnce(&mut S, &mut [T])) {
+        change(&mut self.system, &mut self.step.y);
+        self.step.previous_t = self.step.t;
+        self.ready = false;
+    }
+
     /// The point reached, with the last step.
     #[must_use]
     pub fn step(&self) -> &Step<T> {
