@@ -6,6 +6,7 @@ use crate::Scalar;
 use crate::fluctuation::{FluctuationError, FluctuationPath};
 use crate::numerics::differences::fourth_order_step;
 use crate::numerics::eigen::symmetric_eigen;
+use crate::numerics::largest::smallest;
 use crate::state::{OrderParameters, unpack};
 
 /// What a function of the state is at dimension N, at one time.
@@ -31,8 +32,15 @@ pub(super) struct Derivatives<T> {
     pub(super) half_curvature: T,
 }
 
-/// Second differences need wider steps than first ones.
-const WIDER: f64 = 8.0;
+/// Steps by which a function of the state is differenced, in units of the smallest R_ii, within which most functions are smooth: second
+/// differences need wider ones than first.
+const WIDER: f64 = 4.0;
+
+/// The step for a state.
+fn step_at<T: Scalar>(state: &OrderParameters<T>) -> T {
+    let room = smallest(state.r().diagonal().iter().copied()).min(T::one());
+    T::lit(WIDER) * fourth_order_step::<T>() * room
+}
 
 /// A function of the state at a packed state and along the axes of Σ. `None` where it is not finite.
 pub(super) fn derivatives<T: Scalar>(
@@ -49,11 +57,11 @@ pub(super) fn derivatives<T: Scalar>(
     let eigen = symmetric_eigen(covariance.clone())?;
     let least = T::EPSILON * eigen.eigenvalues.amax();
     let (mut variance, mut half_curvature) = (T::zero(), T::zero());
+    let step = step_at(state);
     for (axis, &square) in eigen.eigenvectors.column_iter().zip(&eigen.eigenvalues) {
         if !(square > least) {
             continue;
         }
-        let step = T::lit(WIDER) * fourth_order_step::<T>();
         let [far_below, below, above, far_above] =
             [-2.0, -1.0, 1.0, 2.0].map(|k| at(&packed + axis * (T::lit(k) * step)));
         let slope = (T::lit(8.0) * (above - below) - (far_above - far_below)) / (T::lit(12.0) * step);
@@ -76,7 +84,7 @@ pub(super) fn slope_along<T: Scalar>(
     if size == T::zero() {
         return T::zero();
     }
-    let step = T::lit(WIDER) * fourth_order_step::<T>();
+    let step = step_at(state);
     let at = |k: f64| {
         let y = state.to_packed() + direction * (T::lit(k) * step / size);
         let (q, r) = unpack(state.n_features(), state.n_neurons(), y.as_slice());
@@ -88,7 +96,8 @@ pub(super) fn slope_along<T: Scalar>(
 impl<T: Scalar> FluctuationPath<T> {
     /// Mean and standard deviation of a smooth function of the state over runs at dimension N, at every output time.
     ///
-    /// Its derivatives are differences of fourth order along the directions in which runs differ.
+    /// Its derivatives are differences of fourth order along the directions in which runs differ, over 3e-3 of the smallest R_ii (in single
+    /// precision a sixth of it).
     ///
     /// # Errors
     /// [`FluctuationError::Dimension`] for N = 0, and [`FluctuationError::Functional`] where the function is not finite.

@@ -8,6 +8,7 @@ use crate::Scalar;
 use crate::fluctuation::{FluctuationError, FluctuationPath};
 use crate::numerics::chi_square::chi_square_tail;
 use crate::numerics::eigen::symmetric_eigen;
+use crate::numerics::linear::is_finite;
 use crate::state::{OrderParameters, Trajectory};
 
 /// How far a run is from the prediction: a sum of squares of independent standard normal numbers, if it is chance.
@@ -41,11 +42,12 @@ impl<T: Scalar> FluctuationPath<T> {
     ///
     /// What the run deviates by at one output, less what its deviation at the one before propagates to, is an independent Gaussian vector for
     /// every output. Corrections of order 1/N are taken into account if they were asked for; they matter where the run has very many
-    /// outputs or N is small. A start of fixed overlaps is not compared.
+    /// outputs or N is small. So do times of the run that are not those of the output: best are outputs at multiples of 1/N. A start of
+    /// fixed overlaps is not compared.
     ///
     /// # Errors
     /// [`FluctuationError::Dimension`] for N = 0; [`FluctuationError::Times`] unless the run has a state at every output time, within half a
-    /// step; [`FluctuationError::Shape`] for one of another model.
+    /// step; [`FluctuationError::Shape`] for one of another model, [`FluctuationError::NotFinite`] for states that are not finite.
     pub fn compare(&self, dimension: usize, run: &Trajectory<T>) -> Result<Comparison<T>, FluctuationError<T>> {
         self.compare_states(dimension, run.times(), run.states())
     }
@@ -83,8 +85,8 @@ impl<T: Scalar> FluctuationPath<T> {
             deviations.push(deviation * n.sqrt());
         }
         let (mut chi_square, mut degrees) = (T::zero(), 0);
-        let mut add = |deviation: &DVector<T>, covariance: &DMatrix<T>| {
-            let Some(eigen) = symmetric_eigen(covariance.clone()) else { return };
+        let mut add = |deviation: &DVector<T>, covariance: &DMatrix<T>| -> Option<()> {
+            let eigen = symmetric_eigen(covariance.clone()).filter(|_| is_finite(deviation.as_slice()))?;
             let least = T::lit(LEAST_VARIANCE) * eigen.eigenvalues.amax();
             for (axis, &variance) in eigen.eigenvectors.column_iter().zip(&eigen.eigenvalues) {
                 if variance > least {
@@ -92,15 +94,18 @@ impl<T: Scalar> FluctuationPath<T> {
                     degrees += 1;
                 }
             }
+            Some(())
         };
         for (k, deviation) in deviations.iter().enumerate() {
-            match k.checked_sub(1) {
+            let added = match k.checked_sub(1) {
                 None => add(deviation, &self.covariances[0]),
                 Some(before) => {
                     let link = &self.links[before];
-                    add(&(deviation - &link.propagator * &deviations[before]), &link.noise);
+                    let news = deviation - &link.propagator * &deviations[before];
+                    add(&news, &link.noise)
                 }
-            }
+            };
+            added.ok_or(FluctuationError::NotFinite { time: self.trajectory.times[k].as_f64() })?;
         }
         Ok(Comparison { chi_square, degrees, p_value: chi_square_tail(chi_square.as_f64(), degrees) })
     }

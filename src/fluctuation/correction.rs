@@ -10,32 +10,36 @@ use crate::fluctuation::Fluctuations;
 use crate::fluctuation::noise::{free_map, projected};
 use crate::limit::{Compiled, Increments};
 use crate::model::Constraint;
-use crate::numerics::differences::fourth_order_step;
 use crate::numerics::eigen::symmetric_eigen;
 use crate::numerics::linear::pseudo_inverse;
+use crate::numerics::matrix::smallest_eigenvalue;
 use crate::stability::pairs;
 use crate::state::{OrderParameters, unpack};
 
-/// Second differences are taken over that part of a scale of order one: a hundred of the steps of first differences, whose rounding is
-/// divided by the step only once.
-const WIDER: f64 = 20.0;
+/// A step is at most that part of the distance to where a function ends.
+const INSIDE: f64 = 0.2;
 
-/// ½ Σ_ab C_ab ∂²f/∂y_a∂y_b of a function of a packed state, by differences of fourth order along the principal axes of C. `None` where
-/// these are not found.
+/// ½ Σ_ab C_ab ∂²f/∂y_a∂y_b of a function of a packed state, by differences of fourth order along the principal axes of C, over steps that
+/// keep to a ball of radius `room` around it. `None` where the axes are not found, or there is no room.
 pub(super) fn half_curvature<T: Scalar, E>(
     y: &[T],
-    covariance: &DMatrix<T>,
+    (covariance, room): (&DMatrix<T>, T),
     mut function: impl FnMut(&[T]) -> Result<DVector<T>, E>,
 ) -> Result<Option<DVector<T>>, E> {
     let centre = function(y)?;
     let mut sum = DVector::zeros(centre.len());
     let Some(eigen) = symmetric_eigen(covariance.clone()) else { return Ok(None) };
     let least = T::EPSILON * eigen.eigenvalues.amax();
+    // ε^(1/6) balances the truncation error h⁴ against the rounding error ε/h².
+    let best = T::EPSILON.cbrt().sqrt();
+    let step = best.min(T::lit(INSIDE) * room);
+    if !(step > best * best) {
+        return Ok(None);
+    }
     for (vector, &value) in eigen.eigenvectors.column_iter().zip(&eigen.eigenvalues) {
         if value.abs() <= least {
             continue;
         }
-        let step = T::lit(WIDER) * fourth_order_step::<T>();
         let mut at = |k: f64| {
             let moved: Vec<T> = y.iter().zip(&vector).map(|(&y, &v)| y + T::lit(k) * step * v).collect();
             function(&moved)
@@ -60,21 +64,19 @@ impl<T: Compiled> Fluctuations<'_, '_, T> {
         // Its rank, to rounding.
         let rank = (&inverse * &background).trace().round();
         let b = |j: usize, i: usize| (p + j) * m + i;
-        // Of h_k less Qᵀx̃ with neuron i: rows beside the increments.
-        let along = |k: usize, i: usize| {
-            let mut row = DVector::zeros(mean.len());
-            row[b(k, i)] = T::one();
-            (0..p).for_each(|l| row[l * m + i] -= state.q()[(l, k)]);
-            row
-        };
+        // Of h_k less Qᵀx̃ with neuron i, at k·m + i: rows beside the increments.
+        let mut along = DMatrix::zeros(m * m, mean.len());
+        for (k, i) in (0..m).flat_map(|k| (0..m).map(move |i| (k, i))) {
+            along[(k * m + i, b(k, i))] = T::one();
+            (0..p).for_each(|l| along[(k * m + i, l * m + i)] -= state.q()[(l, k)]);
+        }
+        let along = &along * &square * along.transpose();
         let mut out = DVector::zeros(n);
         for (at, (i, j)) in pairs(m).enumerate() {
             let features: T = (0..p).map(|l| square[(l * m + i, l * m + j)]).sum();
             let mut rest = T::zero();
             for (k, l) in (0..m).flat_map(|k| (0..m).map(move |l| (k, l))) {
-                if inverse[(k, l)] != T::zero() {
-                    rest += inverse[(k, l)] * along(k, i).dot(&(&square * along(l, j)));
-                }
+                rest += inverse[(k, l)] * along[(k * m + i, l * m + j)];
             }
             let lambda = mean[(p + m) * m + at];
             let known = (T::of_usize(p) + rank) * lambda;
@@ -90,6 +92,12 @@ impl<T: Compiled> Fluctuations<'_, '_, T> {
         let mut moments = projected(&map, covariance);
         let drift = &map * mean - &packed_decay(&packed, p * m, decay);
         moments += &drift * drift.transpose();
+        self.projection(state) * out + self.constraint_curvature(state, &moments)
+    }
+
+    /// ½ Σ_ab C_ab ∂²c/∂s_a∂s_b of the map c that brings a state back to the constraint; NaN where it has none.
+    pub(super) fn constraint_curvature(&self, state: &OrderParameters<T>, covariance: &DMatrix<T>) -> DVector<T> {
+        let (p, m, n) = (state.n_features(), state.n_neurons(), state.packed_len());
         let constrained = |y: &[T]| -> Result<DVector<T>, std::convert::Infallible> {
             let (q, r) = unpack(p, m, y);
             let nan = || DMatrix::from_element(m, m, T::lit(f64::NAN));
@@ -97,9 +105,9 @@ impl<T: Compiled> Fluctuations<'_, '_, T> {
             let state = OrderParameters::from_parts(&q * &correction, correction.tr_mul(&r) * &correction);
             Ok(state.to_packed())
         };
-        let Ok(curved) = half_curvature(packed.as_slice(), &moments, constrained);
-        let curved = curved.unwrap_or_else(|| DVector::from_element(n, T::lit(f64::NAN)));
-        self.projection(state) * out + curved
+        let room = smallest_eigenvalue(state.r());
+        let Ok(curved) = half_curvature(state.to_packed().as_slice(), (covariance, room), constrained);
+        curved.unwrap_or_else(|| DVector::from_element(n, T::lit(f64::NAN)))
     }
 }
 

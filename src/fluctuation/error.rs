@@ -1,7 +1,7 @@
 //! Why fluctuations could not be predicted.
 
 use crate::Scalar;
-use crate::fluctuation::FluctuationPath;
+use crate::fluctuation::{Escaped, FluctuationPath};
 use crate::integrate::OutputError;
 use crate::limit::LimitError;
 use crate::ode::{OdeError, OdeFailure};
@@ -102,6 +102,44 @@ pub enum FluctuationError<T: Scalar = f64> {
     Functional {
         /// When.
         time: f64,
+    },
+    /// A state of a run, or a covariance of the prediction, is not finite.
+    #[error("the state of the run at t = {time}, or the covariance there, is not finite")]
+    NotFinite {
+        /// When.
+        time: f64,
+    },
+    /// A state at the border of the feasible set, where the rates have no second derivatives.
+    #[error(
+        "the mean correction of order 1/N needs R - Q^T Q positive definite, and there is almost none at t = {time}"
+    )]
+    Degenerate {
+        /// When.
+        time: f64,
+    },
+    /// The noise of the views is not Gaussian.
+    #[error(
+        "the mean correction of order 1/N is known for Gaussian noise of the views only: ask for paths without `corrections`"
+    )]
+    NotGaussian,
+    /// The two signs of an overlap are not alike.
+    #[error(
+        "the two signs of the overlap have different laws here (the nonlinearity has no parity, or a hidden law is not symmetric): use `Escape::sample`"
+    )]
+    NotSymmetric,
+    /// A sample failed; the ones before it are there.
+    #[error("sample {} failed: {source}", .done.len())]
+    Sample {
+        /// Why.
+        source: Box<Self>,
+        /// The samples before it.
+        done: Vec<Escaped<T>>,
+    },
+    /// More features and neurons than any memory has covariances for.
+    #[error("there is no memory for covariances of {length} numbers")]
+    Memory {
+        /// The packed length of the state.
+        length: usize,
     },
     /// No dimension.
     #[error("a dimension N must be positive, got {dimension}")]

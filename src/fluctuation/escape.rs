@@ -12,6 +12,8 @@ use crate::fluctuation::{FluctuationError, Fluctuations, StartCovariance};
 use crate::integrate::{DormandPrince, Output};
 use crate::limit::Compiled;
 use crate::numerics::bracket::root;
+use crate::numerics::linear::pseudo_inverse;
+use crate::numerics::lyapunov::stationary_covariance;
 use crate::numerics::matrix::square_root;
 use crate::numerics::normal::normal_quantile;
 use crate::numerics::sobol::uniform;
@@ -52,12 +54,12 @@ pub struct Escaped<T: Scalar = f64> {
     pub learned: (usize, usize, i8),
 }
 
-/// The linear flow is followed in at most so many pieces, each of that many e-foldings of the fastest mode.
+/// Until R rests the flow is followed in at most so many pieces, each of about that many e-foldings of the fastest motion.
 const PIECES: usize = 400;
 const PIECE: f64 = 2.0;
 
-/// By how much R and the covariance pulled back to the start may still move in a piece, relative to what they are.
-const SETTLED: f64 = 1e-8;
+/// By how much R may still move in a piece, relative to what it is.
+const SETTLED: f64 = 1e-7;
 
 /// Sizes |z| from exp(−7) to exp(2), beyond which there is 1e-13 of the law, and points between them.
 const SIZES: (f64, f64) = (-7.0, 2.0);
@@ -88,7 +90,7 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
     /// ```
     ///
     /// # Errors
-    /// [`FluctuationError::NoEscape`] if no small overlap grows, or the covariance pulled back to the start does not settle;
+    /// [`FluctuationError::NoEscape`] if no small overlap grows, or R does not come to rest;
     /// [`FluctuationError::Start`] for an R that is no covariance or does not satisfy the constraint; then as
     /// [`FluctuationSolver::solve`](crate::fluctuation::FluctuationSolver::solve).
     pub fn escape(&self, r: &DMatrix<T>) -> Result<Escape<'_, 'o, 'a, T>, FluctuationError<T>> {
@@ -96,44 +98,44 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
         let start = OrderParameters::new(DMatrix::zeros(p, m), r.clone())?;
         let overlaps = p * m;
         let block = |x: &DMatrix<T>| x.view((0, 0), (overlaps, overlaps)).into_owned();
+        let tolerance = T::lit(SETTLED).max(T::lit(256.0) * T::EPSILON);
         let mut state = start.clone();
-        // ∂Q(t)/∂Q(0) and N Cov Q(t) of the linear flow.
+        // ∂Q(t)/∂Q(0) and N Cov Q(t) of the linear flow, until R rests.
         let mut propagator = DMatrix::<T>::identity(overlaps, overlaps);
         let mut covariance = block(&self.projected_start(&start)?);
-        let mut pulled: Option<DMatrix<T>> = None;
+        let mut settled = false;
         for _ in 0..PIECES {
-            let jacobian = block(&self.ode.sensitivities(&state, &[])?.by_state);
-            let piece = T::lit(PIECE) / jacobian.amax().max(T::EPSILON);
+            let jacobian = self.ode.sensitivities(&state, &[])?.by_state;
+            let size = jacobian.amax();
+            if !(size > T::zero()) {
+                return Err(FluctuationError::NoEscape);
+            }
+            let piece = T::lit(PIECE) / size;
             let solver = self.solver().integrator(DormandPrince::default());
             let path = solver.output(Output::Times(vec![T::zero(), piece])).solve(&state, piece)?;
             let (Some(link), Some(end)) = (path.links.last(), path.trajectory.states.last()) else { break };
             let through = block(&link.propagator);
             covariance = projected(&through, &covariance) + block(&link.noise);
             propagator = through * propagator;
-            let settled = (end.r() - state.r()).amax() <= T::lit(SETTLED) * end.r().amax();
+            settled = (end.r() - state.r()).amax() <= tolerance * end.r().amax();
             state = end.clone();
-            let Some(modes) = growing_modes(&block(&self.ode.sensitivities(&state, &[])?.by_state))? else {
-                if settled {
-                    return Err(FluctuationError::NoEscape);
-                }
-                continue;
-            };
-            // Back to the start by the inverse of the propagator of what grows.
-            let identity = DMatrix::identity(overlaps, overlaps);
-            let grown = &modes.projection * &propagator * &modes.projection + identity - &modes.projection;
-            let Some(inverse) = grown.try_inverse() else { return Err(FluctuationError::NoEscape) };
-            let back = &modes.projection * inverse * &modes.projection;
-            let now = projected(&back, &covariance);
-            let change = pulled.as_ref().map_or(T::lit(f64::INFINITY), |before| (&now - before).amax());
-            if settled && change <= T::lit(SETTLED) * now.amax() {
-                let rounding = T::lit(SETTLED) * now.amax();
-                let root = square_root(&now, rounding).map_err(|_| FluctuationError::NoEscape)?;
-                let (rate, count) = (modes.rate, modes.count);
-                return Ok(Escape { fluctuations: self, start, covariance: now, root, rate, modes: count });
+            if settled {
+                break;
             }
-            pulled = Some(now);
         }
-        Err(FluctuationError::NoEscape)
+        let jacobian = block(&self.ode.sensitivities(&state, &[])?.by_state);
+        let Some(modes) = growing_modes(&jacobian).filter(|_| settled) else { return Err(FluctuationError::NoEscape) };
+        // From there on J is constant, and so is Γ: what is still to come, as it is now, is the stationary covariance of the flow backwards.
+        let project = &modes.projection;
+        let identity = DMatrix::identity(overlaps, overlaps);
+        let backwards = -(project * &jacobian * project) - (identity - project) * jacobian.amax();
+        let noise = projected(project, &block(&self.noise(&state)?.covariance));
+        let tail = stationary_covariance(&backwards, &noise).ok_or(FluctuationError::NoEscape)?;
+        let back = pseudo_inverse(&(project * propagator)).ok_or(FluctuationError::NoEscape)?;
+        let covariance = projected(&back, &(projected(project, &covariance) + tail));
+        let rounding = T::lit(64.0) * tolerance * covariance.amax();
+        let root = square_root(&covariance, rounding).map_err(|_| FluctuationError::NoEscape)?;
+        Ok(Escape { fluctuations: self, start, covariance, root, rate: modes.rate, modes: modes.count })
     }
 
     /// The covariance of uninformative starts, projected by the constraint.
@@ -152,29 +154,41 @@ struct Modes<T: Scalar> {
     projection: DMatrix<T>,
 }
 
-/// The modes that grow; `None` if there are none.
-fn growing_modes<T: Scalar>(jacobian: &DMatrix<T>) -> Result<Option<Modes<T>>, FluctuationError<T>> {
-    let values = eigenvalues(jacobian).map_err(|_| FluctuationError::NoEscape)?;
-    let growing: Vec<T> = values.iter().map(|value| value.re).filter(|re| *re > T::zero()).collect();
-    if growing.is_empty() {
-        return Ok(None);
-    }
+/// Rates below that part of the largest are none.
+const NO_RATE: f64 = 1e-9;
+
+/// Newton's iteration for the sign of a matrix doubles the digits, and takes a step for each factor of two between rates before.
+const SIGN_ITERATIONS: usize = 60;
+
+/// The modes that grow; `None` if there are none, or they are not found.
+fn growing_modes<T: Scalar>(jacobian: &DMatrix<T>) -> Option<Modes<T>> {
     let n = jacobian.nrows();
-    let scale = values.iter().fold(T::zero(), |size, value| size.max(value.re.abs().max(value.im.abs())));
-    let rate = growing.iter().fold(T::zero(), |most, &rate| most.max(rate));
-    // (1 + sign J)/2, by Newton's iteration for the sign of a matrix.
-    let mut sign = jacobian / scale;
-    for _ in 0..60 {
-        let inverse = sign.clone().try_inverse().ok_or(FluctuationError::NoEscape)?;
-        let next = (&sign + inverse) * T::lit(0.5);
+    let scale = jacobian.amax();
+    if !(scale > T::zero()) {
+        return None;
+    }
+    let least = T::lit(NO_RATE).max(T::lit(64.0) * T::EPSILON);
+    let scaled = jacobian / scale;
+    let values = eigenvalues(&scaled).ok()?;
+    let growing = values.iter().filter(|value| value.re > least);
+    let (count, rate) = growing.fold((0, T::zero()), |(count, rate), value| (count + 1, rate.max(value.re)));
+    if count == 0 {
+        return None;
+    }
+    // (1 + sign(J − least))/2.
+    let mut sign = scaled - DMatrix::identity(n, n) * least;
+    for _ in 0..SIGN_ITERATIONS {
+        let next = (&sign + sign.clone().try_inverse()?) * T::lit(0.5);
         let change = (&next - &sign).amax();
         sign = next;
-        if !(change > T::lit(64.0) * T::EPSILON * sign.amax()) {
+        if change <= T::lit(256.0) * T::EPSILON * sign.amax() {
             break;
         }
     }
     let projection = (DMatrix::identity(n, n) + sign) * T::lit(0.5);
-    Ok(Some(Modes { rate, count: growing.len(), projection }))
+    // Its trace is their number.
+    let found = (projection.trace() - T::of_usize(count)).abs() < T::lit(1e-2);
+    found.then_some(Modes { rate: rate * scale, count, projection })
 }
 
 impl<T: Compiled> Escape<'_, '_, '_, T> {
@@ -198,10 +212,11 @@ impl<T: Compiled> Escape<'_, '_, '_, T> {
     }
 
     /// The law of the time at which `event` changes from negative to positive, for one growing mode. Both signs of the overlap must have
-    /// the same law: the event must be even in Q, as the model is.
+    /// the same law: the model is symmetric, and so must the event be, a function that is even in Q.
     ///
     /// # Errors
-    /// [`FluctuationError::ManyModes`] if several modes grow: see [`sample`](Self::sample). [`FluctuationError::NoEvent`] if the event does
+    /// [`FluctuationError::ManyModes`] if several modes grow, and [`FluctuationError::NotSymmetric`] for a model that is not: see
+    /// [`sample`](Self::sample). [`FluctuationError::NoEvent`] if the event does
     /// not happen by `time_limit`, [`FluctuationError::FewDimensions`] if N is so small that it has happened at the start already, or the
     /// starts are not small; then those of the solution.
     pub fn times(
@@ -215,6 +230,9 @@ impl<T: Compiled> Escape<'_, '_, '_, T> {
         }
         if self.modes != 1 {
             return Err(FluctuationError::ManyModes { modes: self.modes });
+        }
+        if !self.fluctuations.ode.limit().is_mirrored() {
+            return Err(FluctuationError::NotSymmetric);
         }
         // The one direction.
         let column = (0..self.root.ncols()).max_by(|&i, &j| {
@@ -242,7 +260,8 @@ impl<T: Compiled> Escape<'_, '_, '_, T> {
     /// and what is learned there, any number of growing modes. In the order of the points, which are equally likely.
     ///
     /// # Errors
-    /// As [`times`](Self::times), but that events that do not happen by `time_limit` are infinitely late.
+    /// [`FluctuationError::Sample`] with the samples before the one that failed, and why. Events that do not happen by `time_limit` are
+    /// infinitely late, and no error.
     pub fn sample(
         &self,
         dimension: usize,
@@ -254,14 +273,21 @@ impl<T: Compiled> Escape<'_, '_, '_, T> {
             return Err(FluctuationError::Dimension { dimension });
         }
         let n = self.root.nrows();
-        let follow = |index: usize| {
+        let follow = |index: usize| -> Result<Escaped<T>, FluctuationError<T>> {
             let z = DVector::from_fn(n, |k, _| T::lit(normal_quantile(uniform(index, k, 1))));
             let overlaps = &self.root * z / T::of_usize(dimension).sqrt();
             let (time, state) = self.follow(dimension, &overlaps, time_limit, &event)?;
             let learned = largest_cosine(&state);
             Ok(Escaped { time, state, learned })
         };
-        (0..samples).map(follow).collect()
+        let mut done = Vec::new();
+        for index in 0..samples {
+            match follow(index) {
+                Ok(escaped) => done.push(escaped),
+                Err(source) => return Err(FluctuationError::Sample { source: Box::new(source), done }),
+            }
+        }
+        Ok(done)
     }
 
     /// When the event happens from those overlaps, and the state there.
@@ -279,7 +305,11 @@ impl<T: Compiled> Escape<'_, '_, '_, T> {
         if !(event(&start) < T::zero()) {
             return Err(few);
         }
-        let solver = self.fluctuations.ode.solver().event(Direction::AtOrAbove, |_, state| event(state));
+        // Overlaps may be far smaller than what solutions are accurate to by default.
+        let (relative, absolute) = (T::lit(1e-9).max(T::lit(8.0) * T::EPSILON), overlaps.amax());
+        let integrator = DormandPrince::new(relative, relative * absolute).unwrap_or_default();
+        let solver =
+            self.fluctuations.ode.solver().integrator(integrator).event(Direction::AtOrAbove, |_, state| event(state));
         let trajectory =
             solver.solve(&start, time_limit).map_err(|error| FluctuationError::Solution(Box::new(error)))?;
         let state = trajectory.last().map_or(start, |(_, state)| state.clone());
@@ -321,12 +351,14 @@ impl<T: Scalar> EscapeTimes<T> {
         above / below - log_size / self.rate.as_f64()
     }
 
-    /// ln |z| of that time.
+    /// Whether no start is large enough to be there by that time: 1e-13 of the law are.
+    fn is_before(&self, time: f64) -> bool {
+        time <= self.at(SIZES.1)
+    }
+
+    /// ln |z| of a time that is not before all.
     fn log_size(&self, time: f64) -> f64 {
         let excess = |x: f64| -> Result<f64, std::convert::Infallible> { Ok(self.at(x) - time) };
-        if self.at(SIZES.1) >= time {
-            return SIZES.1;
-        }
         if self.at(SIZES.0) <= time {
             // Linear growth alone.
             return SIZES.0 - self.rate.as_f64() * (time - self.at(SIZES.0));
@@ -338,17 +370,28 @@ impl<T: Scalar> EscapeTimes<T> {
     /// The probability that a run has escaped by that time.
     #[must_use]
     pub fn distribution(&self, time: T) -> f64 {
-        if time.as_f64().is_nan() {
-            return f64::NAN;
+        let time = time.as_f64();
+        if time.is_nan() {
+            return time;
         }
-        let size = self.log_size(time.as_f64()).exp();
+        if self.is_before(time) {
+            return 0.0;
+        }
+        let size = self.log_size(time).exp();
         libm::erfc(size * std::f64::consts::FRAC_1_SQRT_2)
     }
 
     /// The probability density of the time.
     #[must_use]
     pub fn density(&self, time: T) -> f64 {
-        let x = self.log_size(time.as_f64());
+        let time = time.as_f64();
+        if time.is_nan() {
+            return time;
+        }
+        if self.is_before(time) || time == f64::INFINITY {
+            return 0.0;
+        }
+        let x = self.log_size(time);
         let step = 1e-3;
         let slope = (self.at(x + step) - self.at(x - step)) / (2.0 * step);
         let size = x.exp();
@@ -362,7 +405,7 @@ impl<T: Scalar> EscapeTimes<T> {
         if !(probability > 0.0 && probability < 1.0) {
             return T::lit(f64::NAN);
         }
-        let size = normal_quantile(1.0 - 0.5 * probability);
+        let size = -normal_quantile(0.5 * probability);
         T::lit(self.at(size.ln()))
     }
 

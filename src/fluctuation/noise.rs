@@ -12,8 +12,8 @@ use crate::state::{OrderParameters, packed_len};
 
 /// The fluctuations of runs at finite N around the reduced ODE.
 ///
-/// Γ is exact in the batch size where the loss is a polynomial in averages over the batch, σ has no kink and there are at most three
-/// neurons; else it is averaged over whole batches, to a hundredth. The covariance is that of the packed state (see
+/// Γ is exact in the batch size where the loss is a polynomial in averages over the batch of few terms, σ has no kink and there are at most
+/// three neurons (with three and a penalty for batches of up to 3 samples); else it is averaged over whole batches, to a hundredth. The covariance is that of the packed state (see
 /// [`OrderParameters::to_packed`]) times N. Theory §7.
 ///
 /// ```
@@ -59,10 +59,11 @@ impl<T: Compiled> NoiseRule<'_, '_, '_, T> {
     /// Γ at a state; see [`Noise::covariance`].
     ///
     /// # Errors
-    /// [`LimitError::Shape`] if the state does not fit the model.
+    /// [`LimitError::Shape`] if the state does not fit the model, [`LimitError::ZeroNeuron`] for a neuron without weights on the sphere.
     pub fn covariance(&mut self, state: &OrderParameters<T>) -> Result<DMatrix<T>, LimitError<T>> {
         let limit = self.fluctuations.ode.limit();
         limit.check_shape(state)?;
+        self.fluctuations.ode.check_neurons(state)?;
         T::run_increments(&mut self.rule, limit, state.q(), state.r());
         Ok(projected(&self.fluctuations.map(state), &self.rule.increments().covariance))
     }
@@ -75,8 +76,9 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
         Self { ode, averages: ode.limit().increments() }
     }
 
-    /// Replaces the tolerance of Γ: errors below `tolerance` times its largest entry. Default 1e-7, and 1e-2 where whole batches are
-    /// averaged.
+    /// Replaces the tolerance of Γ: errors below `tolerance` times the largest entry. Default 1e-7 for one neuron and 1e-3 for more, and
+    /// 1e-2 where whole batches are averaged, or points of a hidden law with more nodes than can be enumerated. The node budget is that of the limit, or
+    /// 2²⁴ if that is the default.
     ///
     /// # Errors
     /// [`LimitError::Tolerance`] unless it is positive and finite.
@@ -96,6 +98,7 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
     /// # Errors
     /// As [`Limit::coefficients`](crate::limit::Limit::coefficients), and [`LimitError::IncrementTolerance`].
     pub fn noise(&self, state: &OrderParameters<T>) -> Result<Noise<T>, LimitError<T>> {
+        self.ode.check_neurons(state)?;
         let (_, increments, error) = T::refine_increments(&self.averages, state)?;
         Ok(Noise { covariance: projected(&self.map(state), &increments.covariance), error })
     }
@@ -105,6 +108,7 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
     /// # Errors
     /// As [`noise`](Self::noise).
     pub fn noise_rule(&self, state: &OrderParameters<T>) -> Result<NoiseRule<'_, 'o, 'a, T>, LimitError<T>> {
+        self.ode.check_neurons(state)?;
         let (rule, _, _) = T::refine_increments(&self.averages, state)?;
         Ok(NoiseRule { fluctuations: self, rule })
     }

@@ -25,10 +25,10 @@ pub(super) struct Link<T: Scalar> {
 }
 
 impl<T: Scalar> FluctuationPath<T> {
-    pub(super) fn new(start: &OrderParameters<T>, covariance: DMatrix<T>, corrects: bool) -> Self {
+    pub(super) fn new(start: &OrderParameters<T>, covariance: DMatrix<T>, correction: Option<DVector<T>>) -> Self {
         let mut trajectory = Trajectory::new();
         trajectory.push(T::zero(), start.clone());
-        let corrections = corrects.then(|| vec![DVector::zeros(start.packed_len())]);
+        let corrections = correction.map(|correction| vec![correction]);
         Self { trajectory, covariances: vec![covariance], corrections, links: Vec::new() }
     }
 

@@ -9,12 +9,18 @@ use crate::fluctuation::system::{FluctuationSystem, Point};
 use crate::fluctuation::{FluctuationError, Fluctuations, StartCovariance};
 use crate::integrate::{DormandPrince, Integrator, Output, OutputError, Schedule};
 use crate::limit::Compiled;
+use crate::model::Constraint;
+use crate::numerics::matrix::smallest_eigenvalue;
+use crate::numerics::memory::fits;
 use crate::ode::{GROWTH_LIMIT, OdeFailure};
 use crate::start::check_state;
 use crate::state::{Integration, OrderParameters, Process, StopReason, unpack};
 
 /// The most steps of a run by default.
 const STEP_LIMIT: u64 = 1_000_000;
+
+/// So many vectors of n² numbers are kept at most: of the system, and of a step of the method.
+const VECTORS: usize = 32;
 
 /// Tolerances of the method by default: a covariance is seldom compared with anything that is known to more digits.
 const RELATIVE: f64 = 1e-6;
@@ -96,7 +102,8 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
     }
 
     /// Also follows by how much the mean of runs differs from the solution to order 1/N. It takes second differences of the rates, and so
-    /// about 4n more right-hand sides in each.
+    /// about 4n more right-hand sides in each. They are those of Gaussian noise of the views, without momentum: of other noise the fourth
+    /// moments of the weights would count.
     #[must_use]
     pub fn corrections(mut self, wanted: bool) -> Self {
         self.corrects = wanted;
@@ -114,13 +121,24 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
     ///
     /// # Errors
     /// [`FluctuationError::Start`], [`FluctuationError::StartCovariance`], [`FluctuationError::Output`], [`FluctuationError::Limit`],
-    /// [`FluctuationError::Momentum`] for corrections with momentum, and [`FluctuationError::Step`] and [`FluctuationError::StepLimit`]
-    /// with the path so far.
+    /// [`FluctuationError::Momentum`] and [`FluctuationError::NotGaussian`] for corrections with momentum or other noise,
+    /// [`FluctuationError::Degenerate`] for corrections from the border of the feasible set, [`FluctuationError::Memory`], and
+    /// [`FluctuationError::Step`] and [`FluctuationError::StepLimit`] with the path so far, the last good
+    /// point included.
     pub fn solve(&self, start: &OrderParameters<T>, end: T) -> Result<FluctuationPath<T>, FluctuationError<T>> {
         let (ode, n) = (self.fluctuations.ode, start.packed_len());
         check_state(ode.constraint(), start)?;
         if self.corrects && ode.has_momentum() {
             return Err(FluctuationError::Momentum);
+        }
+        if self.corrects && !ode.has_gaussian_noise() {
+            return Err(FluctuationError::NotGaussian);
+        }
+        if self.corrects && !(smallest_eigenvalue(&start.background()) > T::zero()) {
+            return Err(FluctuationError::Degenerate { time: 0.0 });
+        }
+        if !fits::<T>(n.saturating_mul(n), VECTORS) {
+            return Err(FluctuationError::Memory { length: n });
         }
         let mut times = match self.output.schedule(T::zero(), end)? {
             Schedule::Times(times) => times,
@@ -133,10 +151,16 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
         }
         let system = FluctuationSystem::new(self.fluctuations, start, T::lit(GROWTH_LIMIT), self.corrects)?;
         let projection = self.fluctuations.projection(start);
-        let mut covariance = projected(&projection, &self.start.at(start)?);
-        let corrections = if self.corrects { n } else { 0 };
-        let mut path = FluctuationPath::new(start, covariance.clone(), self.corrects);
-        let begin = Point::new(start.to_packed().as_slice().to_vec(), DVector::zeros(corrections));
+        let free = self.start.at(start)?;
+        let mut covariance = projected(&projection, &free);
+        let correction = match ode.constraint() {
+            _ if !self.corrects => DVector::zeros(0),
+            Constraint::None => DVector::zeros(n),
+            // The mean of what is brought back to the constraint.
+            _ => self.fluctuations.constraint_curvature(start, &free),
+        };
+        let mut path = FluctuationPath::new(start, covariance.clone(), self.corrects.then(|| correction.clone()));
+        let begin = Point::new(start.to_packed().as_slice().to_vec(), correction);
         let mut y = vec![T::zero(); begin.len()];
         begin.write(&mut y);
         let mut solution = Integration::new(system, &self.integrator, T::zero(), y);
@@ -156,8 +180,7 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
                     break;
                 }
                 if steps >= self.step_limit {
-                    let (time, path) = (solution.now().as_f64(), Box::new(path.without_start(keep_start)));
-                    return Err(FluctuationError::StepLimit { steps, time, path });
+                    break 'times;
                 }
                 steps += 1;
                 if let Err(error) = solution.advance(time) {
@@ -165,26 +188,40 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
                     break 'times;
                 }
             }
-            let point = Point::read(&solution.step().y, n);
-            covariance = projected(&point.propagator, &covariance) + &point.noise;
-            let (q, r) = unpack(start.n_features(), start.n_neurons(), &point.state);
-            let link = Link { propagator: point.propagator, noise: point.noise };
-            path.push(time, OrderParameters::from_parts(q, r), covariance.clone(), point.correction.clone(), link);
-            let next = Point::new(point.state, point.correction);
+            let next = record(&mut path, (time, start), &solution.step().y);
+            covariance.copy_from(&path.covariances[path.covariances.len() - 1]);
             solution.set_state(|system, y| {
                 system.set_covariance(&covariance);
                 next.write(y);
             });
         }
         path.trajectory.work = solution.work();
-        if let Some(source) = failure {
-            let time = solution.now();
-            path.trajectory.stop = StopReason::Failure { time };
-            let path = Box::new(path.without_start(keep_start));
-            return Err(FluctuationError::Step { time: time.as_f64(), source, path });
+        let now = solution.now();
+        if path.trajectory.times.last().is_some_and(|&last| last >= end) && failure.is_none() {
+            return Ok(path.without_start(keep_start));
         }
-        Ok(path.without_start(keep_start))
+        // Also the last good point.
+        if path.trajectory.times.last().is_some_and(|&last| last < now) {
+            record(&mut path, (now, start), &solution.step().y);
+        }
+        path.trajectory.stop = StopReason::Failure { time: now };
+        let (time, path) = (now.as_f64(), Box::new(path.without_start(keep_start)));
+        match failure {
+            Some(source) => Err(FluctuationError::Step { time, source, path }),
+            None => Err(FluctuationError::StepLimit { steps, time, path }),
+        }
     }
+}
+
+/// Records a point of the system, and returns the one from which the next interval begins.
+fn record<T: Scalar>(path: &mut FluctuationPath<T>, (time, start): (T, &OrderParameters<T>), y: &[T]) -> Point<T> {
+    let point = Point::read(y, start.packed_len());
+    let before = &path.covariances[path.covariances.len() - 1];
+    let covariance = projected(&point.propagator, before) + &point.noise;
+    let (q, r) = unpack(start.n_features(), start.n_neurons(), &point.state);
+    let link = Link { propagator: point.propagator, noise: point.noise };
+    path.push(time, OrderParameters::from_parts(q, r), covariance, point.correction.clone(), link);
+    Point::new(point.state, point.correction)
 }
 
 impl<T: Compiled> Fluctuations<'_, '_, T> {
@@ -193,7 +230,8 @@ impl<T: Compiled> Fluctuations<'_, '_, T> {
     /// # Errors
     /// As [`FluctuationSolver::solve`].
     pub fn propagator(&self, state: &OrderParameters<T>, time: T) -> Result<DMatrix<T>, FluctuationError<T>> {
-        let path = self.solver().output(Output::Times(vec![T::zero(), time])).solve(state, time)?;
+        let times = if time == T::zero() { vec![time] } else { vec![T::zero(), time] };
+        let path = self.solver().output(Output::Times(times)).solve(state, time)?;
         let n = state.packed_len();
         Ok(path.links.last().map_or_else(|| DMatrix::identity(n, n), |link| link.propagator.clone()))
     }

@@ -88,16 +88,37 @@ impl<T: Scalar> Stationary<T> {
         &self.covariance
     }
 
-    /// N times Cov[s(t + lag), s(t)] = exp(J lag) Σ, n x n, for a lag that is not negative; zero for one that is, or that is infinite.
+    /// N times Cov[s(t + lag), s(t)] = exp(J lag) Σ, n x n, and for a negative lag its transpose at the other; zero for an infinite one, and NaN
+    /// for NaN.
     #[must_use]
     pub fn autocovariance(&self, lag: T) -> DMatrix<T> {
         let n = self.covariance.nrows();
-        if !(lag >= T::zero() && lag.is_finite()) {
-            return DMatrix::zeros(n, n);
+        if lag < T::zero() {
+            return self.autocovariance(-lag).transpose();
+        }
+        let size = self.jacobian.amax() * lag;
+        if !size.is_finite() {
+            // What is stable has forgotten everything.
+            let value = if lag.partial_cmp(&lag).is_none() { T::lit(f64::NAN) } else { T::zero() };
+            return DMatrix::from_element(n, n, value);
         }
         let own =
             DMatrix::from_fn(self.free.len(), self.free.len(), |i, j| self.covariance[(self.free[i], self.free[j])]);
-        spread(&((&self.jacobian * lag).exp() * own), &self.free, n)
+        spread(&(self.propagator(lag, size) * own), &self.free, n)
+    }
+
+    /// exp(J lag), by squaring that of a lag that is so much shorter that its series converges at once.
+    fn propagator(&self, lag: T, size: T) -> DMatrix<T> {
+        let (mut short, mut squarings, mut size) = (lag, 0, size);
+        while size > T::one() {
+            (short, size) = (short * T::lit(0.5), size * T::lit(0.5));
+            squarings += 1;
+        }
+        let mut power = (&self.jacobian * short).exp();
+        for _ in 0..squarings {
+            power = &power * &power;
+        }
+        power
     }
 
     /// Value and standard deviation of a smooth function of the state over runs at dimension N.

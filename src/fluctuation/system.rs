@@ -8,6 +8,7 @@ use crate::fluctuation::correction::half_curvature;
 use crate::fluctuation::noise::projected;
 use crate::integrate::{System, Work};
 use crate::limit::{Compiled, IncrementRule, LimitError};
+use crate::numerics::matrix::smallest_eigenvalue;
 use crate::ode::{Growth, OdeFailure, OdeSystem};
 use crate::state::{OrderParameters, unpack};
 
@@ -118,7 +119,9 @@ impl<'f, 'o, 'a, T: Compiled> FluctuationSystem<'f, 'o, 'a, T> {
         let (y, n) = (state.to_packed(), self.len());
         let own = self.fluctuations.second_order_drift(state, self.rule.increments());
         let system = &mut self.system;
-        let curved = half_curvature(y.as_slice(), covariance, |y| {
+        // Where R − QᵀQ is not positive definite rates are those of a state nearby.
+        let room = smallest_eigenvalue(&state.background());
+        let curved = half_curvature(y.as_slice(), (covariance, room), |y| {
             let mut rates = vec![T::zero(); n];
             system.rates(T::zero(), y, &mut rates)?;
             Ok::<_, OdeFailure<T>>(DVector::from_vec(rates))

@@ -17,6 +17,13 @@ const MOST_PLACEMENTS: usize = 1 << 20;
 /// The most outputs and averages of a term of the loss: products of four have powers that fit.
 const MOST_FACTORS: usize = 60;
 
+/// A function of one sample in `owns`, or that function with its views exchanged, whose averages are those of the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) own: usize,
+    pub(super) exchanged: bool,
+}
+
 /// A function X of one sample with what stands beside it.
 #[derive(Debug, Clone)]
 pub(super) struct Own {
@@ -31,8 +38,8 @@ pub(super) struct Own {
 #[derive(Debug, Clone)]
 pub(super) struct PairPart<T> {
     pub(super) fields: (usize, usize),
-    pub(super) same: Vec<(usize, Term<T>)>,
-    pub(super) apart: Vec<([usize; 2], Term<T>)>,
+    pub(super) same: Vec<(Place, Term<T>)>,
+    pub(super) apart: Vec<([Place; 2], Term<T>)>,
 }
 
 /// The increments of a loss as polynomials in moments of one sample.
@@ -41,11 +48,11 @@ pub(super) struct IncrementExpansion<T> {
     pub(super) list: MomentList,
     pub(super) owns: Vec<Own>,
     /// For each field, E[e x].
-    pub(super) drift: Vec<Vec<(usize, Term<T>)>>,
+    pub(super) drift: Vec<Vec<(Place, Term<T>)>>,
     /// For fields f ≤ g.
     pub(super) pairs: Vec<PairPart<T>>,
     /// For each field f and each pair (see `pairs`): E[Σ_b e_bf x_b Σ_b' e_b'g e_b'h]/B³, with the place of X.
-    pub(super) with_noise: Vec<(usize, usize, Vec<(usize, Term<T>)>)>,
+    pub(super) with_noise: Vec<(usize, usize, Vec<(Place, Term<T>)>)>,
     /// For pairs j ≤ k: E[Σ_b e_bf e_bg Σ_b' e_b'h e_b'i]/B⁴.
     pub(super) noise: Vec<(usize, usize, Vec<Term<T>>)>,
 }
@@ -78,6 +85,10 @@ impl<T: Scalar> IncrementExpansion<T> {
         let fields = || (0..signals.len()).filter(|&f| !signals[f].is_empty());
         let pairs: Vec<(usize, usize)> =
             fields().flat_map(|f| fields().filter(move |&g| g >= f).map(move |g| (f, g))).collect();
+        let factors = |(f, g): &(usize, usize)| signals[*f].len().saturating_mul(signals[*g].len());
+        if pairs.iter().map(factors).fold(0, usize::saturating_add) > MOST_PLACEMENTS {
+            return None;
+        }
         let products: Vec<Vec<Factor>> = pairs.iter().map(|&(f, g)| multiply(&signals[f], &signals[g])).collect();
         let batch = batch_size as f64;
         // The chance that two samples of a batch are one.
@@ -137,7 +148,7 @@ impl<T: Scalar> IncrementExpansion<T> {
     }
 
     /// The sum in `placements` as terms beside a function of the first sample named; a second one is as any other.
-    fn beside_one(&mut self, placements: &mut Placements, pairs: bool) -> Vec<(usize, Term<T>)> {
+    fn beside_one(&mut self, placements: &mut Placements, pairs: bool) -> Vec<(Place, Term<T>)> {
         let mut terms = Vec::new();
         for (named, mut others, coefficient) in placements.take() {
             others.extend_from_slice(&named[1..]);
@@ -147,22 +158,22 @@ impl<T: Scalar> IncrementExpansion<T> {
     }
 
     /// The place of a function of one sample, where it is added if it is new; `pairs`: products of two coordinates stand beside it, too.
-    fn own(&mut self, powers: &Powers, pairs: bool) -> usize {
-        let moment = self.list.moment_in_order(powers);
+    fn own(&mut self, powers: &Powers, pairs: bool) -> Place {
+        let (moment, exchanged) = self.list.moment_exchanged(powers);
         let m = powers.len() / 4;
         let coordinate = |a: usize| (a / m, a % m);
-        let place = self.owns.iter().position(|own| own.moment == moment).unwrap_or_else(|| {
+        let own = self.owns.iter().position(|own| own.moment == moment).unwrap_or_else(|| {
             let with_coordinates = (0..2 * m).map(|a| self.list.with_coordinate(moment, coordinate(a))).collect();
             self.owns.push(Own { moment, with_coordinates, with_pairs: Vec::new() });
             self.owns.len() - 1
         });
-        let Own { with_coordinates, with_pairs, .. } = &mut self.owns[place];
+        let Own { with_coordinates, with_pairs, .. } = &mut self.owns[own];
         if pairs && with_pairs.is_empty() {
             for (a, &with_first) in with_coordinates.iter().enumerate() {
                 with_pairs.extend((a..2 * m).map(|b| self.list.with_coordinate(with_first, coordinate(b))));
             }
         }
-        place
+        Place { own, exchanged }
     }
 }
 

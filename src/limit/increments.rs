@@ -19,7 +19,7 @@ use super::fields::moments::{State, StateMoments};
 use super::hidden::{hidden_nodes, merge_nodes};
 use super::increment_expansion::IncrementExpansion;
 use super::numbers::Numbers;
-use super::problem::{DEFAULT_BATCH_BUDGET, Limit, Quadrature};
+use super::problem::{DEFAULT_BATCH_BUDGET, DEFAULT_BUDGET, Limit, Quadrature};
 use super::rule::all_fields;
 use crate::Scalar;
 use crate::model::{HiddenQuadrature, Smoothness};
@@ -36,11 +36,11 @@ const SCRAMBLES: u32 = 8;
 
 /// The accuracy of the coarsest rules, from one to the next, and where refining ends.
 const LEAST_ACCURACY: f64 = 4.0;
-const FINER: f64 = 1.5;
+const FINER: f64 = 2.5;
 const FINEST: f64 = 60.0;
 
-/// A rule checks the one so many before it: of rules close to each other the difference says little.
-const CHECKED: usize = 2;
+/// A rule checks the one so many before it.
+const CHECKED: usize = 1;
 
 /// Rounding in ulp of the largest entry.
 const ROUNDINGS: f64 = 4096.0;
@@ -58,7 +58,8 @@ pub struct Increments<T: Scalar> {
 pub struct IncrementAverages<'a, T: Scalar> {
     limit: Limit<'a, T>,
     expansion: Option<Arc<IncrementExpansion<T>>>,
-    tolerance: T,
+    /// The tolerance, if one was asked for.
+    tolerance: Option<T>,
 }
 
 /// A frozen choice of nodes for the covariance of increments.
@@ -69,6 +70,8 @@ pub struct IncrementRule<T: Scalar> {
     /// The largest squared overlap (QᵀQ)_ii for which the cubature of the hidden law was chosen; none if it is exact.
     reach: Option<T>,
     sampled: bool,
+    /// Whether more accuracy would not bring more nodes of the hidden law.
+    saturated: bool,
     moments: StateMoments<T>,
     numbers: Numbers<T>,
     state: State<T>,
@@ -92,18 +95,12 @@ impl<'a, T: Scalar> Limit<'a, T> {
         let views = self.settings.gradient_path.views();
         let exchangeable = self.noise.is_exchangeable();
         let expansion = polynomial.and_then(|loss| IncrementExpansion::new(&loss, batch, views, exchangeable));
-        let sampled = expansion.is_none();
         let mut limit = self.clone();
-        if sampled {
-            limit.options.node_budget = limit.options.node_budget.max(DEFAULT_BATCH_BUDGET);
+        // Unless the user has less for it.
+        if limit.options.node_budget == DEFAULT_BUDGET {
+            limit.options.node_budget = DEFAULT_BATCH_BUDGET;
         }
-        let tolerance = match m {
-            _ if sampled => SAMPLED_TOLERANCE,
-            1 => TOLERANCE,
-            _ => MANY_NEURONS_TOLERANCE,
-        };
-        let tolerance = T::lit(tolerance).max(T::lit(ROUNDINGS) * T::EPSILON);
-        IncrementAverages { limit, expansion: expansion.map(Arc::new), tolerance }
+        IncrementAverages { limit, expansion: expansion.map(Arc::new), tolerance: None }
     }
 }
 
@@ -113,7 +110,7 @@ impl<T: Scalar> IncrementAverages<'_, T> {
         if !(tolerance > T::zero() && tolerance.is_finite()) {
             return Err(LimitError::Tolerance { value: tolerance.as_f64() });
         }
-        self.tolerance = tolerance;
+        self.tolerance = Some(tolerance);
         Ok(())
     }
 
@@ -128,15 +125,27 @@ impl<T: Scalar> IncrementAverages<'_, T> {
         state: &OrderParameters<T>,
     ) -> Result<(IncrementRule<T>, Increments<T>, T), LimitError<T>> {
         self.limit.check_shape(state)?;
-        let wanted = -self.tolerance.max(T::EPSILON).as_f64().ln();
-        // Rules are better than their bounds by about two units.
-        let mut accuracy = (wanted - 2.0).max(LEAST_ACCURACY);
+        let start = |tolerance: T| {
+            // Rules are better than their bounds by about two units.
+            (-tolerance.max(T::EPSILON).as_f64().ln() - 2.0).max(LEAST_ACCURACY)
+        };
+        let mut tolerance = self.tolerance_of(self.expansion.is_none());
+        let mut accuracy = start(tolerance);
+        let mut first = self.rule(state, accuracy, 0..SCRAMBLES)?;
+        if first.as_ref().is_some_and(|rule| rule.sampled) && self.expansion.is_some() {
+            tolerance = self.tolerance_of(true);
+            accuracy = start(tolerance);
+            first = self.rule(state, accuracy, 0..SCRAMBLES)?;
+        }
         let mut before: VecDeque<IncrementRule<T>> = VecDeque::new();
         let mut best = T::lit(f64::INFINITY);
         let batch = T::of_usize(self.limit.settings.batch_size);
         loop {
-            let rule = if accuracy <= FINEST { self.rule(state, accuracy, 0..SCRAMBLES)? } else { None };
-            let Some(mut rule) = rule else { return Err(self.not_met(best)) };
+            let rule = match first.take() {
+                None if accuracy <= FINEST && !before.is_empty() => self.rule(state, accuracy, 0..SCRAMBLES)?,
+                rule => rule,
+            };
+            let Some(mut rule) = rule else { return Err(self.not_met(tolerance, best)) };
             rule.run_generic(&self.limit, state.q(), state.r());
             let increments = rule.out.clone();
             let magnitude = largest_size(increments.covariance.iter().copied());
@@ -155,11 +164,14 @@ impl<T: Scalar> IncrementAverages<'_, T> {
             } else {
                 T::lit(f64::INFINITY)
             };
-            if error <= self.tolerance * magnitude || error <= rounding {
+            if error <= tolerance * magnitude || error <= rounding {
                 let coarser = if rule.sampled || before.len() < CHECKED { None } else { before.pop_front() };
                 return Ok((coarser.unwrap_or(rule), increments, error));
             }
             best = best.min(error / magnitude);
+            if rule.saturated {
+                return Err(self.not_met(tolerance, best));
+            }
             accuracy += FINER;
             if before.len() == CHECKED {
                 before.pop_front();
@@ -168,9 +180,19 @@ impl<T: Scalar> IncrementAverages<'_, T> {
         }
     }
 
-    fn not_met(&self, error: T) -> LimitError<T> {
-        let (tolerance, budget) = (self.tolerance.as_f64(), self.limit.options.node_budget);
-        LimitError::IncrementTolerance { tolerance, budget, error: error.as_f64() }
+    fn not_met(&self, tolerance: T, error: T) -> LimitError<T> {
+        let budget = self.limit.options.node_budget;
+        LimitError::IncrementTolerance { tolerance: tolerance.as_f64(), budget, error: error.as_f64() }
+    }
+
+    /// The tolerance that was asked for, or the default.
+    fn tolerance_of(&self, sampled: bool) -> T {
+        let default = match self.limit.settings.n_neurons {
+            _ if sampled => SAMPLED_TOLERANCE,
+            1 => TOLERANCE,
+            _ => MANY_NEURONS_TOLERANCE,
+        };
+        self.tolerance.unwrap_or_else(|| T::lit(default).max(T::lit(8.0 * ROUNDINGS) * T::EPSILON))
     }
 
     /// A rule as fine as one that met the tolerance elsewhere on the way.
@@ -179,7 +201,8 @@ impl<T: Scalar> IncrementAverages<'_, T> {
         rule: &IncrementRule<T>,
         state: &OrderParameters<T>,
     ) -> Result<IncrementRule<T>, LimitError<T>> {
-        self.rule(state, rule.accuracy, 0..SCRAMBLES)?.ok_or_else(|| self.not_met(T::lit(f64::INFINITY)))
+        let none = || self.not_met(self.tolerance_of(rule.sampled), T::lit(f64::INFINITY));
+        self.rule(state, rule.accuracy, 0..SCRAMBLES)?.ok_or_else(none)
     }
 
     /// Whether rules are exact for polynomials over an exact hidden law.
@@ -220,7 +243,7 @@ impl<T: Scalar> IncrementAverages<'_, T> {
         let scrambles: Vec<u32> = replicates.map(|r| r.wrapping_mul(0x9E37_79B1).wrapping_add(7)).collect();
         let both = Accuracy { fixed: accuracy, sampled: accuracy };
         let own = hidden_nodes(&limit.hidden, both, &scrambles)?;
-        let sampled = own.sampled || self.expansion.is_none();
+        let (mut sampled, saturated) = (own.sampled, own.saturated);
         let mut moments = StateMoments::new(p, m);
         let numbers = Numbers::constants(limit);
         let mut numbers_of_state = State { q: vec![T::zero(); p * m], r: vec![T::zero(); m * m] };
@@ -230,23 +253,24 @@ impl<T: Scalar> IncrementAverages<'_, T> {
         let covariance = covariance_of(&moments, m);
         let factor = Factor::new(&covariance, 2 * m, limit.noise.is_exchangeable());
         let budget = limit.options.node_budget;
-        let (hidden, nodes) = if let Some(expansion) = &self.expansion {
-            let hidden = merge_nodes(own.quadrature, limit.hidden.mirror);
+        let merged = merge_nodes(own.quadrature.clone(), limit.hidden.mirror);
+        let moments_of_sample = self.expansion.as_ref().and_then(|expansion| {
             let exact = match limit.sigma.smoothness() {
                 Smoothness::Polynomial { degree } => Some(expansion.list.degree(degree) / 2 + 1),
                 _ => None,
             };
             let mirrored = limit.hidden.mirror.then(|| limit.sigma.parity());
             let mut axis = |gain: f64| limit.axis(gain, accuracy, 1, exact);
-            let law = (&hidden, mirrored);
-            let moments = IncrementMoments::new(law, &covariance, m, expansion.clone(), &mut axis, budget);
-            let Some(moments) = moments else { return Ok(None) };
-            (hidden, Nodes::Moments(Box::new((moments, BatchCovariances::new(m, p)))))
+            IncrementMoments::new((&merged, mirrored), &covariance, m, expansion.clone(), &mut axis, budget)
+        });
+        let (hidden, nodes) = if let Some(moments) = moments_of_sample {
+            (merged, Nodes::Moments(Box::new((moments, BatchCovariances::new(m, p)))))
         } else {
             let shape = (m, limit.settings.batch_size);
             let table = BatchTable::new(&own.quadrature, shape, accuracy, &scrambles, budget);
             let Some(table) = table else { return Ok(None) };
             let work = table.work();
+            sampled = true;
             (own.quadrature, Nodes::Whole(Box::new((table, work))))
         };
         Ok(Some(IncrementRule {
@@ -254,6 +278,7 @@ impl<T: Scalar> IncrementAverages<'_, T> {
             hidden,
             reach,
             sampled,
+            saturated,
             moments,
             numbers,
             state: numbers_of_state,

@@ -47,11 +47,16 @@ impl MomentList {
 
     /// The number of a moment, which is added if it is new.
     pub(super) fn moment(&mut self, powers: &Powers) -> usize {
-        let [mut first, mut second] = of_views(powers);
+        self.moment_exchanged(powers).0
+    }
+
+    /// The same, and whether its views have been exchanged for it.
+    pub(super) fn moment_exchanged(&mut self, powers: &Powers) -> (usize, bool) {
+        let [first, second] = of_views(powers);
         if self.exchangeable && first < second {
-            std::mem::swap(&mut first, &mut second);
+            return (self.add([second, first]), true);
         }
-        self.add([first, second])
+        (self.add([first, second]), false)
     }
 
     /// The same, where the views differ because something of one of them stands beside it.

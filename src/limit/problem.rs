@@ -123,7 +123,7 @@ impl<T: Scalar> std::fmt::Debug for Limit<'_, T> {
 const DEFAULT_POINTS: usize = 27;
 
 /// The nodes that one average may have by default, and fields of whole batches: enough for batches of 256 samples.
-const DEFAULT_BUDGET: usize = 1 << 22;
+pub(super) const DEFAULT_BUDGET: usize = 1 << 22;
 pub(super) const DEFAULT_BATCH_BUDGET: usize = 1 << 24;
 
 /// No tolerance by default is below so many roundings.
@@ -226,6 +226,11 @@ impl<'a, T: Scalar> Limit<'a, T> {
         }
         self.options.tolerance = tolerance;
         Ok(self)
+    }
+
+    /// Whether fields of either sign are alike: σ is odd or even, and the hidden law symmetric.
+    pub(crate) fn is_mirrored(&self) -> bool {
+        self.hidden.mirror
     }
 
     /// The tolerance asked for.

@@ -4,6 +4,9 @@
 ///
 /// Q(k/2, x/2) by its recursion in k (Abramowitz and Stegun 26.4.4 and 26.4.5), from erfc for odd k and from exp for even k.
 pub(crate) fn chi_square_tail(x: f64, degrees: usize) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
     if degrees == 0 || x <= 0.0 {
         return 1.0;
     }

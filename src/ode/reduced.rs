@@ -97,6 +97,11 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
         self.limit.learning_rate() * self.weight_decay * self.decay_slope
     }
 
+    /// Whether the noise of the views is Gaussian.
+    pub(crate) fn has_gaussian_noise(&self) -> bool {
+        self.unscheduled.gaussian
+    }
+
     /// Whether the model has momentum, of which the limit keeps no more than a larger learning rate.
     pub(crate) fn has_momentum(&self) -> bool {
         self.unscheduled.rest != T::one()
@@ -231,7 +236,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     }
 
     /// What is zero cannot be projected back to the sphere.
-    fn check_neurons(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {
+    pub(crate) fn check_neurons(&self, state: &OrderParameters<T>) -> Result<(), LimitError<T>> {
         let constrained = self.constraint.fixes_norms();
         let zero = (0..state.n_neurons()).find(|&i| constrained && !(state.r()[(i, i)] > T::zero()));
         zero.map_or(Ok(()), |neuron| Err(LimitError::ZeroNeuron { neuron }))

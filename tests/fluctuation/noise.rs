@@ -69,23 +69,23 @@ fn two() -> OrderParameters {
 #[test]
 fn one_neuron() {
     let builder = || Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(correlated()).learning_rate(0.9);
-    assert_noise("B = 1", &builder().weight_decay(0.5).build().unwrap(), &one(), 400_000, true);
-    assert_noise("B = 3", &builder().batch_size(3).build().unwrap(), &one(), 200_000, false);
+    assert_noise("B = 1", &builder().weight_decay(0.5).build().unwrap(), &one(), 300_000, true);
+    assert_noise("B = 3", &builder().batch_size(3).build().unwrap(), &one(), 100_000, false);
     let stop = builder().gradient_path(GradientPath::StopGradient).batch_size(2).build().unwrap();
-    assert_noise("stop gradient", &stop, &one(), 200_000, false);
+    assert_noise("stop gradient", &stop, &one(), 100_000, false);
     let sphere = OrderParameters::from_rows(2, 1, &[0.4, -0.2], &[1.0]).unwrap();
     let model = builder().constraint(Constraint::Sphere).batch_size(2).build().unwrap();
-    assert_noise("sphere", &model, &sphere, 200_000, false);
+    assert_noise("sphere", &model, &sphere, 100_000, false);
     // No parity, a law that is not symmetric, one that is continuous, noise of the features other than that of the background.
     let skewed = Independent::new([Law::skewed(1.5, 0.3).unwrap(), Law::uniform(1.2).unwrap()]).unwrap();
     let (features, background) = (ViewCovariance::correlated(0.6, 0.5), ViewCovariance::new(0.2, -0.1, 0.5));
     let noise = GaussianNoise::new(features.unwrap(), background.unwrap());
     let model = Model::builder().nonlinearity(Sigmoid).hidden(skewed).noise(noise).learning_rate(0.9);
-    assert_noise("skewed", &model.build().unwrap(), &one(), 200_000, false);
+    assert_noise("skewed", &model.build().unwrap(), &one(), 100_000, false);
     // A Gaussian law, of which both views see the same value.
     let gaussian = Independent::new([Law::gaussian(1.5).unwrap(), Law::two_point(1.2).unwrap()]).unwrap();
     let model = Model::builder().nonlinearity(Tanh).hidden(gaussian).noise(correlated()).learning_rate(0.9);
-    assert_noise("Gaussian", &model.build().unwrap(), &one(), 200_000, false);
+    assert_noise("Gaussian", &model.build().unwrap(), &one(), 100_000, false);
     assert_noise(
         "spectral",
         &builder().loss(SpectralContrastive).batch_size(3).build().unwrap(),
@@ -94,7 +94,7 @@ fn one_neuron() {
         false,
     );
     let barlow = builder().loss(BarlowTwins::new(0.5).unwrap()).batch_size(3).build().unwrap();
-    assert_noise("Barlow Twins", &barlow, &one(), 100_000, false);
+    assert_noise("Barlow Twins", &barlow, &one(), 50_000, false);
 }
 
 #[test]
@@ -169,4 +169,53 @@ fn errors_are_told() {
             assert!(coarse.error <= tolerance * 4.0 * fine.covariance.amax(), "{name} {tolerance}: {}", coarse.error);
         }
     }
+}
+
+/// A hidden law of more nodes than can be enumerated: Γ by points of it, to a hundredth, against its closed form for the identity on the
+/// sphere at Q = 0, where a step adds 2τ h c: 4τ² E[c_l²] along each feature, and nothing else.
+#[test]
+fn hidden_laws_with_many_nodes_are_sampled() {
+    let laws: Vec<Law> = (0..18).map(|l| Law::two_point(1.0 + 0.1 * f64::from(l)).unwrap()).collect();
+    let builder = Model::builder().nonlinearity(Identity).hidden(Independent::new(laws).unwrap()).noise(NoNoise);
+    let model = builder.learning_rate(0.5).constraint(Constraint::Sphere).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let state = OrderParameters::new(DMatrix::zeros(18, 1), DMatrix::identity(1, 1)).unwrap();
+    let noise = Fluctuations::new(&ode).noise(&state).unwrap();
+    for l in 0..18 {
+        let expected = 1.0 + 0.1 * l as f64;
+        assert!(
+            (noise.covariance[(l, l)] - expected).abs() <= noise.error.max(1e-9),
+            "{l}: {}",
+            noise.covariance[(l, l)]
+        );
+    }
+    assert!(noise.error < 0.02 * noise.covariance.amax(), "{}", noise.error);
+}
+
+/// With momentum Γ is that of the effective rate, and 600 runs of compressed SGD at N = 300 have the covariance that follows, within five
+/// standard errors and 12/N for the memory of some steps. The control has no momentum.
+#[test]
+fn momentum_has_the_fluctuations_of_its_effective_rate() {
+    let (n, runs) = (300, 600);
+    let build = |rate: f64, momentum: f64| {
+        let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(correlated()).weight_decay(0.5);
+        builder.learning_rate(rate).momentum(momentum).build().unwrap()
+    };
+    let (heavy, plain) = (build(0.4, 0.5), build(0.4, 0.0));
+    let mut moments = Moments::new(3);
+    for seed in 0..runs {
+        let mut sgd = CompressedSgd::builder(&heavy, n).start(one()).build_seeded(seed).unwrap();
+        let end = sgd.run(1.0, &Output::Stop).unwrap();
+        moments.add(&end.last().unwrap().1.to_packed());
+    }
+    let excess_of = |model: &Model<f64, Tanh, Independent, GaussianNoise>| {
+        let ode = ReducedOde::new(model).unwrap();
+        let path = Fluctuations::new(&ode).solver().solve(&one(), 1.0).unwrap();
+        super::excess(&(moments.covariance() * n as f64), &path.covariances()[0], moments.count())
+    };
+    let allowed = |error: f64| 5.0 * error + 12.0 / n as f64;
+    let (own, error) = excess_of(&heavy);
+    assert!(own.abs() < allowed(error), "{own} {error}");
+    let (other, error) = excess_of(&plain);
+    assert!(other.abs() > allowed(error), "{other} {error}");
 }

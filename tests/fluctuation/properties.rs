@@ -31,7 +31,7 @@ struct Case {
     rate: f64,
     decay: f64,
     training: Training,
-    constrained: bool,
+    constraint: Constraint,
     neurons: usize,
     state: Vec<f64>,
 }
@@ -48,10 +48,16 @@ fn case() -> impl Strategy<Value = Case> {
         1 => Just(Training::Spectral),
         1 => Just(Training::Barlow),
     ];
+    let constraint = prop_oneof![
+        9 => Just(Constraint::None),
+        1 => Just(Constraint::Sphere),
+        1 => Just(Constraint::Orthonormal),
+        1 => Just(Constraint::GramSchmidt),
+    ];
     let numbers = (0.0..0.6, -0.9..0.9, 1_usize..4, 0.2..0.8, 0.2..0.8);
-    let model = (0_usize..3, proptest::collection::vec(law, 1..4), numbers, training, prop::bool::weighted(0.25));
-    (model, prop_oneof![2 => Just(1_usize), 1 => Just(2)], proptest::collection::vec(-0.45..0.45, 6)).prop_map(
-        |((sigma, laws, (variance, correlation, batch, rate, decay), training, constrained), neurons, state)| Case {
+    let model = (0_usize..3, proptest::collection::vec(law, 1..4), numbers, training, constraint);
+    (model, prop_oneof![3 => Just(1_usize), 1 => Just(2)], proptest::collection::vec(-0.45..0.45, 6)).prop_map(
+        |((sigma, laws, (variance, correlation, batch, rate, decay), training, constraint), neurons, state)| Case {
             sigma,
             laws,
             variance,
@@ -61,7 +67,7 @@ fn case() -> impl Strategy<Value = Case> {
             rate,
             decay,
             training,
-            constrained,
+            constraint,
             neurons,
             state,
         },
@@ -74,11 +80,11 @@ type Built = Model<f64, Arc<dyn Nonlinearity>, Independent, GaussianNoise, L2, &
 impl Case {
     /// Whether runs stay finite with a σ that does not saturate.
     fn is_tame(&self) -> bool {
-        matches!(self.training, Training::Covariance)
+        matches!(self.training, Training::Covariance) && self.neurons == 1
     }
 
     fn rate(&self) -> f64 {
-        if self.sigma == 2 { 0.4 * self.rate } else { self.rate }
+        if self.sigma == 2 && self.is_tame() { 0.4 * self.rate } else { self.rate }
     }
 
     fn model(&self) -> Built {
@@ -101,7 +107,7 @@ impl Case {
             .weight_decay(self.decay)
             .n_neurons(self.neurons)
             .batch_size(self.batch)
-            .constraint(if self.constrained { Constraint::Sphere } else { Constraint::None })
+            .constraint(self.constraint)
             .build()
             .unwrap()
     }
@@ -126,11 +132,11 @@ const MODELS: usize = 12;
 /// errors. Over all models the latter together is 1 but for four and a half standard errors: false alarms are below 12 (1e-7 + 2e-9) + 7e-6 < 1e-5.
 /// What is left at N = 100 is of order N^(−2) in the mean, and of order 1/N in the covariance, for which 2/N is allowed.
 ///
-/// Controls: a drift that is wrong by 1 %, that is, a solution of a learning rate that is 1 % larger, is seen in the means of most models
-/// at N = 400, and a Γ that is wrong by 3 % in the covariances of all together.
+/// The means at N = 400 are asked for together, by the sum of their χ². Controls: a drift that is wrong by 1 %, that is, a solution of a
+/// learning rate that is 1 % larger, is seen there, and a Γ that is wrong by 3 % in the covariances of all together.
 #[test]
 fn runs_have_the_mean_and_the_covariance_that_are_predicted() {
-    let (mut sum, mut error, mut wrong_drifts) = (0.0, 0.0, 0);
+    let (mut sum, mut error, mut own_drift, mut wrong_drift, mut numbers) = (0.0, 0.0, 0.0, 0.0, 0);
     for (number, case) in cases(MODELS).iter().enumerate() {
         let (model, start) = (case.model(), case.start());
         let ode = ReducedOde::new(&model).unwrap();
@@ -141,7 +147,7 @@ fn runs_have_the_mean_and_the_covariance_that_are_predicted() {
         let few = deviations(&model, &start, 1.0, 100, 3200, &solution);
         let residual = few.mean() - delta / 100.0;
         let square = chi_square(&residual, &(few.covariance() / few.count()));
-        let degrees = solution.len() - if case.constrained { case.neurons } else { 0 };
+        let degrees = rank(&few.covariance());
         assert!(square < quantile(degrees), "{number}: chi-square {square:.1} of {degrees}: {case:?}");
         let many = deviations(&model, &start, 1.0, 400, 3200, &solution);
         let (excess, standard_error) = excess(&(many.covariance() * 400.0), sigma, many.count());
@@ -151,7 +157,11 @@ fn runs_have_the_mean_and_the_covariance_that_are_predicted() {
         let faster = model.to_builder().learning_rate(1.01 * case.rate()).build().unwrap();
         let faster = ReducedOde::new(&faster).unwrap().solver().solve(&start, 1.0).unwrap();
         let wrong = many.mean() - delta / 400.0 + &solution - faster.last().unwrap().1.to_packed();
-        wrong_drifts += usize::from(chi_square(&wrong, &(many.covariance() / many.count())) > quantile(degrees));
+        let right = many.mean() - delta / 400.0;
+        let of_mean = many.covariance() / many.count();
+        own_drift += chi_square(&right, &of_mean);
+        wrong_drift += chi_square(&wrong, &of_mean);
+        numbers += degrees;
     }
     let (mean, standard_error) = (sum / error, (1.0 / error).sqrt());
     let allowed = 4.5 * standard_error + 2.0 / 400.0;
@@ -159,7 +169,8 @@ fn runs_have_the_mean_and_the_covariance_that_are_predicted() {
     for wrong in [mean - 0.03, mean + 0.03] {
         assert!(wrong.abs() > allowed, "3 % are not seen: {mean} {standard_error}");
     }
-    assert!(2 * wrong_drifts > MODELS, "1 % of the drift is seen in {wrong_drifts} of {MODELS} models");
+    let most = quantile(numbers);
+    assert!(own_drift < most && wrong_drift > most, "1 % of the drift is not seen: {own_drift} {wrong_drift} {most}");
 }
 
 /// xᵀ C⁺ x.
@@ -168,6 +179,13 @@ fn chi_square(x: &DVector<f64>, covariance: &DMatrix<f64>) -> f64 {
     let least = 1e-9 * eigen.eigenvalues.max();
     let kept = eigen.eigenvectors.column_iter().zip(&eigen.eigenvalues).filter(|(_, x)| **x > least);
     kept.map(|(axis, value)| axis.dot(x).powi(2) / value).sum()
+}
+
+/// The number of directions in which runs differ.
+fn rank(covariance: &DMatrix<f64>) -> usize {
+    let values = covariance.clone().symmetric_eigenvalues();
+    let least = 1e-9 * values.max();
+    values.iter().filter(|x| **x > least).count()
 }
 
 /// What χ² of so many degrees of freedom exceeds with a probability of 1e-7 (Wilson and Hilferty's approximation, good to a percent).
@@ -190,7 +208,7 @@ fn fluctuations_and_means_have_their_orders_in_n() {
     let path = fluctuations.solver().corrections(true).solve(&start, 1.0).unwrap();
     let (solution, delta) = (path.trajectory().last().unwrap().1.to_packed(), &path.corrections().unwrap()[0]);
     let (mut deviation, mut bias) = (Vec::new(), Vec::new());
-    for (n, runs) in [(40_usize, 64_000), (160, 96_000), (640, 96_000)] {
+    for (n, runs) in [(40_usize, 64_000), (160, 64_000), (640, 80_000)] {
         let moments = deviations(&model, &start, 1.0, n, runs, &solution);
         let (mean, covariance) = (moments.mean(), moments.covariance());
         deviation.push(covariance.trace().sqrt());

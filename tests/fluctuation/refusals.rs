@@ -45,16 +45,35 @@ fn bad_input_is_refused() {
     let error = path.compare(10, &run).unwrap_err();
     assert!(matches!(error, E::Times { time: 0.0 }), "{error}");
     let error = fluctuations.solver().step_limit(1).solve(&start(), 50.0).unwrap_err();
-    let E::StepLimit { steps: 1, path, .. } = &error else { panic!("{error}") };
-    assert_eq!(path.trajectory().times(), [0.0], "the start is kept where there is nothing else");
+    let E::StepLimit { steps: 1, path, time } = &error else { panic!("{error}") };
+    assert!(
+        *time > 0.0 && path.trajectory().times() == [*time],
+        "the last good point is kept: {:?}",
+        path.trajectory()
+    );
+    assert!(path.trajectory().work().accepted_steps == 1 && path.covariances()[0].amax() > 0.0);
     let heavy = builder().momentum(0.5).build().unwrap();
     let ode = ReducedOde::new(&heavy).unwrap();
     let fluctuations = Fluctuations::new(&ode);
     assert!(matches!(fluctuations.solver().corrections(true).solve(&start(), 1.0), Err(E::Momentum)));
     assert!(fluctuations.solver().solve(&start(), 0.1).is_ok());
+    let signs = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(RademacherNoise::new(0.3, 0.0).unwrap());
+    let signs = signs.learning_rate(0.5).build().unwrap();
+    let ode = ReducedOde::new(&signs).unwrap();
+    let fluctuations = Fluctuations::new(&ode);
+    assert!(matches!(fluctuations.solver().corrections(true).solve(&start(), 1.0), Err(E::NotGaussian)));
+    let border = OrderParameters::from_rows(2, 1, &[0.6, 0.8], &[1.0]).unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let fluctuations = Fluctuations::new(&ode);
+    assert!(matches!(fluctuations.solver().corrections(true).solve(&border, 1.0), Err(E::Degenerate { .. })));
+    assert_eq!(fluctuations.propagator(&start(), 0.0).unwrap(), DMatrix::identity(3, 3));
     let sphere = builder().constraint(Constraint::Sphere).build().unwrap();
     let ode = ReducedOde::new(&sphere).unwrap();
-    assert!(matches!(Fluctuations::new(&ode).solver().solve(&start(), 1.0), Err(E::Start(_))));
+    let fluctuations = Fluctuations::new(&ode);
+    assert!(matches!(fluctuations.solver().solve(&start(), 1.0), Err(E::Start(_))));
+    let zero = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[0.0]).unwrap();
+    assert!(matches!(fluctuations.noise(&zero), Err(LimitError::ZeroNeuron { neuron: 0 })));
+    assert!(matches!(fluctuations.noise_rule(&zero), Err(LimitError::ZeroNeuron { .. })));
 }
 
 /// A saddle has no stationary fluctuations: Q = 0 with the R of the uninformative point.
@@ -83,4 +102,42 @@ fn a_path_that_diverges_keeps_what_came_before() {
     let FluctuationError::Step { time, path, .. } = &error else { panic!("{error}") };
     assert!(path.trajectory().times().len() > 2 && path.covariances().len() == path.trajectory().times().len());
     assert!(*time < 10.0);
+}
+
+/// A run with a state that is not finite is no chance.
+#[test]
+fn a_run_that_is_not_finite_is_not_compared() {
+    let builder = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(correlated()).learning_rate(0.5);
+    let model = builder.build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let path = Fluctuations::new(&ode).solver().solve(&start(), 1.0).unwrap();
+    let huge = OrderParameters::from_rows(2, 1, &[1e200, 0.0], &[1e300]);
+    assert!(huge.is_err());
+    let far = OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[1e308]).unwrap();
+    let error = path.compare_states(1_000_000, &[1.0], &[far]).unwrap_err();
+    assert!(matches!(error, FluctuationError::NotFinite { time: 1.0 }), "{error}");
+}
+
+/// In single precision everything agrees with double precision to what it can.
+#[test]
+fn single_precision_agrees_with_double() {
+    let double = Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(correlated()).learning_rate(0.5);
+    let double = double.weight_decay(0.5).batch_size(2).build().unwrap();
+    let laws = [Law::two_point(2.25_f32).unwrap(), Law::three_point(1.5, 0.4).unwrap()];
+    let single = Model::builder_in::<f32>().nonlinearity(Tanh).hidden(Independent::new(laws).unwrap());
+    let single = single.noise(GaussianNoise::correlated(0.3_f32, -0.5).unwrap()).learning_rate(0.5);
+    let single = single.weight_decay(0.5).batch_size(2).build().unwrap();
+    let (double, single) = (ReducedOde::new(&double).unwrap(), ReducedOde::new(&single).unwrap());
+    let (double, single) = (Fluctuations::new(&double), Fluctuations::new(&single));
+    let other = OrderParameters::from_rows(2, 1, &[0.4_f32, -0.2], &[0.8]).unwrap();
+    let path = double.solver().corrections(true).solve(&start(), 2.0).unwrap();
+    let coarse = single.solver().corrections(true).solve(&other, 2.0).unwrap();
+    let distance = (&path.covariances()[0] - coarse.covariances()[0].map(f64::from)).amax();
+    assert!(distance < 1e-3 * path.covariances()[0].amax(), "{distance}");
+    let (delta, coarse) = (&path.corrections().unwrap()[0], coarse.corrections().unwrap()[0].map(f64::from));
+    assert!((delta - coarse).amax() < 1e-2 * delta.amax());
+    let (one, other) = (DMatrix::identity(1, 1), DMatrix::identity(1, 1));
+    let (escape, coarse) = (double.escape(&one).unwrap(), single.escape(&other).unwrap());
+    let distance = (escape.start_covariance() - coarse.start_covariance().map(f64::from)).amax();
+    assert!(distance < 1e-3 * escape.start_covariance().amax(), "{distance}");
 }

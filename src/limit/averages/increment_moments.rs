@@ -11,7 +11,7 @@ use crate::Scalar;
 use crate::limit::averages::kernel::Kernel;
 use crate::limit::averages::sample_nodes::{NodeWork, SampleNodes};
 use crate::limit::fields::factor::Factor;
-use crate::limit::increment_expansion::{IncrementExpansion, PairPart};
+use crate::limit::increment_expansion::{IncrementExpansion, PairPart, Place};
 use crate::limit::placements::Term;
 use crate::model::{HiddenQuadrature, Nonlinearity, Parity};
 
@@ -28,12 +28,12 @@ pub(in crate::limit) struct IncrementMoments<T> {
     owns: Vec<Carried<T>>,
 }
 
-/// E[X], E[X y] and E[X y yᵀ] of a function X of one sample and what is carried, y = (c, ζ): the hidden variables at their nodes, and the
-/// whitened coordinates of the fields.
+/// E[X y] and E[X y yᵀ] of a function X of one sample and what is carried, y = (c, ζ): the hidden variables at their nodes, and the
+/// whitened coordinates of the fields. Also those of X with its views exchanged.
 #[derive(Debug, Clone)]
 struct Carried<T> {
-    first: DVector<T>,
-    second: Option<DMatrix<T>>,
+    first: [DVector<T>; 2],
+    second: Option<[DMatrix<T>; 2]>,
 }
 
 /// Covariances of sums over a batch.
@@ -75,8 +75,9 @@ impl<T: Scalar> IncrementMoments<T> {
         let nodes = SampleNodes::new(hidden, (covariance, neurons), (list, &needed), axis, (budget, 1))?;
         let carriers = hidden.nodes.nrows() + 2 * neurons;
         let owns = expansion.owns.iter().map(|own| Carried {
-            first: DVector::zeros(carriers),
-            second: (!own.with_pairs.is_empty()).then(|| DMatrix::zeros(carriers, carriers)),
+            first: [DVector::zeros(carriers), DVector::zeros(carriers)],
+            second: (!own.with_pairs.is_empty())
+                .then(|| [DMatrix::zeros(carriers, carriers), DMatrix::zeros(carriers, carriers)]),
         });
         let (work, owns, moments) = (nodes.work(list), owns.collect(), vec![T::zero(); list.moments.len()]);
         Some(Self { neurons, nodes, expansion, odd, work, moments, owns })
@@ -103,8 +104,8 @@ impl<T: Scalar> IncrementMoments<T> {
         self.nodes.move_to(factor, &mut self.work);
         self.moments.fill(T::zero());
         for own in &mut self.owns {
-            own.first.fill(T::zero());
-            own.second.iter_mut().for_each(|second| second.fill(T::zero()));
+            own.first[0].fill(T::zero());
+            own.second.iter_mut().for_each(|[second, _]| second.fill(T::zero()));
         }
         for node in 0..self.nodes.weights().len() {
             self.nodes.evaluate(node, q, (&self.expansion.list, sigma), &mut self.work);
@@ -131,13 +132,13 @@ impl<T: Scalar> IncrementMoments<T> {
             // Beside one variable that is odd only odd functions are left, beside two even ones.
             if is_odd != Some(false) {
                 for (l, &c) in c.iter().enumerate() {
-                    sums.first[l] += value * c;
+                    sums.first[0][l] += value * c;
                 }
                 for (a, x) in coordinates.clone().enumerate() {
-                    sums.first[p + a] += x;
+                    sums.first[0][p + a] += x;
                 }
             }
-            let Some(second) = sums.second.as_mut().filter(|_| is_odd != Some(true)) else { continue };
+            let Some([second, _]) = sums.second.as_mut().filter(|_| is_odd != Some(true)) else { continue };
             for l in 0..p {
                 for k in 0..=l {
                     second[(l, k)] += value * c[l] * c[k];
@@ -159,22 +160,26 @@ impl<T: Scalar> IncrementMoments<T> {
     /// From the coordinates of the views to whitened coordinates of all fields.
     fn whiten(&mut self, factor: &Factor<T>) {
         let (m, fields, p) = (self.neurons, 2 * self.neurons, self.nodes.hidden().nrows());
-        let mut map = DMatrix::identity(p + fields, p + fields);
+        let mut maps = [0, 1].map(|_| DMatrix::identity(p + fields, p + fields));
         let (mut column, mut g) = (vec![T::zero(); fields], vec![T::zero(); fields]);
-        for a in 0..fields {
-            let (view, k) = (a / m, a % m);
-            for (f, out) in column.iter_mut().enumerate() {
-                let row = self.work.coordinates.rows[view][f % m * m + k];
-                *out = if f / m == view { row } else { T::zero() };
+        for (exchanged, map) in maps.iter_mut().enumerate() {
+            for a in 0..fields {
+                let (view, k) = (a / m, a % m);
+                for (f, out) in column.iter_mut().enumerate() {
+                    let row = self.work.coordinates.rows[view][f % m * m + k];
+                    // What a coordinate of one view moves are, exchanged, the fields of the other.
+                    *out = if f / m == view ^ exchanged { row } else { T::zero() };
+                }
+                factor.regress(&column, &mut g);
+                (0..fields).for_each(|k| map[(p + k, p + a)] = g[k]);
             }
-            factor.regress(&column, &mut g);
-            (0..fields).for_each(|k| map[(p + k, p + a)] = g[k]);
         }
         for own in &mut self.owns {
-            own.first = &map * &own.first;
-            if let Some(second) = &mut own.second {
+            own.first = [0, 1].map(|exchanged| &maps[exchanged] * &own.first[0]);
+            if let Some([second, _]) = &mut own.second {
                 second.fill_upper_triangle_with_lower_triangle();
-                *second = &map * &*second * map.transpose();
+                let second = &*second;
+                own.second = Some([0, 1].map(|exchanged| &maps[exchanged] * second * maps[exchanged].transpose()));
             }
         }
     }
@@ -185,23 +190,24 @@ impl<T: Scalar> IncrementMoments<T> {
         let fields = 2 * self.neurons;
         let value =
             |term: &Term<T>| term.moments.iter().fold(term.coefficient, |product, &k| product * self.moments[k]);
+        let first = |place: &Place| &self.owns[place.own].first[usize::from(place.exchanged)];
         out.clear();
         for (mean, terms) in out.means.iter_mut().zip(drift) {
             for (own, term) in terms {
-                mean.axpy(value(term), &self.owns[*own].first, T::one());
+                mean.axpy(value(term), first(own), T::one());
             }
         }
         for PairPart { fields: (f, g), same, apart } in pairs {
             let sum = &mut out.sums[f * fields + g];
             for (own, term) in same {
                 let coefficient = value(term);
-                if let Some(second) = &self.owns[*own].second {
-                    *sum += second * coefficient;
+                if let Some(second) = &self.owns[own.own].second {
+                    *sum += &second[usize::from(own.exchanged)] * coefficient;
                 }
-                out.noise[(*f, *g)] += coefficient * self.moments[owns[*own].moment];
+                out.noise[(*f, *g)] += coefficient * self.moments[owns[own.own].moment];
             }
             for ([x, y], term) in apart {
-                sum.ger(value(term), &self.owns[*x].first, &self.owns[*y].first, T::one());
+                sum.ger(value(term), first(x), first(y), T::one());
             }
             sum.ger(-T::one(), &out.means[*f], &out.means[*g], T::one());
             let transposed = sum.transpose();
@@ -220,7 +226,7 @@ impl<T: Scalar> IncrementMoments<T> {
             let at = pairs[*pair].fields;
             let mut covariance = &out.means[*f] * -out.noise[at];
             for (own, term) in terms {
-                covariance.axpy(value(term), &self.owns[*own].first, T::one());
+                covariance.axpy(value(term), first(own), T::one());
             }
             for place in places(*pair) {
                 out.sums_with_noise[f * fields * fields + place].copy_from(&covariance);
