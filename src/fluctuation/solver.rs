@@ -26,11 +26,14 @@ const VECTORS: usize = 32;
 const RELATIVE: f64 = 1e-6;
 const ABSOLUTE: f64 = 1e-8;
 
+/// How much coarser they are for several neurons, whose Γ is known to a thousandth.
+const MANY_NEURONS: f64 = 10.0;
+
 /// Follows a solution with its covariance; made by [`Fluctuations::solver`].
 ///
 /// | setter | meaning | default |
 /// |---|---|---|
-/// | [`integrator`](Self::integrator) | the method | [`DormandPrince`] with tolerances 1e-6 and 1e-8 |
+/// | [`integrator`](Self::integrator) | the method | [`DormandPrince`] with tolerances 1e-6 and 1e-8, ten times that for several neurons |
 /// | [`output`](Self::output) | when to record: times | [`Output::Stop`] |
 /// | [`start_covariance`](Self::start_covariance) | how the start varies from run to run | [`StartCovariance::Fixed`] |
 /// | [`corrections`](Self::corrections) | also the mean correction of order 1/N | no |
@@ -67,7 +70,9 @@ impl<'f, 'o, 'a, T: Compiled> FluctuationSolver<'f, 'o, 'a, T> {
     pub(super) fn new(fluctuations: &'f Fluctuations<'o, 'a, T>) -> Self {
         // Both are positive. In single precision the defaults are as fine as it goes.
         let double = T::EPSILON < T::lit(1e-10);
-        let integrator = DormandPrince::new(T::lit(RELATIVE), T::lit(ABSOLUTE)).ok().filter(|_| double);
+        let coarser = if fluctuations.ode.limit().n_neurons() > 1 { MANY_NEURONS } else { 1.0 };
+        let (relative, absolute) = (T::lit(coarser * RELATIVE), T::lit(coarser * ABSOLUTE));
+        let integrator = DormandPrince::new(relative, absolute).ok().filter(|_| double);
         Self {
             fluctuations,
             integrator: integrator.unwrap_or_default(),
