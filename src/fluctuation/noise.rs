@@ -13,7 +13,7 @@ use crate::state::{OrderParameters, packed_len};
 /// The fluctuations of runs at finite N around the reduced ODE.
 ///
 /// Γ is exact in the batch size where the loss is a polynomial in averages over the batch of few terms, σ has no kink and there are at most
-/// three neurons (with three and a penalty for batches of up to 3 samples); else it is averaged over whole batches, to a hundredth. The covariance is that of the packed state (see
+/// three neurons (with three and a penalty for batches of up to 3 samples); else it is averaged over whole batches, to two hundredths. The covariance is that of the packed state (see
 /// [`OrderParameters::to_packed`]) times N. Theory §7.
 ///
 /// ```
@@ -77,7 +77,7 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
     }
 
     /// Replaces the tolerance of Γ: errors below `tolerance` times the largest entry. Default 1e-7 for one neuron and 1e-3 for more, and
-    /// 1e-2 where whole batches are averaged, or points of a hidden law with more nodes than can be enumerated. The node budget is that of the limit, or
+    /// 2e-2 where whole batches are averaged, or points of a hidden law with more nodes than can be enumerated. The node budget is that of the limit, or
     /// 2²⁴ if that is the default.
     ///
     /// # Errors

@@ -7,7 +7,9 @@ use nalgebra::DMatrix;
 
 use super::coefficients::{Coefficients, Estimated};
 use super::error::LimitError;
-use super::increments::{IncrementAverages, IncrementRule, Increments};
+use super::increment_averages::IncrementAverages;
+use super::increment_rule::IncrementRule;
+use super::increments::Increments;
 use super::jacobian::Visit;
 use super::parameter::Direction;
 use super::problem::Limit;

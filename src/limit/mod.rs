@@ -6,7 +6,8 @@
 //! The private files, from the lowest up: `hidden` and `loss_terms` (nodes of the hidden law, and the loss as the averages
 //! see it), `problem` (the limit as data), `numbers` (its numbers, with derivatives), `fields` (Gaussian fields), `expansion` (losses that are polynomials of averages over the batch), `averages` (over two fields, four, all of a sample, whole batches), `signals` (what Λ is made of), `work`
 //! (everything between a state and its coefficients), `assembly` (from averages to coefficients), `hidden_way` (by what the hidden law is averaged), `rule` (a choice of nodes) and `evaluation`, `jacobian` and
-//! `slopes` (derivatives), `refine` (error control), `compiled` (entry points).
+//! `slopes` (derivatives), `refine` (error control), `moment_list`, `placements`, `increment_expansion`, `increments`, `increment_rule` and `increment_averages` (the
+//! covariance of what one batch adds), `compiled` (entry points).
 
 mod accuracy;
 mod assembly;
@@ -19,7 +20,9 @@ mod expansion;
 mod fields;
 mod hidden;
 mod hidden_way;
+mod increment_averages;
 mod increment_expansion;
+mod increment_rule;
 mod increments;
 mod jacobian;
 mod large_gain;
@@ -40,7 +43,9 @@ mod work;
 pub use coefficients::{Coefficients, Drift, Estimated};
 pub use compiled::Compiled;
 pub use error::LimitError;
-pub(crate) use increments::{IncrementAverages, IncrementRule, Increments};
+pub(crate) use increment_averages::IncrementAverages;
+pub(crate) use increment_rule::IncrementRule;
+pub(crate) use increments::Increments;
 pub(crate) use moving_limit::MovingLimit;
 pub(crate) use parameter::Direction;
 pub use parameter::Parameter;

