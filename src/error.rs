@@ -2,6 +2,7 @@
 
 use crate::Scalar;
 use crate::ensemble::EnsembleError;
+use crate::fluctuation::FluctuationError;
 use crate::integrate::{IntegratorError, OutputError};
 use crate::limit::LimitError;
 use crate::model::{ModelError, ScheduleError};
@@ -68,6 +69,8 @@ errors! {
     Limit(LimitError<T>),
     /// Of the right-hand side of the ODE.
     Rates(RatesError<T>),
+    /// Of fluctuations at finite N.
+    Fluctuation(FluctuationError<T>),
     /// Of a solution of the ODE.
     Ode(OdeError<T>),
     /// Of a simulator.

@@ -6,6 +6,7 @@
 
 pub use crate::ensemble::Ensemble;
 pub use crate::error::Error;
+pub use crate::fluctuation::Fluctuations;
 pub use crate::integrate::Output;
 pub use crate::limit::{Limit, Parameter};
 pub use crate::model::{

@@ -51,6 +51,9 @@ pub enum FluctuationError<T: Scalar = f64> {
         "small overlaps do not grow here, or their noise does not come to rest: see `learnability` for what can be learned"
     )]
     NoEscape,
+    /// The uninformative state does not last.
+    #[error("Q = 0 does not last: a hidden variable has a mean that is not zero, which is learned at once")]
+    NotCentred,
     /// Several modes grow.
     #[error("{modes} modes of small overlaps grow, and the law of one time is that of one mode: use `Escape::sample`")]
     ManyModes {

@@ -90,7 +90,8 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
     /// ```
     ///
     /// # Errors
-    /// [`FluctuationError::NoEscape`] if no small overlap grows, or R does not come to rest;
+    /// [`FluctuationError::NoEscape`] if no small overlap grows, or R does not come to rest; [`FluctuationError::NotCentred`] if a hidden
+    /// variable has a mean;
     /// [`FluctuationError::Start`] for an R that is no covariance or does not satisfy the constraint; then as
     /// [`FluctuationSolver::solve`](crate::fluctuation::FluctuationSolver::solve).
     pub fn escape(&self, r: &DMatrix<T>) -> Result<Escape<'_, 'o, 'a, T>, FluctuationError<T>> {
@@ -117,6 +118,9 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
             let through = block(&link.propagator);
             covariance = projected(&through, &covariance) + block(&link.noise);
             propagator = through * propagator;
+            if !(end.q().amax() <= tolerance) {
+                return Err(FluctuationError::NotCentred);
+            }
             settled = (end.r() - state.r()).amax() <= tolerance * end.r().amax();
             state = end.clone();
             if settled {

@@ -1,7 +1,7 @@
 //! Escape from the uninformative state: closed forms for the identity, and runs of the projected chain.
 
 use contrastive_dynamics::fluctuation::{EscapeTimes, FluctuationError, Fluctuations};
-use contrastive_dynamics::model::CorrelatedSigns;
+use contrastive_dynamics::model::{CorrelatedSigns, PointMasses};
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::prelude::*;
 
@@ -196,6 +196,11 @@ fn what_does_not_escape_is_refused() {
     let escape = fluctuations.escape(&one()).unwrap();
     assert!(matches!(escape.times(10_000, 100.0, event), Err(E::NotSymmetric)));
     assert!(escape.sample(10_000, 2, 100.0, event).is_ok());
+    let shifted = Independent::new([PointMasses::new([2.0, 0.0], [0.5, 0.5]).unwrap()]).unwrap();
+    let builder = Model::builder().nonlinearity(Tanh).hidden(shifted).noise(correlated());
+    let shifted = builder.learning_rate(1.0).weight_decay(0.4).build().unwrap();
+    let ode = ReducedOde::new(&shifted).unwrap();
+    assert_eq!(Fluctuations::new(&ode).escape(&one()).unwrap_err(), E::NotCentred);
     let model = oja();
     let ode = ReducedOde::new(&model).unwrap();
     let fluctuations = Fluctuations::new(&ode);

@@ -32,7 +32,7 @@ fn features(n: usize, sparse: bool) -> Features {
     Features::from_matrix(DMatrix::from_fn(n, 1, |k, _| component(k))).unwrap()
 }
 
-/// N times the deviation of the mean from the solution, its standard error, and the excess of the covariance over Σ with its own: of 1600
+/// N times the deviation of the mean from the solution, its standard error, and the excess of the covariance over Σ with its own: of 1000
 /// runs of direct SGD.
 fn measure<A, L>(
     model: &Model<f64, Tanh, Independent, A>,
@@ -60,7 +60,7 @@ where
         builder.build_seeded(seed)?.run(END, &Output::Stop)
     };
     let mut moments = Moments::new(2);
-    for end in Ensemble::new(1600, 3).map(|replicate| run(replicate.seed)) {
+    for end in Ensemble::new(1000, 3).map(|replicate| run(replicate.seed)) {
         moments.add(&(end.unwrap().last().unwrap().1.to_packed() - &solution));
     }
     let covariance = moments.covariance();
