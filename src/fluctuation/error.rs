@@ -52,7 +52,7 @@ pub enum FluctuationError<T: Scalar = f64> {
     )]
     NoEscape,
     /// The uninformative state does not last.
-    #[error("Q = 0 does not last: a hidden variable has a mean that is not zero, which is learned at once")]
+    #[error("Q = 0 does not last: a hidden variable has a mean, which a nonlinearity that is not odd learns at once")]
     NotCentred,
     /// Several modes grow.
     #[error("{modes} modes of small overlaps grow, and the law of one time is that of one mode: use `Escape::sample`")]

@@ -91,7 +91,7 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
     ///
     /// # Errors
     /// [`FluctuationError::NoEscape`] if no small overlap grows, or R does not come to rest; [`FluctuationError::NotCentred`] if a hidden
-    /// variable has a mean;
+    /// variable has a mean that is learned at once;
     /// [`FluctuationError::Start`] for an R that is no covariance or does not satisfy the constraint; then as
     /// [`FluctuationSolver::solve`](crate::fluctuation::FluctuationSolver::solve).
     pub fn escape(&self, r: &DMatrix<T>) -> Result<Escape<'_, 'o, 'a, T>, FluctuationError<T>> {
@@ -118,11 +118,12 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
             let through = block(&link.propagator);
             covariance = projected(&through, &covariance) + block(&link.noise);
             propagator = through * propagator;
-            if !(end.q().amax() <= tolerance) {
+            if !(end.q().amax() <= tolerance.max(T::EPSILON.sqrt())) {
                 return Err(FluctuationError::NotCentred);
             }
             settled = (end.r() - state.r()).amax() <= tolerance * end.r().amax();
-            state = end.clone();
+            // Without what rounding has made of Q = 0.
+            state = OrderParameters::from_parts(DMatrix::zeros(p, m), end.r().clone());
             if settled {
                 break;
             }

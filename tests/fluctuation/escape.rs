@@ -197,7 +197,7 @@ fn what_does_not_escape_is_refused() {
     assert!(matches!(escape.times(10_000, 100.0, event), Err(E::NotSymmetric)));
     assert!(escape.sample(10_000, 2, 100.0, event).is_ok());
     let shifted = Independent::new([PointMasses::new([2.0, 0.0], [0.5, 0.5]).unwrap()]).unwrap();
-    let builder = Model::builder().nonlinearity(Tanh).hidden(shifted).noise(correlated());
+    let builder = Model::builder().nonlinearity(Sigmoid).hidden(shifted).noise(correlated());
     let shifted = builder.learning_rate(1.0).weight_decay(0.4).build().unwrap();
     let ode = ReducedOde::new(&shifted).unwrap();
     assert_eq!(Fluctuations::new(&ode).escape(&one()).unwrap_err(), E::NotCentred);
