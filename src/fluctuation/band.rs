@@ -42,55 +42,44 @@ fn step_at<T: Scalar>(state: &OrderParameters<T>) -> T {
     T::lit(WIDER) * fourth_order_step::<T>() * room
 }
 
+/// First and second derivative along a direction of length 1 of a function that has that value at the state.
+fn along<T: Scalar>(
+    state: &OrderParameters<T>,
+    direction: &DVector<T>,
+    (function, value): (&impl Fn(&OrderParameters<T>) -> T, T),
+) -> (T, T) {
+    let step = step_at(state);
+    let at = |k: f64| {
+        let y = state.to_packed() + direction * (T::lit(k) * step);
+        let (q, r) = unpack(state.n_features(), state.n_neurons(), y.as_slice());
+        function(&OrderParameters::from_parts(q, r))
+    };
+    let [far_below, below, above, far_above] = [-2.0, -1.0, 1.0, 2.0].map(at);
+    let slope = (T::lit(8.0) * (above - below) - (far_above - far_below)) / (T::lit(12.0) * step);
+    let (near, far) = (above + below - value - value, far_above + far_below - value - value);
+    let curvature = (T::lit(16.0) * near - far) / (T::lit(12.0) * step * step);
+    (slope, curvature)
+}
+
 /// A function of the state at a packed state and along the axes of Σ. `None` where it is not finite.
 pub(super) fn derivatives<T: Scalar>(
     state: &OrderParameters<T>,
     covariance: &DMatrix<T>,
     function: &impl Fn(&OrderParameters<T>) -> T,
 ) -> Option<Derivatives<T>> {
-    let (p, m, packed) = (state.n_features(), state.n_neurons(), state.to_packed());
-    let at = |y: DVector<T>| {
-        let (q, r) = unpack(p, m, y.as_slice());
-        function(&OrderParameters::from_parts(q, r))
-    };
     let value = function(state);
     let eigen = symmetric_eigen(covariance.clone())?;
     let least = T::EPSILON * eigen.eigenvalues.amax();
     let (mut variance, mut half_curvature) = (T::zero(), T::zero());
-    let step = step_at(state);
     for (axis, &square) in eigen.eigenvectors.column_iter().zip(&eigen.eigenvalues) {
-        if !(square > least) {
-            continue;
+        if square > least {
+            let (slope, curvature) = along(state, &axis.into_owned(), (function, value));
+            variance += square * slope * slope;
+            half_curvature += T::lit(0.5) * square * curvature;
         }
-        let [far_below, below, above, far_above] =
-            [-2.0, -1.0, 1.0, 2.0].map(|k| at(&packed + axis * (T::lit(k) * step)));
-        let slope = (T::lit(8.0) * (above - below) - (far_above - far_below)) / (T::lit(12.0) * step);
-        let (near, far) = (above + below - value - value, far_above + far_below - value - value);
-        let curvature = (T::lit(16.0) * near - far) / (T::lit(12.0) * step * step);
-        variance += square * slope * slope;
-        half_curvature += T::lit(0.5) * square * curvature;
     }
     let all = [value, variance, half_curvature];
     all.iter().all(nalgebra::ComplexField::is_finite).then_some(Derivatives { value, variance, half_curvature })
-}
-
-/// The derivative of a function along a direction; 0 along none.
-pub(super) fn slope_along<T: Scalar>(
-    state: &OrderParameters<T>,
-    direction: &DVector<T>,
-    function: &impl Fn(&OrderParameters<T>) -> T,
-) -> T {
-    let size = direction.norm();
-    if size == T::zero() {
-        return T::zero();
-    }
-    let step = step_at(state);
-    let at = |k: f64| {
-        let y = state.to_packed() + direction * (T::lit(k) * step / size);
-        let (q, r) = unpack(state.n_features(), state.n_neurons(), y.as_slice());
-        function(&OrderParameters::from_parts(q, r))
-    };
-    (T::lit(8.0) * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (T::lit(12.0) * step) * size
 }
 
 impl<T: Scalar> FluctuationPath<T> {
@@ -115,7 +104,10 @@ impl<T: Scalar> FluctuationPath<T> {
             let found = derivatives(state, &self.covariances[k], &function).ok_or_else(|| error.clone())?;
             let mut mean = found.value;
             if let Some(corrections) = &self.corrections {
-                mean += (slope_along(state, &corrections[k], &function) + found.half_curvature) / n;
+                let size = corrections[k].norm();
+                let slope = |by: T| along(state, &(&corrections[k] / by), (&function, found.value)).0 * by;
+                let moved = if size == T::zero() { size } else { slope(size) };
+                mean += (moved + found.half_curvature) / n;
             }
             let standard_deviation = (found.variance / n).sqrt();
             let all = [mean, standard_deviation];

@@ -11,7 +11,7 @@ use crate::numerics::eigen::symmetric_eigen;
 use crate::numerics::linear::is_finite;
 use crate::state::{OrderParameters, Trajectory};
 
-/// How far a run is from the prediction: a sum of squares of independent standard normal numbers, if it is chance.
+/// How far a run is from the prediction: a sum of squares of independent standard normal numbers, if it is chance. Theory §7.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison<T = f64> {
     /// χ².

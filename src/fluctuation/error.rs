@@ -112,14 +112,9 @@ pub enum FluctuationError<T: Scalar = f64> {
         /// When.
         time: f64,
     },
-    /// A state at the border of the feasible set, where the rates have no second derivatives.
-    #[error(
-        "the mean correction of order 1/N needs R - Q^T Q positive definite, and there is almost none at t = {time}"
-    )]
-    Degenerate {
-        /// When.
-        time: f64,
-    },
+    /// A start at the border of the feasible set, where the rates have no second derivatives.
+    #[error("the mean correction of order 1/N needs a start with R - Q^T Q positive definite")]
+    Degenerate,
     /// The noise of the views is not Gaussian.
     #[error(
         "the mean correction of order 1/N is known for Gaussian noise of the views only: ask for paths without `corrections`"

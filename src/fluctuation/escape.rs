@@ -20,7 +20,7 @@ use crate::numerics::sobol::uniform;
 use crate::stability::eigenvalues;
 use crate::state::{Direction, OrderParameters, StopReason};
 
-/// Runs that leave Q = 0; made by [`Fluctuations::escape`].
+/// Runs that leave Q = 0; made by [`Fluctuations::escape`]. Theory §7.
 #[derive(Debug, Clone)]
 pub struct Escape<'f, 'o, 'a, T: Scalar = f64> {
     fluctuations: &'f Fluctuations<'o, 'a, T>,
@@ -33,7 +33,8 @@ pub struct Escape<'f, 'o, 'a, T: Scalar = f64> {
 
 /// How long runs at dimension N take where one overlap grows: the law of a time that is a falling function of the size of a normal number.
 ///
-/// Times are those of the limit from a start z √(v/N), known at 40 sizes |z| and by interpolation between them.
+/// Times are those of the limit from a start z √(v/N), known at 40 sizes |z| and by interpolation between them. Made by [`Escape::times`];
+/// theory §7.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EscapeTimes<T: Scalar = f64> {
     rate: T,
@@ -50,7 +51,7 @@ pub struct Escaped<T: Scalar = f64> {
     pub time: T,
     /// The state there.
     pub state: OrderParameters<T>,
-    /// Feature and neuron of the largest cosine similarity, and its sign.
+    /// Feature and neuron of the largest cosine similarity, both counted from 0, and its sign, 1 or −1.
     pub learned: (usize, usize, i8),
 }
 
@@ -372,7 +373,8 @@ impl<T: Scalar> EscapeTimes<T> {
         found
     }
 
-    /// The probability that a run has escaped by that time.
+    /// The probability that a run has escaped by that time; 0 before the time of |z| = e², beyond which there is 1e-13 of the law, and NaN for
+    /// NaN.
     #[must_use]
     pub fn distribution(&self, time: T) -> f64 {
         let time = time.as_f64();
@@ -386,7 +388,7 @@ impl<T: Scalar> EscapeTimes<T> {
         libm::erfc(size * std::f64::consts::FRAC_1_SQRT_2)
     }
 
-    /// The probability density of the time.
+    /// The probability density of the time, whose integral is [`distribution`](Self::distribution).
     #[must_use]
     pub fn density(&self, time: T) -> f64 {
         let time = time.as_f64();

@@ -13,7 +13,8 @@ use crate::state::{OrderParameters, packed_len};
 /// The fluctuations of runs at finite N around the reduced ODE.
 ///
 /// Γ is exact in the batch size where the loss is a polynomial in averages over the batch of few terms, σ has no kink and there are at most
-/// three neurons (with three and a penalty for batches of up to 3 samples); else it is averaged over whole batches, to two hundredths. The covariance is that of the packed state (see
+/// three neurons (with three and a penalty for batches of up to 3 samples); else, and where that would take more nodes than the budget
+/// has, it is averaged over whole batches, to two hundredths. The covariance is that of the packed state (see
 /// [`OrderParameters::to_packed`]) times N. Theory §7.
 ///
 /// ```
@@ -77,8 +78,8 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
     }
 
     /// Replaces the tolerance of Γ: errors below `tolerance` times the largest entry. Default 1e-7 for one neuron and 1e-3 for more, and
-    /// 2e-2 where whole batches are averaged, or points of a hidden law with more nodes than can be enumerated. The node budget is that of the limit, or
-    /// 2²⁴ if that is the default.
+    /// 2e-2 where whole batches are averaged, or points of a hidden law with more nodes than can be enumerated. The node budget is that of
+    /// the limit, or 2²⁴ if that is the default.
     ///
     /// # Errors
     /// [`LimitError::Tolerance`] unless it is positive and finite.
@@ -87,7 +88,7 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
         Ok(self)
     }
 
-    /// Whether Γ is exact in the batch size; else it is averaged over whole batches.
+    /// Whether the loss and σ let Γ be exact in the batch size; else it is averaged over whole batches.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.averages.is_exact()
@@ -121,7 +122,8 @@ impl<'o, 'a, T: Compiled> Fluctuations<'o, 'a, T> {
 
     /// How what a batch adds to A, B and Λ moves the packed state: a linear map, projected by the constraint.
     pub(super) fn map(&self, state: &OrderParameters<T>) -> DMatrix<T> {
-        self.projection(state) * free_map(state.n_features(), state.n_neurons())
+        let free = free_map(state.n_features(), state.n_neurons());
+        if self.ode.constraint() == Constraint::None { free } else { self.projection(state) * free }
     }
 
     /// How the constraint projects the rates of the packed state of free weights.

@@ -6,7 +6,7 @@ use crate::Scalar;
 use crate::state::{OrderParameters, Trajectory};
 
 /// A solution of the reduced ODE with the covariance of runs at finite N around it; made by
-/// [`FluctuationSolver`](crate::fluctuation::FluctuationSolver).
+/// [`FluctuationSolver`](crate::fluctuation::FluctuationSolver). Theory §7.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FluctuationPath<T: Scalar = f64> {
     pub(super) trajectory: Trajectory<T>,

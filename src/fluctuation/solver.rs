@@ -92,7 +92,7 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
         FluctuationSolver { fluctuations, integrator, output, start, corrects, step_limit }
     }
 
-    /// Records at those times, which must not be steps: a step ends at each of them.
+    /// Records at those times: a step ends at each of them. [`Output::EverySteps`] is an error of [`solve`](Self::solve).
     #[must_use]
     pub fn output(mut self, output: Output<T>) -> Self {
         self.output = output;
@@ -140,7 +140,7 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
             return Err(FluctuationError::NotGaussian);
         }
         if self.corrects && !(smallest_eigenvalue(&start.background()) > T::zero()) {
-            return Err(FluctuationError::Degenerate { time: 0.0 });
+            return Err(FluctuationError::Degenerate);
         }
         if !fits::<T>(n.saturating_mul(n), VECTORS) {
             return Err(FluctuationError::Memory { length: n });

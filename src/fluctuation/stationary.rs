@@ -13,7 +13,7 @@ use crate::state::OrderParameters;
 /// What counts as rest: rates below that many learning rates.
 const REST: f64 = 1e-6;
 
-/// Fluctuations at a stable fixed point; made by [`Fluctuations::stationary`].
+/// Fluctuations at a stable fixed point, an Ornstein-Uhlenbeck process; made by [`Fluctuations::stationary`]. Theory §7.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stationary<T: Scalar = f64> {
     state: OrderParameters<T>,
@@ -121,7 +121,8 @@ impl<T: Scalar> Stationary<T> {
         power
     }
 
-    /// Value and standard deviation of a smooth function of the state over runs at dimension N.
+    /// Value and standard deviation of a smooth function of the state over runs at dimension N: the mean is the value at the fixed point, and the
+    /// time infinite.
     ///
     /// # Errors
     /// [`FluctuationError::Dimension`] for N = 0, and [`FluctuationError::Functional`] where the function is not finite.

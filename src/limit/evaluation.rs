@@ -5,6 +5,7 @@
 
 use nalgebra::DMatrix;
 
+use super::accuracy::FARTHER;
 use super::averages::batches::Batches;
 use super::averages::forms::Form;
 use super::averages::pair_form::PairForm;
@@ -78,8 +79,7 @@ impl<T: Scalar> Rule<T> {
         {
             return false;
         }
-        // The nodes of a continuous hidden law were chosen for overlaps of that size: a fifth more asks for new ones.
-        if self.reach.is_some_and(|reach| self.work.moments.largest_overlap() > T::lit(1.44) * reach) {
+        if self.reach.is_some_and(|reach| self.work.moments.largest_overlap() > T::lit(FARTHER) * reach) {
             return false;
         }
         let fields = (0..2).flat_map(|view| (0..limit.settings.n_neurons).map(move |i| (view, i)));

@@ -12,10 +12,11 @@ use super::fields::factor::Factor;
 use super::fields::moments::{State, StateMoments};
 use super::hidden::{hidden_nodes, merge_nodes};
 use super::increment_expansion::IncrementExpansion;
-use super::increment_rule::{IncrementRule, Nodes, covariance_of};
+use super::increment_rule::{IncrementRule, Nodes};
 use super::increments::Increments;
 use super::numbers::Numbers;
 use super::problem::{DEFAULT_BATCH_BUDGET, DEFAULT_BUDGET, Limit, Quadrature};
+use super::refine::{SCRAMBLES, largest_standard_error};
 use crate::Scalar;
 use crate::model::Smoothness;
 use crate::numerics::largest::largest_size;
@@ -26,9 +27,6 @@ use crate::state::OrderParameters;
 const TOLERANCE: f64 = 1e-7;
 const MANY_NEURONS_TOLERANCE: f64 = 1e-3;
 const SAMPLED_TOLERANCE: f64 = 2e-2;
-
-/// Independent scrambles of Sobol points, from whose spread their error is known.
-const SCRAMBLES: u32 = 8;
 
 /// The accuracy of the coarsest rules, from one to the next, and where refining ends.
 const LEAST_ACCURACY: f64 = 4.0;
@@ -178,15 +176,9 @@ impl<T: Scalar> IncrementAverages<'_, T> {
             // A part of a rule that fitted into the budget fits.
             let Some(mut rule) = self.rule(state, accuracy, r..r + 1)? else { return Ok(T::lit(f64::INFINITY)) };
             rule.run_generic(&self.limit, state.q(), state.r());
-            rows.push(rule.out.covariance);
+            rows.push(rule.out.covariance.as_slice().to_vec());
         }
-        let count = T::of_usize(rows.len());
-        let standard_error = |at: usize| {
-            let mean = rows.iter().map(|row| row[at]).sum::<T>() / count;
-            let squares: T = rows.iter().map(|row| (row[at] - mean) * (row[at] - mean)).sum();
-            (squares / (count * (count - T::one()))).sqrt()
-        };
-        Ok(T::lit(4.0) * largest_size((0..rows[0].len()).map(standard_error)))
+        Ok(T::lit(4.0) * largest_standard_error(&rows))
     }
 
     /// A rule that errs by about exp(−accuracy) near `state`, with samples of those replicates; `None` if it needs more nodes than the
@@ -209,15 +201,12 @@ impl<T: Scalar> IncrementAverages<'_, T> {
         numbers_of_state.copy_from(state.q(), state.r());
         moments.update(&numbers, &numbers_of_state, &own.quadrature.gaussian);
         let reach = (!limit.hidden.is_exact && !own.sampled).then(|| moments.largest_overlap());
-        let covariance = covariance_of(&moments, m);
+        let covariance = moments.full_covariance();
         let factor = Factor::new(&covariance, 2 * m, limit.noise.is_exchangeable());
         let budget = limit.options.node_budget;
         let merged = merge_nodes(own.quadrature.clone(), limit.hidden.mirror);
         let moments_of_sample = self.expansion.as_ref().and_then(|expansion| {
-            let exact = match limit.sigma.smoothness() {
-                Smoothness::Polynomial { degree } => Some(expansion.list.degree(degree) / 2 + 1),
-                _ => None,
-            };
+            let exact = expansion.list.exact_points(&limit.sigma.smoothness());
             let mirrored = limit.hidden.mirror.then(|| limit.sigma.parity());
             let mut axis = |gain: f64| limit.axis(gain, accuracy, 1, exact);
             IncrementMoments::new((&merged, mirrored), &covariance, m, expansion.clone(), &mut axis, budget)

@@ -5,6 +5,7 @@
 
 use nalgebra::DMatrix;
 
+use super::accuracy::FARTHER;
 use super::averages::increment_moments::{BatchCovariances, IncrementMoments};
 use super::averages::whole_batches::{BatchSignal, BatchTable, BatchWork};
 use super::fields::factor::Factor;
@@ -12,7 +13,6 @@ use super::fields::moments::{State, StateMoments};
 use super::increments::{Carriers, Increments};
 use super::numbers::Numbers;
 use super::problem::Limit;
-use super::rule::all_fields;
 use crate::Scalar;
 use crate::model::{HiddenQuadrature, Smoothness};
 
@@ -44,7 +44,7 @@ impl<T: Scalar> IncrementRule<T> {
     /// Whether the nodes resolve the fields at that state.
     pub(crate) fn resolves(&mut self, limit: &Limit<'_, T>, q: &DMatrix<T>, r: &DMatrix<T>) -> bool {
         self.move_to(limit, q, r);
-        if self.reach.is_some_and(|reach| self.moments.largest_overlap() > T::lit(1.44) * reach) {
+        if self.reach.is_some_and(|reach| self.moments.largest_overlap() > T::lit(FARTHER) * reach) {
             return false;
         }
         let smoothness = limit.sigma.smoothness();
@@ -69,7 +69,7 @@ impl<T: Scalar> IncrementRule<T> {
         self.state.copy_from(q, r);
         self.numbers = Numbers::constants(limit);
         self.moments.update(&self.numbers, &self.state, &self.hidden.gaussian);
-        self.factor.update(&covariance_of(&self.moments, limit.settings.n_neurons));
+        self.factor.update(&self.moments.full_covariance());
     }
 
     /// The covariance of increments at that state.
@@ -104,12 +104,4 @@ impl<T: Scalar> IncrementRule<T> {
     pub(crate) fn increments(&self) -> &Increments<T> {
         &self.out
     }
-}
-
-/// The covariance of the fields of both views, 2m x 2m row by row.
-pub(super) fn covariance_of<T: Scalar>(moments: &StateMoments<T>, neurons: usize) -> Vec<T> {
-    let fields = all_fields(neurons);
-    let mut covariance = vec![T::zero(); fields.len() * fields.len()];
-    moments.covariance(&fields, &mut covariance);
-    covariance
 }

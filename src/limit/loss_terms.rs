@@ -32,11 +32,8 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
             form.diagonal.constant().is_some() || affine && lines
         });
         let coupled = form.is_some_and(|form| form.couples_neurons(n_neurons));
-        let polynomial = || {
-            let polynomial = loss.polynomial(n_neurons, batch_size)?;
-            (polynomial.n_neurons() == n_neurons).then_some(polynomial)
-        };
-        let expansion = if form.is_some() || kinked || n_neurons > MOST_NEURONS { None } else { polynomial() };
+        let averaged = form.is_some() || kinked || n_neurons > MOST_NEURONS;
+        let expansion = if averaged { None } else { own_polynomial(loss, n_neurons, batch_size) };
         let views = settings.gradient_path.views();
         let expansion = expansion.and_then(|loss| Expansion::new(&loss, batch_size, views, exchangeable));
         let strength = form.filter(|_| coupled).map_or(T::zero(), |form| form.strength);
@@ -74,7 +71,7 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
             Some(form) => {
                 BatchPolynomial::of_covariances(&CovarianceForm { strength: self.strength, ..form }, n_neurons)
             }
-            None => self.loss.polynomial(n_neurons, batch_size).filter(|loss| loss.n_neurons() == n_neurons),
+            None => own_polynomial(self.loss, n_neurons, batch_size),
         }
     }
 
@@ -139,4 +136,9 @@ impl<'a, T: Scalar> LossTerms<'a, T> {
     pub(super) fn has_form(&self) -> bool {
         self.form.is_some()
     }
+}
+
+/// The polynomial that a loss gives, if it is of so many neurons.
+fn own_polynomial<T: Scalar>(loss: &dyn Loss<T>, n_neurons: usize, batch_size: usize) -> Option<BatchPolynomial<T>> {
+    loss.polynomial(n_neurons, batch_size).filter(|polynomial| polynomial.n_neurons() == n_neurons)
 }

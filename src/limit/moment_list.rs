@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::Smoothness;
+
 /// A product of powers, 4m of them for both views: of σ of each field, then of σ' of each field; fields of view 1 first. Or 3m for one
 /// view: of σ of each neuron's field, of σ' of it, and of each coordinate of the view.
 pub(super) type Powers = Vec<u8>;
@@ -93,6 +95,12 @@ impl MomentList {
             self.moments.push(functions);
             self.moments.len() - 1
         })
+    }
+
+    /// The points of a Gauss-Hermite rule that is exact for every moment; `None` unless σ is a polynomial.
+    pub(super) fn exact_points<T>(&self, smoothness: &Smoothness<T>) -> Option<usize> {
+        let Smoothness::Polynomial { degree } = smoothness else { return None };
+        Some(self.degree(*degree) / 2 + 1)
     }
 
     /// The highest degree of a moment, where σ is a polynomial of that degree.

@@ -13,7 +13,7 @@ use crate::numerics::largest::{largest, largest_size};
 use crate::state::OrderParameters;
 
 /// Independent scrambles of Sobol points, from whose spread their error is known.
-const SCRAMBLES: u32 = 8;
+pub(super) const SCRAMBLES: u32 = 8;
 
 /// How much finer a form is that checks another: of rules close to each other the difference says little.
 const CHECK: f64 = 3.0;
@@ -250,14 +250,18 @@ impl<T: Scalar> Limit<'_, T> {
             rows.push(row);
         }
         let Some(finer) = apply(FINER * (accuracy + self.margin()), 0)? else { return Ok(T::lit(f64::INFINITY)) };
-        let count = T::of_usize(rows.len());
-        let standard_error = |k: usize| {
-            let mean = rows.iter().map(|row| row[k]).sum::<T>() / count;
-            let squares: T = rows.iter().map(|row| (row[k] - mean) * (row[k] - mean)).sum();
-            (squares / (count * (count - T::one()))).sqrt()
-        };
-        let sampled = largest_size((0..finer.len()).map(standard_error));
         let fixed = largest_size(finer.iter().zip(&rows[0]).map(|(&x, &y)| x - y));
-        Ok(T::lit(4.0) * sampled + T::lit(2.0) * fixed)
+        Ok(T::lit(4.0) * largest_standard_error(&rows) + T::lit(2.0) * fixed)
     }
+}
+
+/// The largest standard error of the mean over rows of equal length, of the entry that strays most.
+pub(super) fn largest_standard_error<T: Scalar>(rows: &[Vec<T>]) -> T {
+    let count = T::of_usize(rows.len());
+    let standard_error = |k: usize| {
+        let mean = rows.iter().map(|row| row[k]).sum::<T>() / count;
+        let squares: T = rows.iter().map(|row| (row[k] - mean) * (row[k] - mean)).sum();
+        (squares / (count * (count - T::one()))).sqrt()
+    };
+    largest_size((0..rows.first().map_or(0, Vec::len)).map(standard_error))
 }

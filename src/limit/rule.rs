@@ -266,10 +266,8 @@ impl<T: Scalar> Rule<T> {
         scrambles: &[u32],
     ) -> Option<Batches<T>> {
         let m = limit.settings.n_neurons;
-        let fields = all_fields(m);
-        let mut covariance = vec![T::zero(); fields.len() * fields.len()];
-        self.work.moments.covariance(&fields, &mut covariance);
-        let factor = Factor::new(&covariance, fields.len(), limit.noise.is_exchangeable());
+        let covariance = self.work.moments.full_covariance();
+        let factor = Factor::new(&covariance, 2 * m, limit.noise.is_exchangeable());
         let expansion = limit.loss.expansion().filter(|_| !limit.samples_fields(&self.smoothness));
         let batches = if let Some(expansion) = expansion {
             let mut axis = |gain: f64| self.axis(limit, gain, self.accuracy.fixed, 1);
@@ -402,8 +400,7 @@ impl<T: Scalar> Rule<T> {
     fn exact_points(&self, limit: &Limit<'_, T>) -> Option<usize> {
         let Smoothness::Polynomial { degree } = self.smoothness else { return None };
         if let Some(expansion) = limit.loss.expansion() {
-            // The highest degree of a moment.
-            return Some(expansion.list.degree(degree) / 2 + 1);
+            return expansion.list.exact_points(&self.smoothness);
         }
         // e has degree 2d − 1, or 4d − 1 with the penalty's own-sample part; Λ squares it; B multiplies by h.
         Some(if limit.loss.couples_samples() { 4 * degree } else { 2 * degree }.max(1))
@@ -542,7 +539,7 @@ fn entries<T: Scalar>(m: usize, off: T, diagonal: T) -> Vec<T> {
 }
 
 /// Every field (view, neuron), view 1 first.
-pub(super) fn all_fields(neurons: usize) -> Vec<(usize, usize)> {
+fn all_fields(neurons: usize) -> Vec<(usize, usize)> {
     (0..2).flat_map(|v| (0..neurons).map(move |i| (v, i))).collect()
 }
 

@@ -191,6 +191,17 @@ impl<N> StateMoments<N> {
         self.moved.iter_mut().zip(moved).for_each(|(x, &moved)| *x = N::constant(moved));
     }
 
+    /// The covariance of all fields of both views around their means, view 1 first, 2m x 2m row by row: without the noise that has been moved.
+    pub(in crate::limit) fn full_covariance<T: Scalar>(&self) -> Vec<N>
+    where
+        N: Number<T>,
+    {
+        let fields: Vec<_> = (0..2).flat_map(|v| (0..self.neurons).map(move |i| (v, i))).collect();
+        let mut covariance = vec![N::zero(); fields.len() * fields.len()];
+        self.covariance(&fields, &mut covariance);
+        covariance
+    }
+
     /// The covariance of those fields (view, neuron) around their means, row by row: without the noise that has been moved.
     pub(in crate::limit) fn covariance<T: Scalar>(&self, fields: &[(usize, usize)], out: &mut [N])
     where
