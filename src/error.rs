@@ -1,6 +1,7 @@
 //! Any error of this crate, for programs that pass them all on by `?`.
 
 use crate::Scalar;
+use crate::control::ControlError;
 use crate::ensemble::EnsembleError;
 use crate::fluctuation::FluctuationError;
 use crate::integrate::{IntegratorError, OutputError};
@@ -69,6 +70,8 @@ errors! {
     Limit(LimitError<T>),
     /// Of the right-hand side of the ODE.
     Rates(RatesError<T>),
+    /// Of a gradient, or of a search for the best schedules.
+    Control(ControlError<T>),
     /// Of fluctuations at finite N.
     Fluctuation(FluctuationError<T>),
     /// Of a solution of the ODE.

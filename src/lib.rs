@@ -19,6 +19,7 @@
 //! | how particles, grids and SGD start | [`start`] |
 //! | what do many runs do | [`ensemble`] |
 //! | how sure is the limit at finite N | [`fluctuation`] |
+//! | which schedules are the best | [`control`] |
 //! | how work is saved and goes on later | [`save`] |
 //! | where random numbers come from | [`random`] |
 //! | where many things run at once | [`parallel`] |
@@ -48,6 +49,7 @@
 // What an input can reach must not panic.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod control;
 pub mod ensemble;
 mod error;
 pub mod fluctuation;
@@ -71,6 +73,11 @@ pub use error::Error;
 pub use nalgebra;
 pub use rand;
 pub use scalar::Scalar;
+
+/// The example of docs/best_schedules.md, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/best_schedules.md")]
+pub struct BestSchedules;
 
 /// The README's example, compiled and run with the tests.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@
 //! use contrastive_dynamics::prelude::*;
 //! ```
 
+pub use crate::control::{Control, CosineSimilarity, Objective, Optimiser, TimeGrid};
 pub use crate::ensemble::Ensemble;
 pub use crate::error::Error;
 pub use crate::fluctuation::Fluctuations;

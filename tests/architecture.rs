@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms, from the ground up. A room imports from itself and from what stands before it.
-const FLOORS: [&str; 18] = [
+const FLOORS: [&str; 19] = [
     "scalar",
     "numerics",
     "parallel",
@@ -25,6 +25,7 @@ const FLOORS: [&str; 18] = [
     "ensemble",
     "stability",
     "fluctuation",
+    "control",
     "error",
     "prelude",
 ];

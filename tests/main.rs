@@ -3,6 +3,7 @@
 
 mod architecture;
 mod compile_errors;
+mod control;
 mod ensemble;
 mod fluctuation;
 mod integrate;

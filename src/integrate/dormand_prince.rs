@@ -87,8 +87,10 @@ impl<T: Scalar> DormandPrince<T> {
     }
 }
 
-const NODES: [f64; 6] = [1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
-const STAGES: [&[f64]; 6] = [
+/// The times of stages after the first, in units of the step.
+pub(crate) const NODES: [f64; 6] = [1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
+/// The weights of earlier stages in each stage after the first; those of the last are the weights of the step.
+pub(crate) const STAGES: [&[f64]; 6] = [
     &[1.0 / 5.0],
     &[3.0 / 40.0, 9.0 / 40.0],
     &[44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0],

@@ -10,6 +10,7 @@ mod output;
 mod work;
 
 pub use dormand_prince::DormandPrince;
+pub(crate) use dormand_prince::{NODES, STAGES};
 pub use fixed::{Euler, RungeKutta4};
 pub(crate) use output::Schedule;
 pub use output::{Output, OutputError};

@@ -47,7 +47,7 @@ pub use nonlinearity::{
 };
 pub use regularizer::{ElasticNet, L1, L2, LinearRegularizer, Regularizer, RegularizerFunction, SmoothedL1};
 pub(crate) use schedule::{InForce, Timetable, Unscheduled};
-pub use schedule::{Schedule, ScheduleError, Schedules};
+pub use schedule::{Quantity, Schedule, ScheduleError, Schedules};
 pub use settings::{GradientPath, Settings};
 pub use spec::Spec;
 

@@ -1,6 +1,6 @@
 //! Steps of finite differences, in units of the scale on which the function varies.
 //!
-//! Covers central differences of second and of fourth order. Not here: the differences themselves.
+//! Covers central differences of second and of fourth order. Not here: second derivatives.
 
 use crate::Scalar;
 
@@ -19,9 +19,22 @@ pub(crate) fn fourth_order_step<T: Scalar>() -> T {
     T::lit(if T::EPSILON.as_f64() == f64::EPSILON { double } else { single })
 }
 
+/// The derivative at 0 of a function, by its values one and two steps to each side.
+pub(crate) fn fourth_order_slope<T: Scalar>(function: impl Fn(T) -> T, step: T) -> T {
+    let at = |k: f64| function(T::lit(k) * step);
+    let [far_below, below, above, far_above] = [-2.0, -1.0, 1.0, 2.0].map(at);
+    (T::lit(8.0) * (above - below) - (far_above - far_below)) / (T::lit(12.0) * step)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slopes_are_of_fourth_order() {
+        let error = |step: f64| (fourth_order_slope(|x| (1.0 + x).sin(), step) - 1.0_f64.cos()).abs();
+        assert!(error(1e-3) < 1e-12 && (error(0.2) / error(0.1)).log2() > 3.9);
+    }
 
     #[test]
     fn steps_are_powers_of_the_precision() {

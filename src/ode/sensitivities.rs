@@ -6,6 +6,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::limit::{Compiled, Direction, Limit, LimitError, Parameter, Rule};
+use crate::model::Quantity;
 use crate::numerics::dual::{Dual, Number};
 use crate::ode::{Rates, ReducedOde};
 use crate::state::{OrderParameters, packed_len};
@@ -120,8 +121,30 @@ impl<T: Compiled> ReducedOde<'_, T> {
         Ok((rates, slopes))
     }
 
-    /// The same ODE with every term that a change of that parameter may bring in.
-    pub(crate) fn for_parameter(&self, parameter: Parameter) -> Self {
-        Self { limit: self.limit.for_directions(&[Direction::Parameter(parameter)]), ..*self }
+    /// The model's own value of a number that can be scheduled; `None` if it does not have it.
+    pub(crate) fn scheduled_number(&self, quantity: Quantity) -> Option<T> {
+        let (parameter, factor) = self.direction_of(quantity);
+        Some(self.parameter(parameter)? / factor)
+    }
+
+    /// The parameter that follows a scheduled number, and its derivative by it.
+    pub(crate) fn direction_of(&self, quantity: Quantity) -> (Parameter, T) {
+        let parameter = match quantity {
+            // Momentum makes it larger.
+            Quantity::LearningRate => return (Parameter::LearningRate, self.unscheduled.rest.recip()),
+            Quantity::WeightDecay => Parameter::WeightDecay,
+            Quantity::PenaltyStrength => Parameter::PenaltyStrength,
+            Quantity::FeatureNoiseVariance => Parameter::FeatureNoiseVariance,
+            Quantity::BackgroundNoiseVariance => Parameter::BackgroundNoiseVariance,
+            Quantity::FeatureNoiseCorrelation => Parameter::FeatureNoiseCorrelation,
+            Quantity::BackgroundNoiseCorrelation => Parameter::BackgroundNoiseCorrelation,
+        };
+        (parameter, T::one())
+    }
+
+    /// The same ODE with every term that a change of those parameters may bring in.
+    pub(crate) fn for_parameters(&self, parameters: &[Parameter]) -> Self {
+        let directions: Vec<_> = parameters.iter().map(|&parameter| Direction::Parameter(parameter)).collect();
+        Self { limit: self.limit.for_directions(&directions), ..*self }
     }
 }

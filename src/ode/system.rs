@@ -7,7 +7,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::{System, Work};
-use crate::limit::{Compiled, LimitError, MovingLimit, Rule};
+use crate::limit::{Compiled, LimitError, MovingLimit, Parameter, Rule};
 use crate::model::ScheduleError;
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::ode::{ReducedOde, Sensitivities};
@@ -97,6 +97,39 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
                 ode.differentiate(&ode.limit, &mut self.rule, &state, &directions)
             }
         }
+    }
+
+    /// The right-hand side at time t and at a packed state, with its derivatives by the state and by those parameters. Those must be
+    /// among the ones that the ODE was made for by [`ReducedOde::for_parameters`].
+    pub(crate) fn sensitivities_at(
+        &mut self,
+        t: T,
+        y: &[T],
+        parameters: &[Parameter],
+    ) -> Result<Sensitivities<T>, RatesError<T>> {
+        self.check_length(y.len())?;
+        unpack_into(y, &mut self.q, &mut self.r);
+        let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
+        let directions = self.ode.directions(parameters);
+        self.nodes += self.rule.nodes();
+        let answer = match &mut self.moving {
+            None => self.ode.differentiate(&self.ode.limit, &mut self.rule, &state, &directions),
+            Some(moving) => {
+                moving.move_to(t)?;
+                self.rule.follow(moving.limit());
+                let ode = self.ode.moved(moving);
+                ode.differentiate(&ode.limit, &mut self.rule, &state, &directions)
+            }
+        };
+        Ok(answer?)
+    }
+
+    /// What follows begins at time t: schedules are those of the interval between jumps that starts there or holds it.
+    pub(crate) fn begin_at(&mut self, t: T) -> Result<(), RatesError<T>> {
+        if let Some(moving) = &mut self.moving {
+            moving.reach(t)?;
+        }
+        Ok(())
     }
 
     /// Refuses what is no packed state.

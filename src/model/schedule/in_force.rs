@@ -91,7 +91,7 @@ impl<T: Scalar> Timetable<T> {
 
     /// Whether the penalty strength is scheduled.
     pub(crate) fn schedules_penalty(&self) -> bool {
-        self.schedules.all.iter().any(|(quantity, _)| *quantity == Quantity::PenaltyStrength)
+        self.schedules.contains(Quantity::PenaltyStrength)
     }
 
     /// The numbers of the model.
@@ -141,25 +141,12 @@ impl<T: Scalar> Timetable<T> {
     /// At a time of the interval up to the next breakpoint after `start`, whose end counts as before the breakpoint. Breakpoints
     /// are those of the precision in which time is kept.
     pub(crate) fn within(&self, start: T, t: T) -> Result<InForce<T>, ScheduleError> {
-        let (passed, next) = self.around(start);
-        self.at(t.as_f64().max(passed).min(next.next_down()))
+        self.at(self.schedules.within(start, t))
     }
 
     /// The first breakpoint after t, rounded.
     pub(crate) fn next_break(&self, t: T) -> Option<T> {
-        Some(self.around(t).1).filter(|next| next.is_finite()).map(T::lit)
-    }
-
-    /// The last breakpoint that rounds to t, or 0, and the first that rounds to a later time, or infinity.
-    fn around(&self, t: T) -> (f64, f64) {
-        let (mut passed, mut at) = (0.0, t.as_f64() * (1.0 - 2.0 * T::EPSILON.as_f64()));
-        while let Some(next) = self.schedules.next_breakpoint(at) {
-            if T::lit(next) > t {
-                return (passed, next);
-            }
-            (passed, at) = (next, next);
-        }
-        (passed, f64::INFINITY)
+        Some(self.schedules.around(t).1).filter(|next| next.is_finite()).map(T::lit)
     }
 }
 

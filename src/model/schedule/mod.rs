@@ -9,5 +9,5 @@ mod schedules;
 mod shape;
 
 pub(crate) use in_force::{InForce, Timetable, Unscheduled};
-pub use schedules::{ScheduleError, Schedules};
+pub use schedules::{Quantity, ScheduleError, Schedules};
 pub use shape::Schedule;

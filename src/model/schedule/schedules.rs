@@ -1,6 +1,7 @@
 //! Which number of a model follows which schedule.
 
 use super::Schedule;
+use crate::Scalar;
 use crate::save::Fingerprint;
 
 /// Why schedules cannot be used, or a run under them cannot go on.
@@ -46,19 +47,32 @@ pub enum ScheduleError {
 }
 
 /// A number of a model that can be scheduled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quantity {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Quantity {
+    /// The learning rate τ ≥ 0.
     LearningRate,
+    /// The weight decay γ ≥ 0.
     WeightDecay,
+    /// The penalty strength λ ≥ 0, of a loss that has one in its [`covariance_form`](crate::model::Loss::covariance_form).
     PenaltyStrength,
+    /// The variance σ² ≥ 0 of the noise along the features: the mean of both views.
     FeatureNoiseVariance,
+    /// The variance σ² ≥ 0 of the noise in the background: the mean of both views.
     BackgroundNoiseVariance,
+    /// The correlation −1 ≤ ρ ≤ 1 between the views of the noise along the features.
     FeatureNoiseCorrelation,
+    /// The correlation −1 ≤ ρ ≤ 1 between the views of the noise in the background.
     BackgroundNoiseCorrelation,
 }
 
 impl Quantity {
-    pub(super) fn name(self) -> &'static str {
+    /// The variance of the noise along the features and in the background.
+    pub const NOISE_VARIANCE: [Self; 2] = [Self::FeatureNoiseVariance, Self::BackgroundNoiseVariance];
+    /// The correlation of the noise between the views, along the features and in the background.
+    pub const NOISE_CORRELATION: [Self; 2] = [Self::FeatureNoiseCorrelation, Self::BackgroundNoiseCorrelation];
+
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LearningRate => "learning rate",
             Self::WeightDecay => "weight decay",
@@ -72,6 +86,11 @@ impl Quantity {
 
     fn is_correlation(self) -> bool {
         matches!(self, Self::FeatureNoiseCorrelation | Self::BackgroundNoiseCorrelation)
+    }
+
+    /// The least and the largest value.
+    pub(crate) fn range(self) -> (f64, f64) {
+        if self.is_correlation() { (-1.0, 1.0) } else { (0.0, f64::INFINITY) }
     }
 
     /// The value, if it is in range.
@@ -122,7 +141,16 @@ impl Schedules {
         Self::default()
     }
 
-    fn with(mut self, quantity: Quantity, schedule: Schedule) -> Self {
+    /// That number follows that schedule; the methods below are this one by name.
+    ///
+    /// ```
+    /// use contrastive_dynamics::model::{Quantity, Schedule, Schedules};
+    /// let schedules = Schedules::new().with(Quantity::WeightDecay, Schedule::exponential(0.5, 1.0)?);
+    /// assert!(!schedules.is_empty());
+    /// # Ok::<(), contrastive_dynamics::model::ScheduleError>(())
+    /// ```
+    #[must_use]
+    pub fn with(mut self, quantity: Quantity, schedule: Schedule) -> Self {
         self.all.retain(|(other, _)| *other != quantity);
         self.all.push((quantity, schedule));
         self
@@ -197,10 +225,40 @@ impl Schedules {
         self.all.iter().filter_map(|(_, schedule)| schedule.next_break(t)).reduce(f64::min)
     }
 
+    /// The value of that number at time t, at a jump after it; `None` if it is not scheduled. Whether it is in range is not looked at.
+    #[must_use]
+    pub fn value_at(&self, quantity: Quantity, t: f64) -> Option<f64> {
+        let schedule = self.all.iter().find(|(other, _)| *other == quantity);
+        schedule.map(|(_, schedule)| schedule.at(t))
+    }
+
+    /// The time t of an interval up to the next breakpoint after `start`, whose end counts as before the breakpoint. Breakpoints are those
+    /// of the precision in which time is kept.
+    pub(crate) fn within<T: Scalar>(&self, start: T, t: T) -> f64 {
+        let (passed, next) = self.around(start);
+        t.as_f64().max(passed).min(next.next_down())
+    }
+
+    /// The last breakpoint that rounds to t, or 0, and the first that rounds to a later time, or infinity.
+    pub(super) fn around<T: Scalar>(&self, t: T) -> (f64, f64) {
+        let (mut passed, mut at) = (0.0, t.as_f64() * (1.0 - 2.0 * T::EPSILON.as_f64()));
+        while let Some(next) = self.next_breakpoint(at) {
+            if T::lit(next) > t {
+                return (passed, next);
+            }
+            (passed, at) = (next, next);
+        }
+        (passed, f64::INFINITY)
+    }
+
+    /// Whether that number is scheduled.
+    pub(crate) fn contains(&self, quantity: Quantity) -> bool {
+        self.all.iter().any(|(other, _)| *other == quantity)
+    }
+
     /// The value of that number at time t, if it is scheduled.
     pub(super) fn value(&self, quantity: Quantity, t: f64) -> Result<Option<f64>, ScheduleError> {
-        let schedule = self.all.iter().find(|(other, _)| *other == quantity);
-        schedule.map(|(_, schedule)| quantity.checked(t, schedule.at(t))).transpose()
+        self.value_at(quantity, t).map(|value| quantity.checked(t, value)).transpose()
     }
 
     /// `work` with these schedules, by the values they take; without any, `work` itself.

@@ -226,7 +226,17 @@ impl Schedule {
         if t < self.warm_up {
             return Some(self.warm_up);
         }
-        self.shape.times().map(|time| time + self.warm_up).find(|&time| time > t)
+        let passed = |time: f64| time + self.warm_up <= t;
+        let next = match &self.shape {
+            Shape::Steps(_, points) | Shape::Linear(points) => {
+                points.get(points.partition_point(|&(time, _)| passed(time))).map(|&(time, _)| time)
+            }
+            Shape::Function { breakpoints, .. } => {
+                breakpoints.get(breakpoints.partition_point(|&time| passed(time))).copied()
+            }
+            shape => shape.times().find(|&time| !passed(time)),
+        };
+        next.map(|time| time + self.warm_up)
     }
 }
 

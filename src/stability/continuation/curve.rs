@@ -81,7 +81,7 @@ impl<'a, T: Compiled> OdeCurve<'a, T> {
         if ode.parameter(parameter).is_none() {
             return Err(LimitError::Parameter { parameter });
         }
-        let ode = ode.for_parameter(parameter);
+        let ode = ode.for_parameters(&[parameter]);
         Ok(Self { entries: Entries::new(&ode), ode, parameter, chosen: None, inside: None })
     }
 

@@ -51,7 +51,7 @@ impl<'a, T: Compiled> ParameterFamily<'a, T> {
     /// The family through that ODE.
     #[must_use]
     pub fn new(ode: &ReducedOde<'a, T>, parameter: Parameter) -> Self {
-        Self { ode: ode.for_parameter(parameter), parameter }
+        Self { ode: ode.for_parameters(&[parameter]), parameter }
     }
 }
 

@@ -104,6 +104,12 @@ impl<T: Scalar, S, I, F> Integration<T, S, I, F> {
         self.ready = false;
     }
 
+    /// The system, with all that it has counted and kept.
+    #[must_use]
+    pub fn into_system(self) -> S {
+        self.system
+    }
+
     /// The point reached, with the last step.
     #[must_use]
     pub fn step(&self) -> &Step<T> {

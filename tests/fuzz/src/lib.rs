@@ -1,6 +1,7 @@
 //! Hostile input, made of bytes, for every part of the library that takes input: nothing may panic, run for long, or take much
 //! memory. How to run it is in CONTRIBUTING.md of the project.
 
+mod control;
 mod data;
 mod laws;
 mod liars;
@@ -34,7 +35,7 @@ type Read<T> = Result<T, arbitrary::Error>;
 type Target = fn(&mut Unstructured<'_>) -> Read<()>;
 
 /// What the first byte chooses from.
-const TARGETS: [(&str, Target); 18] = [
+const TARGETS: [(&str, Target); 19] = [
     ("laws", laws::laws),
     ("joint laws", laws::joint),
     ("builders", models::builders),
@@ -53,6 +54,7 @@ const TARGETS: [(&str, Target); 18] = [
     ("liars", liars::liars),
     ("losses", training::losses),
     ("schedules", training::schedules),
+    ("control", control::control),
 ];
 
 /// The input that is worked on, and since when.

@@ -105,7 +105,7 @@ pub(crate) fn losses(u: &mut Unstructured<'_>) -> Read<()> {
     }
 }
 
-fn schedule(u: &mut Unstructured<'_>) -> Read<Option<Schedule>> {
+pub(crate) fn schedule(u: &mut Unstructured<'_>) -> Read<Option<Schedule>> {
     let (a, b, c, d) = (number(u)?, number(u)?, number(u)?, number(u)?);
     let kind = u.int_in_range(0..=8)?;
     let made = match kind {
