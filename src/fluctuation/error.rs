@@ -4,7 +4,8 @@ use crate::Scalar;
 use crate::fluctuation::{Escaped, FluctuationPath};
 use crate::integrate::OutputError;
 use crate::limit::LimitError;
-use crate::ode::{OdeError, OdeFailure};
+use crate::model::ScheduleError;
+use crate::ode::{OdeError, OdeFailure, RatesError};
 use crate::state::OrderParametersError;
 
 /// Why fluctuations could not be predicted.
@@ -139,6 +140,15 @@ pub enum FluctuationError<T: Scalar = f64> {
         /// The packed length of the state.
         length: usize,
     },
+    /// Schedules do not suit the model, or have no usable value.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The mean correction of order 1/N is that of a model that stays as it is.
+    #[error("the mean correction of order 1/N is not known under schedules: ask for paths without `corrections`")]
+    ScheduledCorrections,
+    /// The noise of a step is known at the model's own penalty strength.
+    #[error("fluctuations of several neurons are known at a constant penalty strength only")]
+    ScheduledPenalty,
     /// No dimension.
     #[error("a dimension N must be positive, got {dimension}")]
     Dimension {
@@ -165,4 +175,14 @@ pub enum FluctuationError<T: Scalar = f64> {
         /// Neurons of the prediction.
         expected_neurons: usize,
     },
+}
+
+impl<T: Scalar> From<RatesError<T>> for FluctuationError<T> {
+    fn from(error: RatesError<T>) -> Self {
+        match error {
+            RatesError::Limit(error) => error.into(),
+            RatesError::Infeasible(error) => error.into(),
+            RatesError::Schedule(error) => error.into(),
+        }
+    }
 }

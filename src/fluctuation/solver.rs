@@ -9,10 +9,10 @@ use crate::fluctuation::system::{FluctuationSystem, Point};
 use crate::fluctuation::{FluctuationError, Fluctuations, StartCovariance};
 use crate::integrate::{DormandPrince, Integrator, Output, OutputError, Schedule};
 use crate::limit::Compiled;
-use crate::model::Constraint;
+use crate::model::{Constraint, Quantity, Schedules};
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::numerics::memory::fits;
-use crate::ode::{GROWTH_LIMIT, OdeFailure};
+use crate::ode::OdeFailure;
 use crate::start::check_state;
 use crate::state::{Integration, OrderParameters, Process, StopReason, unpack};
 
@@ -36,6 +36,7 @@ const MANY_NEURONS: f64 = 10.0;
 /// | [`integrator`](Self::integrator) | the method | [`DormandPrince`] with tolerances 1e-6 and 1e-8, ten times that for several neurons |
 /// | [`output`](Self::output) | when to record: times | [`Output::Stop`] |
 /// | [`start_covariance`](Self::start_covariance) | how the start varies from run to run | [`StartCovariance::Fixed`] |
+/// | [`schedules`](Self::schedules) | the schedules that numbers of the model follow | none |
 /// | [`corrections`](Self::corrections) | also the mean correction of order 1/N | no |
 /// | [`step_limit`](Self::step_limit) | most steps | 10⁶ |
 ///
@@ -62,6 +63,7 @@ pub struct FluctuationSolver<'f, 'o, 'a, T: Scalar = f64, I = DormandPrince<T>> 
     integrator: I,
     output: Output<T>,
     start: StartCovariance<T>,
+    schedules: Schedules,
     corrects: bool,
     step_limit: u64,
 }
@@ -78,6 +80,7 @@ impl<'f, 'o, 'a, T: Compiled> FluctuationSolver<'f, 'o, 'a, T> {
             integrator: integrator.unwrap_or_default(),
             output: Output::Stop,
             start: StartCovariance::Fixed,
+            schedules: Schedules::new(),
             corrects: false,
             step_limit: STEP_LIMIT,
         }
@@ -88,8 +91,8 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
     /// Steps with that method. Its error control sees the covariance and the propagator beside the state.
     #[must_use]
     pub fn integrator<J: Integrator<T>>(self, integrator: J) -> FluctuationSolver<'f, 'o, 'a, T, J> {
-        let Self { fluctuations, output, start, corrects, step_limit, .. } = self;
-        FluctuationSolver { fluctuations, integrator, output, start, corrects, step_limit }
+        let Self { fluctuations, output, start, schedules, corrects, step_limit, .. } = self;
+        FluctuationSolver { fluctuations, integrator, output, start, schedules, corrects, step_limit }
     }
 
     /// Records at those times: a step ends at each of them. [`Output::EverySteps`] is an error of [`solve`](Self::solve).
@@ -103,6 +106,13 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
     #[must_use]
     pub fn start_covariance(mut self, covariance: StartCovariance<T>) -> Self {
         self.start = covariance;
+        self
+    }
+
+    /// Lets numbers of the model follow those schedules, from t = 0 on. A penalty strength of several neurons is not among them.
+    #[must_use]
+    pub fn schedules(mut self, schedules: &Schedules) -> Self {
+        self.schedules = schedules.clone();
         self
     }
 
@@ -127,6 +137,7 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
     /// # Errors
     /// [`FluctuationError::Start`], [`FluctuationError::StartCovariance`], [`FluctuationError::Output`], [`FluctuationError::Limit`],
     /// [`FluctuationError::Momentum`] and [`FluctuationError::NotGaussian`] for corrections with momentum or other noise,
+    /// [`FluctuationError::Schedule`], [`FluctuationError::ScheduledCorrections`] and [`FluctuationError::ScheduledPenalty`],
     /// [`FluctuationError::Degenerate`] for corrections from the border of the feasible set, [`FluctuationError::Memory`], and
     /// [`FluctuationError::Step`] and [`FluctuationError::StepLimit`] with the path so far, the last good
     /// point included.
@@ -142,6 +153,12 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
         if self.corrects && !(smallest_eigenvalue(&start.background()) > T::zero()) {
             return Err(FluctuationError::Degenerate);
         }
+        if self.corrects && !self.schedules.is_empty() {
+            return Err(FluctuationError::ScheduledCorrections);
+        }
+        if self.schedules.contains(Quantity::PenaltyStrength) && start.n_neurons() > 1 {
+            return Err(FluctuationError::ScheduledPenalty);
+        }
         if !fits::<T>(n.saturating_mul(n), VECTORS) {
             return Err(FluctuationError::Memory { length: n });
         }
@@ -154,7 +171,7 @@ impl<'f, 'o, 'a, T: Compiled, I: Integrator<T>> FluctuationSolver<'f, 'o, 'a, T,
         if times.last().is_none_or(|&last| last < end) {
             times.push(end);
         }
-        let system = FluctuationSystem::new(self.fluctuations, start, T::lit(GROWTH_LIMIT), self.corrects)?;
+        let system = FluctuationSystem::new(self.fluctuations, start, &self.schedules, self.corrects)?;
         let projection = self.fluctuations.projection(start);
         let free = self.start.at(start)?;
         let mut covariance = projected(&projection, &free);

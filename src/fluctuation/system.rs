@@ -7,9 +7,10 @@ use crate::fluctuation::Fluctuations;
 use crate::fluctuation::correction::half_curvature;
 use crate::fluctuation::noise::projected;
 use crate::integrate::{System, Work};
-use crate::limit::{Compiled, IncrementRule, LimitError};
+use crate::limit::{Compiled, IncrementRule};
+use crate::model::Schedules;
 use crate::numerics::matrix::smallest_eigenvalue;
-use crate::ode::{Growth, OdeFailure, OdeSystem};
+use crate::ode::{GROWTH_LIMIT, Growth, OdeFailure, OdeSystem, RatesError};
 use crate::state::{OrderParameters, unpack};
 
 /// y = (s, Φ, G, δ): the packed state, the propagator of deviations since the last output (n x n, column by column), the covariance that has
@@ -81,17 +82,18 @@ impl<'f, 'o, 'a, T: Compiled> FluctuationSystem<'f, 'o, 'a, T> {
     pub(super) fn new(
         fluctuations: &'f Fluctuations<'o, 'a, T>,
         start: &OrderParameters<T>,
-        growth_limit: T,
+        schedules: &Schedules,
         corrects: bool,
-    ) -> Result<Self, LimitError<T>> {
-        let system = fluctuations.ode.system(start)?;
-        let (rule, _, _) = T::refine_increments(&fluctuations.averages, start)?;
+    ) -> Result<Self, RatesError<T>> {
+        let system = fluctuations.ode.scheduled_system(start, schedules)?;
+        let averages = fluctuations.averages.at(system.limit_in_force());
+        let (rule, _, _) = T::refine_increments(&averages, start)?;
         let n = start.packed_len();
         Ok(Self {
             fluctuations,
             system,
             rule,
-            growth: Growth::new(start, growth_limit),
+            growth: Growth::new(start, T::lit(GROWTH_LIMIT)),
             shape: (start.n_features(), start.n_neurons()),
             since: DMatrix::zeros(n, n),
             corrects,
@@ -139,14 +141,14 @@ impl<T: Compiled> System<T> for FluctuationSystem<'_, '_, '_, T> {
         n + n * n + n * (n + 1) / 2 + if self.corrects { n } else { 0 }
     }
 
-    fn rates(&mut self, _t: T, y: &[T], rates: &mut [T]) -> Result<(), OdeFailure<T>> {
+    fn rates(&mut self, t: T, y: &[T], rates: &mut [T]) -> Result<(), OdeFailure<T>> {
         let (n, (p, m)) = (self.len(), self.shape);
         let Point { state: packed, propagator, noise, correction } = Point::read(y, n);
         let (q, r) = unpack(p, m, &packed);
         let state = OrderParameters::from_parts(q, r);
-        let answer = self.system.jacobian(&packed)?;
+        let answer = self.system.sensitivities_at(t, &packed, &[])?;
         let (flow, jacobian) = (answer.rates.to_packed(), answer.by_state);
-        T::run_increments(&mut self.rule, self.fluctuations.ode.limit(), state.q(), state.r());
+        T::run_increments(&mut self.rule, self.system.limit_in_force(), state.q(), state.r());
         self.nodes += self.rule.nodes();
         let gamma = projected(&self.fluctuations.map(&state), &self.rule.increments().covariance);
         let drift = &jacobian * &noise;
@@ -170,13 +172,18 @@ impl<T: Compiled> System<T> for FluctuationSystem<'_, '_, '_, T> {
         }
         let mut changed = self.system.accepted(t, packed)?;
         let (q, r) = unpack(self.shape.0, self.shape.1, packed);
-        if !self.rule.resolves(self.fluctuations.ode.limit(), &q, &r) {
+        let limit = self.system.limit_in_force();
+        if !self.rule.resolves(limit, &q, &r) {
             let state = OrderParameters::from_parts(q, r);
-            self.rule = T::renew_increments(&self.fluctuations.averages, &self.rule, &state)?;
+            self.rule = T::renew_increments(&self.fluctuations.averages.at(limit), &self.rule, &state)?;
             self.refinements += 1;
             changed = true;
         }
         Ok(changed)
+    }
+
+    fn next_break(&self, t: T) -> Option<T> {
+        self.system.next_break(t)
     }
 
     fn work(&self) -> Work {

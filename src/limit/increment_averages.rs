@@ -63,7 +63,14 @@ impl<'a, T: Scalar> Limit<'a, T> {
     }
 }
 
-impl<T: Scalar> IncrementAverages<'_, T> {
+impl<'a, T: Scalar> IncrementAverages<'a, T> {
+    /// The same for that limit: of the same model, at other numbers, but for the penalty strength.
+    pub(crate) fn at(&self, limit: &Limit<'a, T>) -> Self {
+        let mut limit = limit.clone();
+        limit.options.node_budget = self.limit.options.node_budget;
+        Self { limit, expansion: self.expansion.clone(), tolerance: self.tolerance }
+    }
+
     /// Asks for errors below `tolerance` times the largest entry of the covariance.
     pub(crate) fn set_tolerance(&mut self, tolerance: T) -> Result<(), LimitError<T>> {
         if !(tolerance > T::zero() && tolerance.is_finite()) {

@@ -7,7 +7,7 @@ use nalgebra::DMatrix;
 
 use crate::Scalar;
 use crate::integrate::{System, Work};
-use crate::limit::{Compiled, LimitError, MovingLimit, Parameter, Rule};
+use crate::limit::{Compiled, Limit, LimitError, MovingLimit, Parameter, Rule};
 use crate::model::ScheduleError;
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::ode::{ReducedOde, Sensitivities};
@@ -122,6 +122,11 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
             }
         };
         Ok(answer?)
+    }
+
+    /// The limit at the numbers in force.
+    pub(crate) fn limit_in_force(&self) -> &Limit<'a, T> {
+        self.moving.as_ref().map_or(&self.ode.limit, |moving| moving.limit())
     }
 
     /// What follows begins at time t: schedules are those of the interval between jumps that starts there or holds it.

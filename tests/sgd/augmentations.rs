@@ -6,7 +6,7 @@ use contrastive_dynamics::rand::Rng;
 use contrastive_dynamics::sgd::{SgdError, SgdFailure};
 use contrastive_dynamics::state::Checkpoint;
 
-const N: usize = 600;
+const N: usize = 300;
 const TIMES: [f64; 2] = [1.0, 3.0];
 
 type Plain<A> = Model<f64, Tanh, Independent, A>;
@@ -48,16 +48,16 @@ fn off<M: Spec<Scalar = f64, Regularizer: LinearRegularizer>>(seen: &Summary, li
     worst
 }
 
-/// Five maskings, two of correlated masks, one beside noise, by 200 runs each: four numbers a masking, false alarms below 2e-5. The
+/// Four maskings, two of correlated masks, one beside noise, by 200 runs each: four numbers a masking, false alarms below 2e-5. The
 /// controls are the limits of a slightly different probability, and of independent masks in the place of correlated ones.
 #[test]
 fn masking_has_the_limit_of_its_effective_parameters() {
     let quiet = model(NoNoise);
-    for (dropped, correlation) in [(0.1, 0.0), (0.3, 0.0), (0.6, 0.0), (0.5, -0.9), (0.4, 1.0)] {
+    for (dropped, correlation) in [(0.3, 0.0), (0.6, 0.0), (0.5, -0.9), (0.4, 1.0)] {
         let masking = Masking::new(dropped, correlation).unwrap();
         let seen = masked(&quiet, &masking, 200);
         let own = off(&seen, &masking.limit_of(&quiet).unwrap());
-        let more = Masking::new(dropped + 0.05, correlation.max(-0.8)).unwrap();
+        let more = Masking::new(dropped + 0.08, correlation.max(-0.7)).unwrap();
         let other = off(&seen, &more.limit_of(&quiet).unwrap());
         assert!(own < 1.0 && other > 1.3, "{dropped} {correlation}: {own} {other}");
         if correlation != 0.0 {
@@ -75,7 +75,7 @@ fn masking_has_the_limit_of_its_effective_parameters() {
 }
 
 /// In law: means and variances of Q and R over 1000 runs of masked SGD and of the projected chain of the model of the limit, both at
-/// N = 600. Eight statistics by five standard errors; N is finite, so that means may differ by 3/N and variances by a twentieth. The
+/// N = 300. Eight statistics by five standard errors; N is finite, so that means may differ by 3/N and variances by a twentieth. The
 /// control has masks dropped a tenth more often.
 #[test]
 fn masked_sgd_has_the_law_of_its_effective_model() {
