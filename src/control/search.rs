@@ -160,7 +160,10 @@ where
             }
             (length, reached) = (longer, next);
         }
-        while counts(length) {
+        for _ in 0..MOST_TRIALS {
+            if !counts(length) {
+                break;
+            }
             if gains(length, reached, LEAST_GAIN) {
                 let at = point(length);
                 let (reached, slopes) = problem.cost_and_gradient(&at)?;
