@@ -82,8 +82,8 @@ impl<T: Scalar, F: Fn(T, &OrderParameters<T>) -> T> Functional<T> for F {
 /// use contrastive_dynamics::prelude::*;
 /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.64])?;
 /// let similarity = CosineSimilarity { feature: 0, neuron: 0 };
-/// assert!((similarity.value(0.0, &state) - 0.5).abs() < 1e-15);
-/// assert!((similarity.gradient(0.0, &state)[0] - 1.25).abs() < 1e-15);
+/// let (value, gradient): (f64, _) = (similarity.value(0.0, &state), similarity.gradient(0.0, &state));
+/// assert!((value - 0.5).abs() < 1e-15 && (gradient[0] - 1.25).abs() < 1e-15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -66,7 +66,7 @@ type Look<'f> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'f>;
 /// let similarity = Objective::new().at_end(CosineSimilarity { feature: 0, neuron: 0 });
 /// let rate = Control::new([Quantity::LearningRate], TimeGrid::constant([0.0, 4.0, 8.0])?).bounds(0.0, 2.0);
 /// let best = Optimiser::new(&ode, &similarity).control(rate).maximise(&start, 10.0)?;
-/// assert!(best.objective() > best.first_objective() + 0.01);
+/// assert!(best.objective() > best.first_objective() + 0.005);
 /// // Large first, small later.
 /// assert!(best.values(0)[0] > 2.0 * best.values(0)[2]);
 /// // The same schedules are those of a simulator.
