@@ -3,19 +3,17 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
-use crate::control::follow::{Course, Solved, follow, not_finite, stage, state_of};
+use crate::control::error::{not_finite, rates_failed};
+use crate::control::follow::{Course, Solved, follow, stage, state_of};
 use crate::control::gradient::{Gradient, Sample};
 use crate::control::{ControlError, Functional, Objective};
 use crate::integrate::{DormandPrince, STAGES};
 use crate::limit::{Compiled, LimitError, Parameter};
 use crate::model::{Quantity, Schedules};
-use crate::ode::{OdeSystem, RatesError, ReducedOde, Sensitivities};
+use crate::ode::{OdeSystem, ReducedOde, STEP_LIMIT, Sensitivities};
 use crate::state::{Direction, OrderParameters};
 
-/// The most steps of a solution by default.
-pub(super) const STEP_LIMIT: u64 = 1_000_000;
-
-/// Gradients of an [`Objective`] of solutions of the reduced ODE, by one solution forwards and one backwards.
+/// Gradients of an [`Objective`] of solutions of the reduced ODE, by one solution forwards and one backwards (theory §14).
 ///
 /// | setter | meaning | default |
 /// |---|---|---|
@@ -117,9 +115,9 @@ impl<'o, 'a, T: Compiled> Adjoint<'o, 'a, T> {
     /// # Errors
     /// [`ControlError::Horizon`], [`ControlError::NoObjective`], [`ControlError::Start`], [`ControlError::Schedule`];
     /// [`ControlError::Functional`] and [`ControlError::Derivatives`] for a function that is not finite or not differentiated as the state
-    /// is; [`ControlError::NoEvent`] and [`ControlError::Touched`]; [`ControlError::NotFinite`]; [`ControlError::Solution`] where the solution fails, with what came
-    /// before; [`ControlError::Limit`] for a parameter that the model does not have, and [`ControlError::Rates`] where the rates are not
-    /// differentiable.
+    /// is; [`ControlError::NoEvent`] and [`ControlError::Touched`]; [`ControlError::NotFinite`]; [`ControlError::Solution`] where the
+    /// solution fails, with what came before; [`ControlError::Limit`] for a parameter that the model does not have, and
+    /// [`ControlError::Rates`] where the rates are not differentiable.
     pub fn gradient(
         &self,
         objective: &Objective<'_, T>,
@@ -146,14 +144,15 @@ impl<'o, 'a, T: Compiled> Adjoint<'o, 'a, T> {
         let mut totals = vec![T::zero(); parameters.len()];
         let given = self.parameters.len();
         let (mut samples, mut densities) = (Vec::new(), vec![(solved.end().0, weighted(at_end).split_off(given))]);
-        let mut systems = solved.systems.iter().rev();
-        let mut current = systems.next().cloned();
+        // The first of them is in use from the first point on.
+        let mut which = solved.systems.len() - 1;
+        let mut system = solved.systems[which].1.clone();
         for k in (0..solved.points.len() - 1).rev() {
-            while current.as_ref().is_some_and(|(first, _)| *first > k) {
-                current = systems.next().cloned();
+            while solved.systems[which].0 > k {
+                which -= 1;
+                system.clone_from(&solved.systems[which].1);
             }
-            let Some((_, system)) = &mut current else { break };
-            let step = back.step(system, [&solved.points[k], &solved.points[k + 1]], &adjoint)?;
+            let step = back.step(&mut system, [&solved.points[k], &solved.points[k + 1]], &adjoint)?;
             adjoint = step.adjoint;
             let begin = solved.points[k].0;
             for (time, slopes) in step.slopes.into_iter().rev() {
@@ -235,8 +234,7 @@ impl<T: Compiled> Back<'_, '_, T> {
         let (t, y) = solved.end();
         let n = solved.trajectory.last().map_or(y.len(), |(_, state)| state.packed_len());
         let (t, y) = (*t, &y[..n]);
-        let Some((_, system)) = solved.systems.last() else { return Err(ControlError::NoObjective) };
-        let mut system = system.clone();
+        let mut system = solved.systems[solved.systems.len() - 1].1.clone();
         // The end of the last step is before what jumps there.
         let before = solved.points.len().checked_sub(2).map_or(t, |last| solved.points[last].0);
         system.begin_at(before).map_err(|error| rates_failed(before, error))?;
@@ -319,10 +317,3 @@ impl<T: Compiled> Back<'_, '_, T> {
 const AT_END: &str = "function of the final state";
 const ALONG: &str = "function along the path";
 const EVENT: &str = "event function";
-
-fn rates_failed<T: Scalar>(time: T, error: RatesError<T>) -> ControlError<T> {
-    match error {
-        RatesError::Schedule(error) => error.into(),
-        source => ControlError::Rates { time: time.as_f64(), source: Box::new(source) },
-    }
-}

@@ -155,3 +155,16 @@ impl<T: Scalar> From<OdeError<T>> for ControlError<T> {
         Self::Solution(Box::new(error))
     }
 }
+
+/// A function of the state, or its derivatives, that are no numbers.
+pub(super) fn not_finite<T: Scalar>(what: &'static str, time: T) -> ControlError<T> {
+    ControlError::Functional { what, time: time.as_f64() }
+}
+
+/// A right-hand side that failed.
+pub(super) fn rates_failed<T: Scalar>(time: T, error: RatesError<T>) -> ControlError<T> {
+    match error {
+        RatesError::Schedule(error) => error.into(),
+        source => ControlError::Rates { time: time.as_f64(), source: Box::new(source) },
+    }
+}

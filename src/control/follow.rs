@@ -1,6 +1,7 @@
 //! A solution whose steps are kept, with what it is worth.
 
 use crate::Scalar;
+use crate::control::error::{not_finite, rates_failed};
 use crate::control::{ControlError, Functional, Objective};
 use crate::integrate::{DormandPrince, NODES, STAGES, System, Work};
 use crate::limit::Compiled;
@@ -152,12 +153,7 @@ pub(super) fn follow<'o, 'a, T: Compiled>(
     if !objective.running(T::zero(), start).is_finite() {
         return Err(not_finite("function along the path", T::zero()));
     }
-    let rates_failed = |source| ControlError::Rates { time: 0.0, source: Box::new(source) };
-    let system = match ode.scheduled_system(start, schedules) {
-        Ok(system) => system,
-        Err(RatesError::Schedule(error)) => return Err(error.into()),
-        Err(error) => return Err(rates_failed(error)),
-    };
+    let system = ode.scheduled_system(start, schedules).map_err(|error| rates_failed(T::zero(), error))?;
     let (n, shape) = (start.packed_len(), (start.n_features(), start.n_neurons()));
     let mut begin = start.to_packed().as_slice().to_vec();
     begin.extend(objective.integral.iter().map(|_| T::zero()));
@@ -249,10 +245,6 @@ fn corrected<T>(stop: StopReason<T>, time: T) -> StopReason<T> {
         StopReason::Event { index, step, .. } => StopReason::Event { index, time, step },
         other => other,
     }
-}
-
-pub(super) fn not_finite<T: Scalar>(what: &'static str, time: T) -> ControlError<T> {
-    ControlError::Functional { what, time: time.as_f64() }
 }
 
 /// The failure of a step after the run.

@@ -9,7 +9,8 @@ use crate::state::{OrderParameters, unpack};
 /// A smooth function of time and state, such as an objective or an event.
 ///
 /// Every `Fn(T, &OrderParameters<T>) -> T` is one; its derivatives are central differences of fourth order, good to about 1e-10 (in
-/// single precision 1e-4) of a function that varies on the scale of the weights; at a neuron without weights they are NaN. One with exact derivatives is a type of its own:
+/// single precision 1e-4) of a function that varies on the scale of the weights; at a neuron without weights they are NaN.
+/// One with exact derivatives is a type of its own:
 ///
 /// ```
 /// use contrastive_dynamics::control::Functional;

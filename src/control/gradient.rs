@@ -46,7 +46,7 @@ impl<T: Scalar> Gradient<T> {
         self.trajectory.last().map_or(T::zero(), |(t, _)| t)
     }
 
-    /// ∂J/∂s(0), by the packed start (see [`OrderParameters::to_packed`](crate::state::OrderParameters::to_packed)).
+    /// ∂J/∂s(0), of length pm + m(m + 1)/2, by the packed start (see [`OrderParameters::to_packed`](crate::state::OrderParameters::to_packed)).
     #[must_use]
     pub fn by_start(&self) -> &DVector<T> {
         &self.by_start

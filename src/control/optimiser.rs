@@ -178,9 +178,6 @@ impl<'o, 'a, 'f, T: Compiled> Optimiser<'o, 'a, 'f, T> {
 
     fn search(&self, sign: f64, start: &OrderParameters<T>, end: T) -> Result<Optimum<T>, ControlError<T>> {
         self.check()?;
-        if !(end > T::zero() && end.is_finite()) {
-            return Err(ControlError::Horizon { end: end.as_f64() });
-        }
         let mut axes = Vec::new();
         let mut first = Vec::new();
         for (k, control) in self.controls.iter().enumerate() {

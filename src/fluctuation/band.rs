@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
 use crate::fluctuation::{FluctuationError, FluctuationPath};
-use crate::numerics::differences::fourth_order_step;
+use crate::numerics::differences::{fourth_order_step, slope_of};
 use crate::numerics::eigen::symmetric_eigen;
 use crate::numerics::largest::smallest;
 use crate::state::{OrderParameters, unpack};
@@ -54,8 +54,8 @@ fn along<T: Scalar>(
         let (q, r) = unpack(state.n_features(), state.n_neurons(), y.as_slice());
         function(&OrderParameters::from_parts(q, r))
     };
-    let [far_below, below, above, far_above] = [-2.0, -1.0, 1.0, 2.0].map(at);
-    let slope = (T::lit(8.0) * (above - below) - (far_above - far_below)) / (T::lit(12.0) * step);
+    let values @ [far_below, below, above, far_above] = [-2.0, -1.0, 1.0, 2.0].map(at);
+    let slope = slope_of(values, step);
     let (near, far) = (above + below - value - value, far_above + far_below - value - value);
     let curvature = (T::lit(16.0) * near - far) / (T::lit(12.0) * step * step);
     (slope, curvature)

@@ -12,12 +12,9 @@ use crate::limit::Compiled;
 use crate::model::{Constraint, Quantity, Schedules};
 use crate::numerics::matrix::smallest_eigenvalue;
 use crate::numerics::memory::fits;
-use crate::ode::OdeFailure;
+use crate::ode::{OdeFailure, STEP_LIMIT};
 use crate::start::check_state;
 use crate::state::{Integration, OrderParameters, Process, StopReason, unpack};
-
-/// The most steps of a run by default.
-const STEP_LIMIT: u64 = 1_000_000;
 
 /// So many vectors of n² numbers are kept at most: of the system, and of a step of the method.
 const VECTORS: usize = 32;

@@ -21,8 +21,11 @@ pub(crate) fn fourth_order_step<T: Scalar>() -> T {
 
 /// The derivative at 0 of a function, by its values one and two steps to each side.
 pub(crate) fn fourth_order_slope<T: Scalar>(function: impl Fn(T) -> T, step: T) -> T {
-    let at = |k: f64| function(T::lit(k) * step);
-    let [far_below, below, above, far_above] = [-2.0, -1.0, 1.0, 2.0].map(at);
+    slope_of([-2.0, -1.0, 1.0, 2.0].map(|k| function(T::lit(k) * step)), step)
+}
+
+/// The same, of the values from two steps below to two above.
+pub(crate) fn slope_of<T: Scalar>([far_below, below, above, far_above]: [T; 4], step: T) -> T {
     (T::lit(8.0) * (above - below) - (far_above - far_below)) / (T::lit(12.0) * step)
 }
 

@@ -19,5 +19,6 @@ mod system;
 pub(crate) use growth::{GROWTH_LIMIT, Growth};
 pub use reduced::{Rates, ReducedOde};
 pub use sensitivities::Sensitivities;
+pub(crate) use solver::STEP_LIMIT;
 pub use solver::{OdeError, OdeFailure, Solver};
 pub use system::{OdeSystem, RatesError};

@@ -105,7 +105,7 @@ impl<T: Scalar> From<IntegrationError<Self>> for OdeFailure<T> {
 }
 
 /// The most steps of a run by default.
-const STEP_LIMIT: u64 = 1_000_000;
+pub(crate) const STEP_LIMIT: u64 = 1_000_000;
 
 /// Solves a [`ReducedOde`]; made by [`ReducedOde::solver`].
 ///

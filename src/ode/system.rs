@@ -85,10 +85,15 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
     /// [`LimitError::Shape`] if the length does not fit; [`LimitError::NotDifferentiable`] where the rates have no
     /// derivative.
     pub fn jacobian(&mut self, y: &[T]) -> Result<Sensitivities<T>, LimitError<T>> {
+        self.differentiate(y, &[])
+    }
+
+    /// The right-hand side at the numbers in force, with its derivatives by the state and by those parameters.
+    fn differentiate(&mut self, y: &[T], parameters: &[Parameter]) -> Result<Sensitivities<T>, LimitError<T>> {
         self.check_length(y.len())?;
         unpack_into(y, &mut self.q, &mut self.r);
         let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
-        let directions = self.ode.directions(&[]);
+        let directions = self.ode.directions(parameters);
         self.nodes += self.rule.nodes();
         match &self.moving {
             None => self.ode.differentiate(&self.ode.limit, &mut self.rule, &state, &directions),
@@ -107,21 +112,11 @@ impl<'o, 'a, T: Compiled> OdeSystem<'o, 'a, T> {
         y: &[T],
         parameters: &[Parameter],
     ) -> Result<Sensitivities<T>, RatesError<T>> {
-        self.check_length(y.len())?;
-        unpack_into(y, &mut self.q, &mut self.r);
-        let state = OrderParameters::from_parts(self.q.clone(), self.r.clone());
-        let directions = self.ode.directions(parameters);
-        self.nodes += self.rule.nodes();
-        let answer = match &mut self.moving {
-            None => self.ode.differentiate(&self.ode.limit, &mut self.rule, &state, &directions),
-            Some(moving) => {
-                moving.move_to(t)?;
-                self.rule.follow(moving.limit());
-                let ode = self.ode.moved(moving);
-                ode.differentiate(&ode.limit, &mut self.rule, &state, &directions)
-            }
-        };
-        Ok(answer?)
+        if let Some(moving) = &mut self.moving {
+            moving.move_to(t)?;
+            self.rule.follow(moving.limit());
+        }
+        Ok(self.differentiate(y, parameters)?)
     }
 
     /// The limit at the numbers in force.
