@@ -40,6 +40,7 @@ pub(crate) fn write_missing<E: fmt::Display>(
 
 /// A replicate that failed, to be run alone from its seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Failed<E> {
     /// Which.
     pub replicate: Replicate,
@@ -49,6 +50,14 @@ pub struct Failed<E> {
 
 /// An ensemble of which some replicates are missing. All others are done: their statistics are inside.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "E: serde::Serialize, T: serde::Serialize",
+        deserialize = "E: serde::Deserialize<'de>, T: serde::Deserialize<'de>"
+    ))
+)]
 pub struct EnsembleError<E, T: Scalar = f64> {
     /// The statistics over all replicates that did not fail, in the order of their numbers.
     pub summary: Box<Summary<T>>,

@@ -4,6 +4,7 @@ use std::any::Any;
 
 /// Why a replicate gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Failure<E> {
     /// Its run failed.

@@ -11,6 +11,7 @@
 //! | one run of each of many models, or anything else | [`Ensemble::map`] |
 
 mod error;
+mod executor;
 mod failure;
 mod progress;
 mod replicate;
@@ -20,9 +21,10 @@ mod summary;
 
 pub use error::{EnsembleError, Failed};
 pub(crate) use error::{keep, write_missing};
+pub use executor::{EnsembleExecutor, Records};
 pub use failure::Failure;
 pub use progress::EnsembleProgress;
 pub use replicate::Replicate;
 pub use run::Ensemble;
 pub use statistics::Statistics;
-pub use summary::Summary;
+pub use summary::{Record, Summary};

@@ -2,6 +2,7 @@
 
 /// One run of an ensemble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Replicate {
     /// Its number, from 0.
     pub index: u64,

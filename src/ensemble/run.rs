@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::error::{EnsembleError, keep};
+use super::executor::{EnsembleExecutor, Records};
 use super::failure::{Failure, caught};
 use super::progress::EnsembleProgress;
 use super::replicate::Replicate;
@@ -53,6 +54,7 @@ pub struct Ensemble<X = Local> {
     replicates: u64,
     seed: u64,
     keep: bool,
+    most_failures: u64,
     cancel: Cancel,
     saving: Option<Saving>,
     executor: X,
@@ -72,6 +74,7 @@ impl<X: fmt::Debug> fmt::Debug for Ensemble<X> {
             .field("replicates", &self.replicates)
             .field("seed", &self.seed)
             .field("keep", &self.keep)
+            .field("most_failures", &self.most_failures)
             .field("saved", &self.saving.is_some())
             .field("executor", &self.executor)
             .finish_non_exhaustive()
@@ -82,21 +85,40 @@ impl Ensemble {
     /// `replicates` runs, numbered from 0, of a master seed.
     #[must_use]
     pub fn new(replicates: u64, seed: u64) -> Self {
-        Self { replicates, seed, keep: false, cancel: Cancel::new(), saving: None, executor: Local::default() }
+        let (most_failures, executor) = (u64::MAX, Local::default());
+        Self { replicates, seed, keep: false, most_failures, cancel: Cancel::new(), saving: None, executor }
     }
 }
 
-impl<X: Executor> Ensemble<X> {
+impl<X> Ensemble<X> {
     /// Runs the replicates by that executor. Default: the threads of this machine with the feature `parallel`, else one
     /// replicate after the other. No bit of the statistics depends on it.
     #[must_use]
-    pub fn executor<Y: Executor>(self, executor: Y) -> Ensemble<Y> {
-        let Self { replicates, seed, keep, cancel, saving, .. } = self;
-        Ensemble { replicates, seed, keep, cancel, saving, executor }
+    pub fn executor<Y>(self, executor: Y) -> Ensemble<Y> {
+        let Self { replicates, seed, keep, most_failures, cancel, saving, .. } = self;
+        Ensemble { replicates, seed, keep, most_failures, cancel, saving, executor }
+    }
+
+    /// Ends the ensemble at the first failure beyond so many. The replicates before it are combined and saved, and what is saved goes
+    /// on with the one that failed, as if nothing had happened. Default: all are run, however many fail. [`map`](Self::map) and
+    /// [`for_each`](Self::for_each) hand every failure on.
+    ///
+    /// ```
+    /// use contrastive_dynamics::ensemble::Ensemble;
+    /// use contrastive_dynamics::state::Trajectory;
+    /// let failing = |_| -> Result<Trajectory, String> { Err("no such model".to_owned()) };
+    /// let error = Ensemble::new(1_000_000, 1).most_failures(0).run(failing, |_, _| vec![0.0]).err().ok_or("it fails")?;
+    /// assert!(error.failures >= 1 && error.cancelled + error.failures == 1_000_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn most_failures(mut self, most: u64) -> Self {
+        self.most_failures = most;
+        self
     }
 
     /// Begins no replicate once that flag is set: what is done by then is in the answer's
-    /// [`summary`](EnsembleError::summary).
+    /// [`summary`](EnsembleError::summary). Of many processes the one that leads must see it; it may be set in all.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
@@ -193,29 +215,48 @@ impl<X: Executor> Ensemble<X> {
     /// assert_eq!(ends.len(), 3);
     /// assert!(ends.iter().all(Result::is_ok));
     /// ```
-    pub fn map<R: Send, E: Send>(&self, work: impl Fn(Replicate) -> Result<R, E> + Sync) -> Vec<Result<R, Failure<E>>> {
-        let mut results = Vec::new();
+    pub fn map<R: Send, E: Send>(&self, work: impl Fn(Replicate) -> Result<R, E> + Sync) -> Vec<Result<R, Failure<E>>>
+    where
+        X: Executor<Result<R, Failure<E>>> + Executor<Vec<Result<R, Failure<E>>>>,
+    {
+        let mut results: Vec<Result<R, Failure<E>>> = Vec::new();
         self.for_each(work, |_, result| {
             results.push(result);
             ControlFlow::Continue(())
         });
-        results
+        self.once(|| results)
     }
 
     /// As [`map`](Self::map), but `consume` gets every result when its turn comes. After [`ControlFlow::Break`] nothing
-    /// more is consumed, and replicates that have not begun are left undone.
+    /// more is consumed, and replicates that have not begun are left undone. Of many processes the one that
+    /// [leads](Executor::leads) consumes.
     pub fn for_each<R: Send, E: Send>(
         &self,
         work: impl Fn(Replicate) -> Result<R, E> + Sync,
         mut consume: impl FnMut(Replicate, Result<R, Failure<E>>) -> ControlFlow<()>,
-    ) {
-        let work = |index| {
-            if self.cancel.is_cancelled() {
-                return Err(Failure::Cancelled);
-            }
-            caught(|| work(self.replicate(index)))?.map_err(Failure::Run)
-        };
-        self.executor.for_each(0..self.replicates, &work, &mut |index, result| consume(self.replicate(index), result));
+    ) where
+        X: Executor<Result<R, Failure<E>>>,
+    {
+        let work = |index| caught(|| work(self.replicate(index)))?.map_err(Failure::Run);
+        let (mut next, mut flow) = (0, ControlFlow::Continue(()));
+        self.executor.for_each(0..self.replicates, &self.cancel, &work, &mut |index, result| {
+            next = index + 1;
+            flow = consume(self.replicate(index), result);
+            flow
+        });
+        // What was cancelled says so.
+        while self.executor.leads() && flow.is_continue() && next < self.replicates {
+            flow = consume(self.replicate(next), Err(Failure::Cancelled));
+            next += 1;
+        }
+    }
+
+    /// What `make` gives in the process that leads, in all of them.
+    pub(crate) fn once<R>(&self, make: impl FnOnce() -> R) -> R
+    where
+        X: Executor<R>,
+    {
+        self.executor.once(make)
     }
 
     /// Runs every replicate by `simulate`, and summarises the values that `observe` reads off each recorded time and
@@ -231,6 +272,7 @@ impl<X: Executor> Ensemble<X> {
         E: Send,
         F: Fn(Replicate) -> Result<Trajectory<T>, E> + Sync,
         O: Fn(T, &OrderParameters<T>) -> Vec<f64> + Sync,
+        X: EnsembleExecutor<T, E>,
     {
         let record = |index: u64| {
             let record = caught(|| simulate(self.replicate(index)).map(|run| Record::new(run, &observe)));
@@ -269,8 +311,11 @@ impl<X: Executor> Ensemble<X> {
         end: T,
         output: &Output<T>,
         observe: O,
-    ) -> Result<Summary<T>, EnsembleError<SgdError<T>, T>> {
-        let together = |seeds: &[u64]| -> Result<Vec<Result<Record<T>, Failure<SgdError<T>>>>, Failure<SgdError<T>>> {
+    ) -> Result<Summary<T>, EnsembleError<SgdError<T>, T>>
+    where
+        X: EnsembleExecutor<T, SgdError<T>>,
+    {
+        let together = |seeds: &[u64]| -> Result<Records<T, SgdError<T>>, Failure<SgdError<T>>> {
             let runs = caught(|| {
                 let runs = chain.lanes(seeds).and_then(|mut lanes| lanes.run(end, output))?;
                 let record = |run: Result<Trajectory<T>, SgdError<T>>| Ok(Record::new(run?, &observe));
@@ -278,7 +323,7 @@ impl<X: Executor> Ensemble<X> {
             })?;
             runs.map_err(Failure::Run)
         };
-        let record = |group: u64| -> Vec<Result<Record<T>, Failure<SgdError<T>>>> {
+        let record = |group: u64| -> Records<T, SgdError<T>> {
             let (first, last) = (group * WIDTH, ((group + 1) * WIDTH).min(self.replicates));
             let seeds: Vec<u64> = (first..last).map(|index| self.replicate(index).seed).collect();
             // What fails all at once is run again one by one: a path does not depend on its company.
@@ -304,11 +349,18 @@ impl<X: Executor> Ensemble<X> {
     where
         T: Scalar,
         E: Send,
-        F: Fn(u64) -> Vec<Result<Record<T>, Failure<E>>> + Sync,
+        F: Fn(u64) -> Records<T, E> + Sync,
+        X: EnsembleExecutor<T, E>,
     {
-        let mut saves = self.saving.as_ref().map(|Saving { store, every, work }| {
-            let work = Fingerprint::of("an ensemble").count(self.seed).count(u64::from(self.keep)).and(*work);
-            Saves { store: &**store, every: *every, work: known(work), saved_at: 0 }
+        let work = Fingerprint::of("an ensemble").count(self.seed).count(u64::from(self.keep));
+        let work = self.saving.as_ref().map_or(work, |saving| work.and(saving.work));
+        let (mut known, mut number) = (Some(known), None);
+        let mut all = || *number.get_or_insert_with(|| known.take().map_or(work, |known| known(work)));
+        let mut saves = self.saving.as_ref().map(|Saving { store, every, .. }| Saves {
+            store: &**store,
+            every: *every,
+            work: all(),
+            saved_at: 0,
         });
         let mut answer = EnsembleError {
             summary: Box::new(Summary::empty()),
@@ -317,46 +369,47 @@ impl<X: Executor> Ensemble<X> {
             cancelled: 0,
             unsaved: None,
         };
-        let begun = match &mut saves {
+        let same = <X as Executor<Records<T, E>>>::agree(&self.executor, || all().count(self.replicates).value());
+        let begun = self.executor.once(|| match &mut saves {
+            _ if !same => Err(SaveError::OtherProcesses),
             Some(Saves { every: 0, .. }) => Err(SaveError::Never),
             Some(saves) => self.resume(saves, width, record, &mut answer),
             None => Ok(0),
-        };
+        });
         let begin = match begun {
             Ok(begin) => begin,
             Err(error) => {
                 (answer.unsaved, answer.cancelled) = (Some(error), self.replicates);
-                return Err(answer);
+                return self.executor.once(|| Err(answer));
             }
         };
-        let unless_cancelled = |group: u64| (!self.cancel.is_cancelled()).then(|| record(group));
+        // The first replicate that is not combined, and whether it is the failure that ends the ensemble.
+        let (mut next, mut ended) = (begin, false);
         let groups = begin / width..self.replicates.div_ceil(width);
-        self.executor.for_each(groups, &unless_cancelled, &mut |group, records| {
+        let groups = if answer.failures > self.most_failures { groups.start..groups.start } else { groups };
+        self.executor.for_each(groups, &self.cancel, record, &mut |group, records: Records<T, E>| {
             let (first, last) = (group * width, ((group + 1) * width).min(self.replicates));
-            let Some(records) = records else {
-                // What comes later is not after what is missing, and cannot be saved.
-                if let Some(saves) = saves.take() {
-                    answer.unsaved = saves.save(first.max(begin), &answer).err();
-                }
-                answer.cancelled += last - first.max(begin);
-                return ControlFlow::Continue(());
-            };
             for (index, record) in (first..).zip(records).filter(|(index, _)| *index >= begin) {
+                next = index;
                 self.add(&mut answer, index, record);
-            }
-            let due = saves.as_mut().filter(|saves| last == self.replicates || last - saves.saved_at >= saves.every);
-            if let Some(saves) = due {
-                saves.saved_at = last;
-                if let Err(error) = saves.save(last, &answer) {
-                    answer.unsaved = Some(error);
-                    answer.cancelled = self.replicates - last;
+                ended = answer.failures > self.most_failures;
+                if ended {
                     return ControlFlow::Break(());
                 }
             }
-            ControlFlow::Continue(())
+            next = last;
+            let due = saves.as_mut().filter(|saves| last - saves.saved_at >= saves.every);
+            answer.unsaved = due.and_then(|saves| saves.save(last, &answer, false).err());
+            if answer.unsaved.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let complete = answer.failures + answer.cancelled == 0 && answer.unsaved.is_none();
-        if complete { Ok(*answer.summary) } else { Err(answer) }
+        self.executor.once(|| {
+            // What is missing by now had not begun, or was not waited for.
+            answer.cancelled = self.replicates - next - u64::from(ended);
+            let left = saves.as_mut().filter(|saves| answer.unsaved.is_none() && saves.saved_at < next);
+            answer.unsaved = left.and_then(|saves| saves.save(next, &answer, ended).err()).or(answer.unsaved.take());
+            let complete = answer.failures + answer.cancelled == 0 && answer.unsaved.is_none();
+            if complete { Ok(*answer.summary) } else { Err(answer) }
+        })
     }
 
     /// Adds a replicate to the statistics, or to those that failed.
@@ -371,7 +424,7 @@ impl<X: Executor> Ensemble<X> {
         &self,
         saves: &mut Saves<'_>,
         width: u64,
-        record: &impl Fn(u64) -> Vec<Result<Record<T>, Failure<E>>>,
+        record: &impl Fn(u64) -> Records<T, E>,
         answer: &mut EnsembleError<E, T>,
     ) -> Result<u64, SaveError> {
         let Some(kept) = saves.store.load(saves.work)? else { return Ok(0) };
@@ -399,10 +452,13 @@ struct Saves<'s> {
 }
 
 impl Saves<'_> {
-    /// Keeps the statistics over the replicates before `next`.
-    fn save<T: Scalar, E>(&self, next: u64, answer: &EnsembleError<E, T>) -> Result<(), SaveError> {
-        let failed = answer.failed.iter().map(|failed| failed.replicate.index).collect();
-        self.store.store(self.work, &EnsembleProgress::new(next, answer.failures, failed, &answer.summary))
+    /// Keeps the statistics over the replicates before `next`. If the failure of that one ended the ensemble, it is left out: it is run
+    /// again, in its turn.
+    fn save<T: Scalar, E>(&mut self, next: u64, answer: &EnsembleError<E, T>, ended: bool) -> Result<(), SaveError> {
+        self.saved_at = next;
+        let failed = answer.failed.iter().map(|failed| failed.replicate.index).filter(|index| *index < next);
+        let failures = answer.failures - u64::from(ended);
+        self.store.store(self.work, &EnsembleProgress::new(next, failures, failed.collect(), &answer.summary))
     }
 }
 

@@ -7,8 +7,10 @@ use super::statistics::Statistics;
 use crate::Scalar;
 use crate::state::{OrderParameters, Trajectory};
 
-/// What is left of a run.
-pub(super) struct Record<T> {
+/// What is left of a run: at every recorded time the values that were observed.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Record<T> {
     times: Vec<T>,
     width: usize,
     regular: bool,
@@ -51,7 +53,10 @@ impl<T: Scalar> Summary<T> {
 /// Statistics over an ensemble, at every recorded time for every observed value.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(bound = "T: serde::Serialize + serde::de::DeserializeOwned"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 pub struct Summary<T: Scalar = f64> {
     pub(super) times: Vec<T>,
     pub(super) width: usize,

@@ -29,33 +29,43 @@ pub enum Output<T = f64> {
     Stop,
 }
 
+/// An alias, because derived code would take the reference for one into the data that are read.
+type Name = &'static str;
+
 /// Why output times are unusable.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum OutputError {
     /// A time is NaN, infinite, or not above the one before.
     #[error("output times must be finite and increasing, got {time} after {previous}")]
     NotIncreasing {
         /// The time before.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         previous: f64,
         /// The offending time.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
     },
     /// A time lies outside the run.
     #[error("output time {time} lies outside the run from {start} to {end}")]
     OutsideRun {
         /// The offending time.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
         /// Start of the run.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         start: f64,
         /// End of the run.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         end: f64,
     },
     /// A number of steps or points is too small.
     #[error("output needs {what} of at least {least}, got {value}")]
     Count {
         /// What is counted.
-        what: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        what: Name,
         /// The smallest number allowed.
         least: usize,
         /// The number given.
@@ -73,8 +83,10 @@ pub enum OutputError {
     #[error("a run must end after its start at finite times, got a run from {start} to {end}")]
     EmptyRun {
         /// Start of the run.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         start: f64,
         /// End of the run.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         end: f64,
     },
 }

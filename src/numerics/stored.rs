@@ -4,6 +4,9 @@
 //! formats for people such as JSON have no numbers for: there they are the words "inf", "-inf" and "NaN". Each module is
 //! for `#[serde(with = "...")]`. Not here: states (see `crate::state`).
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use nalgebra::{Complex, DMatrix};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -30,6 +33,68 @@ fn pair<T: Scalar>(z: &Complex<T>) -> [T; 2] {
 
 fn of_pair<T>([re, im]: [T; 2]) -> Complex<T> {
     Complex { re, im }
+}
+
+/// The longest name, in bytes, and the most names that are kept.
+const NAMES: (usize, usize) = (200, 1000);
+
+/// A name that an error holds: one of those that the library itself uses, which are few. Each is kept once, for good; more, or
+/// longer ones, are no names.
+pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let name = String::deserialize(deserializer)?;
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(name) = known.get(&*name) {
+        return Ok(name);
+    }
+    if name.len() > NAMES.0 || known.len() >= NAMES.1 {
+        return Err(D::Error::custom("no name that the errors of this library hold"));
+    }
+    let name: &'static str = Box::leak(name.into_boxed_str());
+    known.insert(name);
+    Ok(name)
+}
+
+/// Kinds of failures of the system.
+pub(crate) mod io_kind {
+    use std::io::ErrorKind::{
+        self, AlreadyExists, Interrupted, InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound, Other,
+        OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, TimedOut, UnexpectedEof,
+        Unsupported, WriteZero,
+    };
+
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Those of files; any other is `Other`.
+    const KINDS: [ErrorKind; 17] = [
+        Other,
+        NotFound,
+        PermissionDenied,
+        AlreadyExists,
+        Interrupted,
+        InvalidData,
+        InvalidInput,
+        IsADirectory,
+        NotADirectory,
+        OutOfMemory,
+        QuotaExceeded,
+        ReadOnlyFilesystem,
+        StorageFull,
+        TimedOut,
+        UnexpectedEof,
+        Unsupported,
+        WriteZero,
+    ];
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // derived code calls it so
+    pub(crate) fn serialize<S: Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
+        KINDS.iter().position(|known| known == kind).unwrap_or(0).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ErrorKind, D::Error> {
+        let kind = usize::deserialize(deserializer)?;
+        Ok(KINDS.get(kind).copied().unwrap_or(Other))
+    }
 }
 
 /// A number that may be infinite or NaN.

@@ -2,7 +2,7 @@
 //!
 //! Covers the trait [`Executor`] and its two implementations here, [`Serial`] and, with the feature `parallel`,
 //! `Threads`, and the flag that ends long work, [`Cancel`]. It is the one place that knows rayon. Not here: what is mapped (see [`crate::ensemble`] and
-//! [`crate::stability`]).
+//! [`crate::stability`]), and executors over many machines, which are a package of their own.
 
 mod cancel;
 mod chunks;
@@ -16,45 +16,90 @@ use std::sync::{Mutex, PoisonError};
 #[cfg(feature = "parallel")]
 use std::time::{Duration, Instant};
 
-/// Runs many independent pieces of work, each known by a number, and gives their results back in the order of the
+/// Runs many independent pieces of work, each known by a number, and hands their results, of type R, on in the order of the
 /// numbers.
 ///
 /// Whoever implements it may run the pieces anywhere and in any order. What is made of the results depends on their order
 /// alone, which is fixed: so every executor gives the same bits.
 ///
+/// It may also be many processes, each with this same program: then all of them call what is here, in the same order. Results
+/// are consumed in one of them, the one that [`leads`](Self::leads), and what is made of them there is given to all by
+/// [`once`](Self::once). An executor that carries results from one process to another is one for types that can be carried.
+///
 /// ```
 /// use contrastive_dynamics::parallel::{Executor, Serial};
 /// assert_eq!(Serial.map(0..4, &|k| k * k), [0, 1, 4, 9]);
 /// ```
-pub trait Executor: Sync {
+pub trait Executor<R>: Sync {
     /// Calls `work` with every number of the range and hands the results to `consume` in the order of the numbers. After
-    /// [`ControlFlow::Break`] nothing more is consumed, and work that has not begun is left undone.
-    fn for_each<R: Send>(
+    /// [`ControlFlow::Break`], and once `cancel` is set, work that has not begun is left undone, and nothing is consumed after what
+    /// is missing. Of many processes one consumes.
+    fn for_each(
         &self,
         range: Range<u64>,
-        work: &(impl Fn(u64) -> R + Sync),
+        cancel: &Cancel,
+        work: &(dyn Fn(u64) -> R + Sync),
         consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
     );
 
-    /// The results of `work` for every number of the range, in order.
-    fn map<R: Send>(&self, range: Range<u64>, work: &(impl Fn(u64) -> R + Sync)) -> Vec<R> {
+    /// What `make` gives in the process that leads, in all of them. Of one process: what it gives.
+    fn once(&self, make: impl FnOnce() -> R) -> R
+    where
+        Self: Sized,
+    {
+        make()
+    }
+
+    /// Whether results are consumed in this process: of one it is this one.
+    fn leads(&self) -> bool {
+        true
+    }
+
+    /// Whether all processes give the same number here, for example the [value](crate::save::Fingerprint::value) of a fingerprint. Of one
+    /// process: yes, without a look.
+    fn agree(&self, number: impl FnOnce() -> u64) -> bool
+    where
+        Self: Sized,
+    {
+        let _ = number;
+        true
+    }
+
+    /// The results of `work` for every number of the range, in order, in every process.
+    fn map(&self, range: Range<u64>, work: &(dyn Fn(u64) -> R + Sync)) -> Vec<R>
+    where
+        Self: Executor<Vec<R>> + Sized,
+    {
         let mut results = Vec::new();
-        self.for_each(range, work, &mut |_, result| {
+        self.for_each(range, &Cancel::new(), work, &mut |_, result| {
             results.push(result);
             ControlFlow::Continue(())
         });
-        results
+        self.once(|| results)
     }
 }
 
-impl<X: Executor> Executor for &X {
-    fn for_each<R: Send>(
+impl<R, X: Executor<R>> Executor<R> for &X {
+    fn for_each(
         &self,
         range: Range<u64>,
-        work: &(impl Fn(u64) -> R + Sync),
+        cancel: &Cancel,
+        work: &(dyn Fn(u64) -> R + Sync),
         consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
     ) {
-        (**self).for_each(range, work, consume);
+        (**self).for_each(range, cancel, work, consume);
+    }
+
+    fn once(&self, make: impl FnOnce() -> R) -> R {
+        (**self).once(make)
+    }
+
+    fn leads(&self) -> bool {
+        (**self).leads()
+    }
+
+    fn agree(&self, number: impl FnOnce() -> u64) -> bool {
+        (**self).agree(number)
     }
 }
 
@@ -62,15 +107,16 @@ impl<X: Executor> Executor for &X {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Serial;
 
-impl Executor for Serial {
-    fn for_each<R: Send>(
+impl<R> Executor<R> for Serial {
+    fn for_each(
         &self,
         range: Range<u64>,
-        work: &(impl Fn(u64) -> R + Sync),
+        cancel: &Cancel,
+        work: &(dyn Fn(u64) -> R + Sync),
         consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
     ) {
         for index in range {
-            if consume(index, work(index)).is_break() {
+            if cancel.is_cancelled() || consume(index, work(index)).is_break() {
                 return;
             }
         }
@@ -83,11 +129,12 @@ impl Executor for Serial {
 pub struct Threads;
 
 #[cfg(feature = "parallel")]
-impl Executor for Threads {
-    fn for_each<R: Send>(
+impl<R: Send> Executor<R> for Threads {
+    fn for_each(
         &self,
         range: Range<u64>,
-        work: &(impl Fn(u64) -> R + Sync),
+        cancel: &Cancel,
+        work: &(dyn Fn(u64) -> R + Sync),
         consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
     ) {
         let slots: Vec<Mutex<Option<R>>> = range.clone().take(IN_FLIGHT).map(|_| Mutex::new(None)).collect();
@@ -97,6 +144,9 @@ impl Executor for Threads {
             slots[usize::try_from(at).unwrap_or(0)].lock().unwrap_or_else(PoisonError::into_inner)
         };
         let run = |index| {
+            if cancel.is_cancelled() {
+                return;
+            }
             let result = work(index);
             *slot(index) = Some(result);
         };
@@ -153,16 +203,30 @@ pub type Local = Serial;
 mod tests {
     use super::*;
 
-    fn squares(executor: &impl Executor) {
+    fn squares(executor: &(impl Executor<u64> + Executor<Vec<u64>>)) {
         let work = |k: u64| k * k;
         assert_eq!(executor.map(5..3000, &work), (5..3000).map(work).collect::<Vec<_>>());
         assert!(executor.map(7..7, &work).is_empty());
         let mut seen = Vec::new();
-        executor.for_each(0..5000, &work, &mut |index, square| {
+        executor.for_each(0..5000, &Cancel::new(), &work, &mut |index, square| {
             seen.push((index, square));
             if index == 1500 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(seen, (0..=1500).map(|k| (k, k * k)).collect::<Vec<_>>());
+        // What is consumed of work that is cancelled has no gaps.
+        let (cancel, mut next) = (Cancel::new(), 0);
+        let cancelling = |k: u64| {
+            if k == 700 {
+                cancel.cancel();
+            }
+            k
+        };
+        executor.for_each(0..5000, &cancel, &cancelling, &mut |index, _| {
+            assert_eq!(index, next);
+            next += 1;
+            ControlFlow::Continue(())
+        });
+        assert!((1..5000).contains(&next), "{next}");
     }
 
     #[test]

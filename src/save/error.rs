@@ -3,18 +3,24 @@
 use std::io;
 use std::path::Path;
 
+/// An alias, because derived code would take the reference for one into the data that are read.
+type Name = &'static str;
+
 /// Why work could not be saved, or what was saved is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum SaveError {
     /// The file could not be read or written. What was there before is still there.
     #[error("cannot {action} {path}: {message}")]
     Io {
         /// What was tried.
-        action: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        action: Name,
         /// Which file.
         path: String,
         /// The kind of failure.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::io_kind"))]
         kind: io::ErrorKind,
         /// What the system says.
         message: String,
@@ -34,7 +40,8 @@ pub enum SaveError {
     #[error("the file is corrupted: the checksum of its {part} is not that of what was written")]
     Corrupted {
         /// Which part.
-        part: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        part: Name,
     },
     /// The file is of another version of the format.
     #[error(
@@ -80,6 +87,9 @@ pub enum SaveError {
         /// Why not.
         reason: String,
     },
+    /// The processes that share the work do not do the same.
+    #[error("the processes that share this work have other models, settings or seeds: start all of them alike")]
+    OtherProcesses,
     /// A store other than a file failed.
     #[error("{message}")]
     Store {

@@ -32,8 +32,16 @@ use crate::model::ScheduleError;
 use crate::start::StartError;
 use crate::state::{OrderParameters, Process, Run, RunError, Trajectory};
 
+/// An alias, because derived code would take the reference for one into the data that are read.
+type Name = &'static str;
+
 /// Why a simulation could not be set up or went wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
 #[non_exhaustive]
 pub enum SgdError<T: Scalar = f64> {
     /// The simulator cannot start like that.
@@ -43,7 +51,8 @@ pub enum SgdError<T: Scalar = f64> {
     #[error("{simulator} draws only projections of Gaussian noise, and this noise is not Gaussian: use DirectSgd")]
     NoiseNotGaussian {
         /// Which simulator.
-        simulator: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        simulator: Name,
     },
     /// Too many replicates for one group, or none.
     #[error("from 1 to {most} replicates are stepped together, got {got}")]
@@ -65,7 +74,8 @@ pub enum SgdError<T: Scalar = f64> {
     #[error("{simulator} keeps order parameters only, and momentum is a memory of weights: use CompressedSgd")]
     Momentum {
         /// Which simulator.
-        simulator: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        simulator: Name,
     },
     /// The run failed.
     #[error(transparent)]
@@ -74,6 +84,7 @@ pub enum SgdError<T: Scalar = f64> {
 
 /// Why a step failed; the state is the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum SgdFailure {
     /// The update is not finite.

@@ -37,16 +37,17 @@ pub use fixed_point::{
     SignedPermutation, Stability, Start, StartKind, Symmetries, collapsed_point,
 };
 pub use learnability::{
-    CriticalError, CriticalValue, FamilyError, Growth, Learnability, ModelFamily, OdeFamily, ParameterFamily,
-    PhaseDiagram, StabilityError, UninformativePoint, attracting_learnability, critical_value, learnability,
-    uninformative_points,
+    CriticalError, CriticalValue, DiagramExecutor, FamilyError, Growth, Learnability, ModelFamily, OdeFamily,
+    ParameterFamily, PhaseDiagram, StabilityError, UninformativePoint, attracting_learnability, critical_value,
+    learnability, uninformative_points,
 };
 pub use regions::{
-    AreaFraction, AttractionRegions, Border, Grid, MapProgress, Neighbourhood, NotReached, Outcome, RegionMap,
-    RegionsError, SavedRegions,
+    AreaFraction, AttractionRegions, Border, Grid, MapProgress, Neighbourhood, NotReached, Outcome, RegionExecutor,
+    RegionMap, RegionsError, SavedRegions,
 };
 pub use selection::{
-    FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SobolStarts, UndecidedStart,
+    FiniteSizeSelection, PartialSelection, RunFailure, Selection, SelectionError, SelectionExecutor, SobolStarts,
+    UndecidedStart,
 };
 pub use spectrum::{Spectrum, SpectrumError, eigenvalues, spectrum};
 pub use steady::{SteadyState, SteadyStateError, steady_state};

@@ -24,14 +24,19 @@ use crate::Scalar;
 use crate::numerics::memory::fits;
 use crate::state::{OrderParameters, OrderParametersError};
 
+/// An alias, because derived code would take the reference for one into the data that are read.
+type Name = &'static str;
+
 /// Why a start law is none, or rows could not be drawn from it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum StartError {
     /// The density of a sparse law is out of range.
     #[error("the density of a sparse feature must lie in (0, 1], got {value}")]
     Density {
         /// The value given.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
     },
     /// The wanted order parameters are not feasible.
@@ -49,7 +54,8 @@ pub enum StartError {
     #[error("not a discrete law: {reason}")]
     Atoms {
         /// What is wrong.
-        reason: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        reason: Name,
     },
     /// The product rule has too many nodes.
     #[error("{points} points in each of {features} dimensions are more than {budget} nodes")]
@@ -101,6 +107,7 @@ pub enum StartError {
         /// The other.
         second: usize,
         /// Their scalar product over N.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
     },
     /// The weights cannot be made orthonormal.
@@ -151,11 +158,14 @@ pub enum StartError {
     #[error("{what} cannot start from {start}: give {instead}")]
     Unsupported {
         /// What is to start.
-        what: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        what: Name,
         /// The start given.
-        start: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        start: Name,
         /// What would do.
-        instead: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        instead: Name,
     },
     /// A drawn row is NaN or infinite.
     #[error("row {row} of the start is not finite")]
@@ -169,7 +179,8 @@ pub enum StartError {
     )]
     Degenerate {
         /// Features or weights.
-        what: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        what: Name,
     },
 }
 

@@ -26,7 +26,7 @@ pub enum OrderParametersError {
     #[error("{name} must have {expected} numbers here, got {got}")]
     Length {
         /// What the slice holds.
-        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::state::stored::slice_name"))]
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
         name: Name,
         /// How many there must be.
         expected: usize,

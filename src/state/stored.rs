@@ -4,8 +4,7 @@
 //! (see `crate::model`), and who writes the file.
 
 use nalgebra::DMatrix;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::Scalar;
 use crate::integrate::Work;
@@ -49,13 +48,6 @@ fn matrix<T: Scalar>(rows: &[Vec<T>]) -> DMatrix<T> {
         return DMatrix::zeros(rows.len(), 0);
     }
     DMatrix::from_fn(rows.len(), columns, |i, j| rows[i][j])
-}
-
-/// What a slice of a wrong length was to hold, one of the names that the constructors of states use.
-pub(super) fn slice_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    let known = ["Q", "R", "a packed state"];
-    known.into_iter().find(|known| *known == name).ok_or_else(|| D::Error::custom("no name of a slice of numbers"))
 }
 
 impl<T: Scalar> From<OrderParameters<T>> for StoredState<T> {

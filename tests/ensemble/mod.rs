@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Failure, Replicate, Statistics, Summary};
+use contrastive_dynamics::ensemble::{
+    Ensemble, EnsembleError, EnsembleExecutor, Failure, Replicate, Statistics, Summary,
+};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model};
 use contrastive_dynamics::ode::ReducedOde;
@@ -13,6 +15,8 @@ use contrastive_dynamics::start::StartError;
 use contrastive_dynamics::state::{OrderParameters, Run, RunError, StopReason, Trajectory};
 
 use crate::support::backwards::Backwards;
+#[cfg(feature = "serde")]
+use crate::support::carried::Carried;
 use crate::support::models::{informed_start as start, one_feature as model};
 
 fn run(replicate: Replicate, dimension: usize) -> Result<Trajectory, SgdError> {
@@ -38,17 +42,36 @@ fn the_number_of_threads_changes_no_bit() {
     assert_eq!(one, with(5));
 }
 
+/// What carries all that is run here.
+trait Runs:
+    EnsembleExecutor<f64, SgdError>
+    + Executor<Result<u64, Failure<String>>>
+    + Executor<Vec<Result<u64, Failure<String>>>>
+    + Executor<Result<i32, Failure<SgdError>>>
+    + Executor<Vec<Result<i32, Failure<SgdError>>>>
+{
+}
+
+impl<X> Runs for X where
+    X: EnsembleExecutor<f64, SgdError>
+        + Executor<Result<u64, Failure<String>>>
+        + Executor<Vec<Result<u64, Failure<String>>>>
+        + Executor<Result<i32, Failure<SgdError>>>
+        + Executor<Vec<Result<i32, Failure<SgdError>>>>
+{
+}
+
 /// Statistics, values, lanes and failures, by executors that run the work in other orders.
 #[test]
 fn the_executor_changes_no_bit() {
-    fn all(ensemble: &Ensemble<impl Executor>) -> (Summary, Summary, Vec<u64>, EnsembleError<SgdError>) {
+    fn all(ensemble: &Ensemble<impl Runs>) -> (Summary, Summary, Vec<u64>, EnsembleError<SgdError>) {
         let model = model();
         let chain = ProjectedChain::builder(&model, 200);
         let summary = ensemble.run(|replicate| run(replicate, 200), observe).unwrap();
         let lanes = ensemble.run_projected(&chain, 1.0, &Output::Stop, observe).unwrap();
         let failing = |replicate: Replicate| run(replicate, if replicate.index == 23 { 1 } else { 200 });
         let failure = ensemble.run(failing, observe).unwrap_err();
-        let seeds = ensemble.map(|replicate| Ok::<_, Infallible>(replicate.seed));
+        let seeds = ensemble.map(|replicate| Ok::<_, String>(replicate.seed));
         (summary, lanes, seeds.into_iter().map(Result::unwrap).collect(), failure)
     }
     let ensemble = || Ensemble::new(150, 5).keep_values(true);
@@ -56,6 +79,8 @@ fn the_executor_changes_no_bit() {
     assert_eq!((here.3.failed[0].replicate.index, here.3.failures, here.3.summary.count()), (23, 1, 149));
     assert_eq!(here, all(&ensemble().executor(Serial)));
     assert_eq!(here, all(&ensemble().executor(Backwards)));
+    #[cfg(feature = "serde")]
+    assert_eq!(here, all(&ensemble().executor(Carried)));
 }
 
 /// The same replicates in lock-step, of a start drawn for each.
@@ -235,7 +260,7 @@ fn a_panic_in_lanes_takes_no_neighbour_with_it() {
 /// Whatever runs it: what is done by then is in the answer, and with what is left makes up all.
 #[test]
 fn a_cancelled_ensemble_gives_what_is_done() {
-    fn check(ensemble: Ensemble<impl Executor>) {
+    fn check(ensemble: Ensemble<impl Runs>) {
         let cancel = Cancel::new();
         let ensemble = ensemble.cancelled_by(&cancel);
         let work = |replicate: Replicate| {

@@ -20,12 +20,12 @@ fn momentum_has_one_law_in_both_simulators() {
     assert_different("momentum 0.55", &compressed(&model(0.55), &two_neurons()), &reference);
 }
 
-/// Means of 300 runs of compressed SGD at N = 1000 against the ODE at τ/(1 − β), by five standard errors and 2/(N(1 − β)) for the
+/// Means of 300 runs of compressed SGD at N = 600 against the ODE at τ/(1 − β), by five standard errors and 2/(N(1 − β)) for the
 /// finite memory, at two times and for three β and the sphere: sixteen numbers, false alarms below 1e-5. The controls are
 /// the ODE without momentum, and with an effective rate a quarter larger.
 #[test]
 fn the_limit_is_that_of_a_larger_learning_rate() {
-    let n = 1000;
+    let n = 600;
     for (momentum, constraint) in
         [(0.3, Constraint::None), (0.6, Constraint::None), (0.9, Constraint::None), (0.6, Constraint::Sphere)]
     {

@@ -4,14 +4,16 @@ use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::Law;
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::parallel::{Executor, Serial};
+use contrastive_dynamics::parallel::Serial;
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{
-    AttractionRegions, Border, Grid, PhaseDiagram, RegionMap, Selection, SobolStarts,
+    AttractionRegions, Border, Grid, PhaseDiagram, RegionExecutor, RegionMap, Selection, SobolStarts,
 };
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
 use crate::support::backwards::Backwards;
+#[cfg(feature = "serde")]
+use crate::support::carried::Carried;
 use crate::support::models::two_features;
 
 fn state(q1: f64, q2: f64) -> Result<OrderParameters, OrderParametersError> {
@@ -20,7 +22,11 @@ fn state(q1: f64, q2: f64) -> Result<OrderParameters, OrderParametersError> {
 
 type Outcomes = (RegionMap, Vec<((f64, f64), Border)>, Selection);
 
-fn outcomes(regions: &AttractionRegions<'_, f64, impl Executor>, grid: Grid, starts: SobolStarts) -> Outcomes {
+fn outcomes(
+    regions: &AttractionRegions<'_, f64, impl RegionExecutor<f64>>,
+    grid: Grid,
+    starts: SobolStarts,
+) -> Outcomes {
     let map = regions.map(grid, state).unwrap();
     let borders = regions.borders(&map, state, 1e-3).unwrap();
     (map, borders, regions.selection(starts, |u| state(0.6 * u[0], 0.6 * u[1])).unwrap())
@@ -44,8 +50,12 @@ fn the_executor_changes_no_bit() {
     let regions = || AttractionRegions::new(&ode, &points).unwrap();
     let here = outcomes(&regions(), grid(), starts());
     assert!(here.0.refined() > 0);
-    assert_eq!(here, outcomes(&regions().executor(Serial), grid(), starts()));
     assert_eq!(here, outcomes(&regions().executor(Backwards), grid(), starts()));
+    // One after the other, and carried where that can be.
+    #[cfg(not(feature = "serde"))]
+    assert_eq!(here, outcomes(&regions().executor(Serial), grid(), starts()));
+    #[cfg(feature = "serde")]
+    assert_eq!(here, outcomes(&regions().executor(Carried), grid(), starts()));
 
     let regions = regions();
     let chain = |seed| ProjectedChain::builder(&model, 50).build_seeded(seed);
@@ -53,10 +63,18 @@ fn the_executor_changes_no_bit() {
     let ensemble = Ensemble::new(30, 3).executor(Backwards);
     assert_eq!(finite, regions.selection_at_finite_size(&ensemble, (40.0, 5), |r| chain(r.seed)).unwrap());
 
+    #[cfg(feature = "serde")]
+    {
+        let ensemble = Ensemble::new(30, 3).executor(Carried);
+        assert_eq!(finite, regions.selection_at_finite_size(&ensemble, (40.0, 5), |r| chain(r.seed)).unwrap());
+    }
+
     let (first, second) = parameters();
     let diagram = PhaseDiagram::new(&ode, first, second);
     assert_eq!(diagram, PhaseDiagram::new_on(&Serial, &ode, first, second));
     assert_eq!(diagram, PhaseDiagram::new_on(&Backwards, &ode, first, second));
+    #[cfg(feature = "serde")]
+    assert_eq!(diagram, PhaseDiagram::new_on(&Carried, &ode, first, second));
 }
 
 /// Diagrams over models, cell by cell the learnability of the model there.

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use contrastive_dynamics::ensemble::Ensemble;
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::parallel::{Executor, Serial};
+use contrastive_dynamics::parallel::Serial;
 use contrastive_dynamics::sgd::ProjectedChain;
 use contrastive_dynamics::stability::{
-    AttractionRegions, Grid, NotReached, Outcome, PhaseDiagram, RegionMap, Selection, SelectionError, SobolStarts,
+    AttractionRegions, Grid, NotReached, Outcome, PhaseDiagram, RegionExecutor, RegionMap, Selection, SelectionError,
+    SobolStarts,
 };
 use contrastive_dynamics::state::{OrderParameters, OrderParametersError};
 
@@ -59,7 +60,7 @@ impl Watch {
     }
 }
 
-fn mapped(regions: &AttractionRegions<'_, f64, impl Executor>, most: usize) -> (RegionMap, Watch) {
+fn mapped(regions: &AttractionRegions<'_, f64, impl RegionExecutor<f64>>, most: usize) -> (RegionMap, Watch) {
     let mut watch = Watch::until(most);
     let map = regions.map_with(GRID, state, |done, total| watch.look(done, total)).unwrap();
     (map, watch)

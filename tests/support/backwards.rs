@@ -2,16 +2,17 @@
 
 use std::ops::{ControlFlow, Range};
 
-use contrastive_dynamics::parallel::Executor;
+use contrastive_dynamics::parallel::{Cancel, Executor};
 
 /// Runs seven pieces of work at a time, the last first.
 pub(crate) struct Backwards;
 
-impl Executor for Backwards {
-    fn for_each<R: Send>(
+impl<R> Executor<R> for Backwards {
+    fn for_each(
         &self,
         range: Range<u64>,
-        work: &(impl Fn(u64) -> R + Sync),
+        cancel: &Cancel,
+        work: &(dyn Fn(u64) -> R + Sync),
         consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
     ) {
         for first in range.clone().step_by(7) {
@@ -19,7 +20,7 @@ impl Executor for Backwards {
             let mut results: Vec<R> = (first..last).rev().map(work).collect();
             results.reverse();
             for (index, result) in (first..last).zip(results) {
-                if consume(index, result).is_break() {
+                if cancel.is_cancelled() || consume(index, result).is_break() {
                     return;
                 }
             }

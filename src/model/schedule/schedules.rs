@@ -4,45 +4,59 @@ use super::Schedule;
 use crate::Scalar;
 use crate::save::Fingerprint;
 
+/// An alias, because derived code would take the reference for one into the data that are read.
+type Name = &'static str;
+
 /// Why schedules cannot be used, or a run under them cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum ScheduleError {
     /// A number that makes a schedule is out of range.
     #[error("the {name} of a schedule must be {allowed}, got {value}")]
     Setting {
         /// Which number.
-        name: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        name: Name,
         /// What it must be.
-        allowed: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        allowed: Name,
         /// The value given.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
     },
     /// Times are not in order.
     #[error("the times of a schedule must be positive, finite and increasing, and at least one, got {time}")]
     Times {
         /// The offending time; NaN if there is none.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
     },
     /// A schedule leaves the range of its number.
     #[error("the scheduled {name} is {value} at t = {time}, and must be {allowed}")]
     Value {
         /// Which number.
-        name: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        name: Name,
         /// The time.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
         /// The value there.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
         /// What it must be.
-        allowed: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        allowed: Name,
     },
     /// The model has no such number.
     #[error("this model has no {name} that could be scheduled: {reason}")]
     Undefined {
         /// Which number.
-        name: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        name: Name,
         /// Why.
-        reason: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        reason: Name,
     },
 }
 

@@ -67,6 +67,9 @@ pub enum StabilityError<T: Scalar = f64> {
         /// How many there are.
         modes: usize,
     },
+    /// Processes that share a phase diagram do not do the same.
+    #[error("the processes that share this phase diagram have other models or axes: start all of them alike")]
+    OtherProcesses,
     /// Fixed points could not be found or analysed.
     #[error(transparent)]
     FixedPoint(#[from] FixedPointError<T>),

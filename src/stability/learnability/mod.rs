@@ -16,5 +16,5 @@ pub use critical::{CriticalError, CriticalValue, Growth, critical_value};
 pub use error::StabilityError;
 pub use family::{FamilyError, ModelFamily, OdeFamily, ParameterFamily};
 pub use modes::{Learnability, attracting_learnability, learnability};
-pub use phase_diagram::PhaseDiagram;
+pub use phase_diagram::{DiagramExecutor, PhaseDiagram};
 pub use uninformative::{UninformativePoint, uninformative_points};

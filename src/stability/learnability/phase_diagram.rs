@@ -9,7 +9,8 @@ use crate::Scalar;
 use crate::limit::{Compiled, Parameter};
 use crate::model::{LinearRegularizer, ModelError, Spec};
 use crate::ode::ReducedOde;
-use crate::parallel::{Executor, Local};
+use crate::parallel::{Cancel, Executor, Local};
+use crate::save::Fingerprint;
 use crate::stability::display::{Table, digits, number};
 use crate::stability::learnability::error::StabilityError;
 use crate::stability::learnability::family::FamilyError;
@@ -34,6 +35,22 @@ pub struct PhaseDiagram<T: Scalar = f64> {
     /// The cells, row by row: cell (i, j) at index i · second.len() + j has values first\[i\] and second\[j\]. A cell
     /// without an uninformative state that attracts says so in its error. A diagram that was stopped has the first ones only.
     pub cells: Vec<Result<Learnability<T>, StabilityError<T>>>,
+}
+
+/// One cell, or why there is none.
+type Cell<T> = Result<Learnability<T>, StabilityError<T>>;
+
+/// An executor that carries the cells of a phase diagram: every executor of one process, and those over many processes.
+pub trait DiagramExecutor<T: Scalar>: Executor<Cell<T>> + Executor<Vec<Cell<T>>> {}
+
+impl<T: Scalar, X: Executor<Cell<T>> + Executor<Vec<Cell<T>>>> DiagramExecutor<T> for X {}
+
+/// Whether all processes have that number.
+fn agree<T: Scalar>(executor: &impl DiagramExecutor<T>, number: impl FnOnce() -> u64) -> bool {
+    fn agree<R>(executor: &impl Executor<R>, number: impl FnOnce() -> u64) -> bool {
+        executor.agree(number)
+    }
+    agree::<Cell<T>>(executor, number)
 }
 
 impl<T: Compiled> PhaseDiagram<T> {
@@ -65,7 +82,7 @@ impl<T: Compiled> PhaseDiagram<T> {
 
     /// As [`new`](Self::new), with the cells computed by that executor. No bit of the diagram depends on it.
     pub fn new_on(
-        executor: &impl Executor,
+        executor: &impl DiagramExecutor<T>,
         ode: &ReducedOde<'_, T>,
         first: (Parameter, &[T]),
         second: (Parameter, &[T]),
@@ -76,13 +93,15 @@ impl<T: Compiled> PhaseDiagram<T> {
     /// As [`new_on`](Self::new_on), and tells `observe` after every cell, in their order, how many are done, and of how many. `Break`
     /// ends it with the cells computed by then.
     pub fn new_with(
-        executor: &impl Executor,
+        executor: &impl DiagramExecutor<T>,
         ode: &ReducedOde<'_, T>,
         first: (Parameter, &[T]),
         second: (Parameter, &[T]),
         mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Self {
-        Self::of(executor, (first.1, second.1), &mut observe, |x, y| {
+        let axes = format!("{:?} {:?}", first.0, second.0);
+        let known = |work| ode.limit().fingerprint(work).numbers([ode.decay()]).text(&axes);
+        Self::of(executor, (first.1, second.1), &known, &mut observe, |x, y| {
             let member = ode.with_parameter(first.0, x)?.with_parameter(second.0, y)?;
             attracting_learnability(&member)
         })
@@ -99,7 +118,7 @@ impl<T: Compiled> PhaseDiagram<T> {
 
     /// As [`of_models`](Self::of_models), with the cells computed by that executor.
     pub fn of_models_on<M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>>(
-        executor: &impl Executor,
+        executor: &impl DiagramExecutor<T>,
         first: &[T],
         second: &[T],
         model: impl Fn(T, T) -> Result<M, ModelError> + Sync,
@@ -110,23 +129,25 @@ impl<T: Compiled> PhaseDiagram<T> {
     /// As [`of_models_on`](Self::of_models_on), and tells `observe` after every cell, in their order, how many are done, and of how many.
     /// `Break` ends it with the cells computed by then.
     pub fn of_models_with<M: Spec<Scalar = T, Regularizer: LinearRegularizer<T>>>(
-        executor: &impl Executor,
+        executor: &impl DiagramExecutor<T>,
         first: &[T],
         second: &[T],
         model: impl Fn(T, T) -> Result<M, ModelError> + Sync,
         mut observe: impl FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Self {
-        Self::of(executor, (first, second), &mut observe, |x, y| {
+        Self::of(executor, (first, second), &|work| work, &mut observe, |x, y| {
             let model = model(x, y).map_err(FamilyError::from)?;
             attracting_learnability(&ReducedOde::new(&model)?)
         })
     }
 
+    /// The cells; `known` adds what is known of the models to the fingerprint of the work.
     fn of(
-        executor: &impl Executor,
+        executor: &impl DiagramExecutor<T>,
         (first, second): (&[T], &[T]),
+        known: &dyn Fn(Fingerprint) -> Fingerprint,
         observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-        cell: impl Fn(T, T) -> Result<Learnability<T>, StabilityError<T>> + Sync,
+        cell: impl Fn(T, T) -> Cell<T> + Sync,
     ) -> Self {
         let columns = second.len();
         let at = |index: u64| {
@@ -134,11 +155,17 @@ impl<T: Compiled> PhaseDiagram<T> {
             cell(first[index / columns], second[index % columns])
         };
         let count = first.len() * columns;
-        let mut cells = Vec::with_capacity(count);
-        executor.for_each(0..count as u64, &at, &mut |_, cell| {
-            cells.push(cell);
-            observe(cells.len(), count)
-        });
+        let axes = || known(Fingerprint::of("a phase diagram")).numbers(first.iter().chain(second).copied()).value();
+        let cells = if agree(executor, axes) {
+            let mut cells = Vec::new();
+            executor.for_each(0..count as u64, &Cancel::new(), &at, &mut |_, cell: Cell<T>| {
+                cells.push(cell);
+                observe(cells.len(), count)
+            });
+            executor.once(|| cells)
+        } else {
+            vec![Err(StabilityError::OtherProcesses); count]
+        };
         Self { first: first.to_vec(), second: second.to_vec(), cells }
     }
 

@@ -6,7 +6,7 @@
 use crate::Scalar;
 use crate::limit::{Compiled, LimitError};
 use crate::ode::ReducedOde;
-use crate::parallel::{Executor, Local};
+use crate::parallel::Local;
 use crate::stability::fixed_point::{FixedPoint, Image, PackedMap, Symmetries, orbit};
 use crate::stability::regions::error::{RegionsError, TOLERANCES};
 use crate::stability::regions::neighbourhood::Neighbourhood;
@@ -144,11 +144,11 @@ impl<'a, T: Compiled> AttractionRegions<'a, T> {
     }
 }
 
-impl<'a, T: Compiled, X: Executor> AttractionRegions<'a, T, X> {
+impl<'a, T: Compiled, X> AttractionRegions<'a, T, X> {
     /// Follows the starts of maps, borders and probabilities by that executor. Default: the threads of this machine with
     /// the feature `parallel`, else one after the other. No bit of the answers depends on it.
     #[must_use]
-    pub fn executor<Y: Executor>(self, executor: Y) -> AttractionRegions<'a, T, Y> {
+    pub fn executor<Y>(self, executor: Y) -> AttractionRegions<'a, T, Y> {
         let Self { ode, points, tolerance, survey_tolerance, time_limit, executor: _ } = self;
         AttractionRegions { ode, points, tolerance, survey_tolerance, time_limit, executor }
     }

@@ -3,49 +3,21 @@
 //! Covers borders along a line of starts, and along the lines between neighbours of a map. Not here: bisection as such
 //! (see [`crate::numerics::bracket`]).
 
-use std::fmt;
 use std::ops::ControlFlow;
 
-use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::bracket::bisect;
-use crate::parallel::Executor;
-use crate::stability::display::small;
+use crate::parallel::{Cancel, Executor};
+use crate::save::Fingerprint;
 use crate::stability::regions::attraction::AttractionRegions;
 use crate::stability::regions::error::RegionsError;
+use crate::stability::regions::executor::{Located, RegionExecutor};
 use crate::stability::regions::many::StartOf;
 use crate::stability::regions::map::RegionMap;
-use crate::stability::regions::outcome::Outcome;
+use crate::stability::regions::outcome::{Border, Outcome};
 use crate::state::{OrderParameters, OrderParametersError};
 
-/// Where the outcome of starts changes along a line.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
-)]
-pub struct Border<T: Scalar = f64> {
-    /// The middle of the bracket.
-    pub at: T,
-    /// The bracket (low, high), no wider than the tolerance unless rounding is wider: between its ends the outcome
-    /// changes.
-    pub bracket: (T, T),
-    /// The outcomes at the two ends of the bracket.
-    pub outcomes: (Outcome<T>, Outcome<T>),
-    /// Starts followed.
-    pub starts: usize,
-}
-
-impl<T: Scalar> fmt::Display for Border<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = small(self.bracket.1 - self.bracket.0);
-        let (low, high) = &self.outcomes;
-        write!(f, "border at {}, bracketed to {width} by {} starts: below {low}, above {high}", self.at, self.starts)
-    }
-}
-
-impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+impl<T: Compiled, X: RegionExecutor<T>> AttractionRegions<'_, T, X> {
     /// A change of outcome on the line s → `start`(s) between the two ends, to within `tolerance`.
     ///
     /// The ends must have different outcomes; what lies between them need not be one border, one of them is found.
@@ -120,7 +92,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         let differ = |&(i, j): &(usize, usize)| outcomes[i].label() != outcomes[j].label();
         let pairs: Vec<_> = map.pairs().filter(differ).filter(|&(i, j)| is_state(i) && is_state(j)).collect();
         let columns = grid.columns;
-        let find = |n: u64| -> Result<((T, T), Border<T>), RegionsError<T>> {
+        let find = |n: u64| -> Result<Located<T>, RegionsError<T>> {
             let (i, j) = pairs[usize::try_from(n).unwrap_or(usize::MAX)];
             let (from, to) = (grid.parameters(i % columns, i / columns), grid.parameters(j % columns, j / columns));
             let at = |s: T| (from.0 + (to.0 - from.0) * s, from.1 + (to.1 - from.1) * s);
@@ -129,19 +101,22 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             let border = self.border_between(&line, first, second, tolerance)?;
             Ok((at(border.at), border))
         };
-        let mut borders = Ok(Vec::with_capacity(pairs.len()));
-        self.executor.for_each(0..pairs.len() as u64, &find, &mut |_, border| match (&mut borders, border) {
-            (Ok(borders), Ok(border)) => {
-                borders.push(border);
-                observe(borders.len(), pairs.len())
-            }
-            (_, Err(error)) => {
-                borders = Err(error);
-                ControlFlow::Break(())
-            }
-            (Err(_), Ok(_)) => ControlFlow::Break(()),
+        let known = || self.known(Fingerprint::of("borders")).count(pairs.len() as u64).value();
+        if !<X as Executor<Option<Located<T>>>>::agree(&self.executor, known) {
+            return Err(RegionsError::OtherProcesses);
+        }
+        let mut borders = Ok(Vec::new());
+        let found = |n: u64| find(n).ok();
+        self.executor.for_each(0..pairs.len() as u64, &Cancel::new(), &found, &mut |n, border| {
+            let (Ok(found), Some(border)) = (&mut borders, border) else {
+                borders = Err(n);
+                return ControlFlow::Break(());
+            };
+            found.push(border);
+            observe(found.len(), pairs.len())
         });
-        borders
+        // What fails is sought again, for its error: it takes no time.
+        self.executor.once(|| borders).or_else(|n| find(n).map(|border| vec![border]))
     }
 
     /// As [`border`](Self::border), between ends whose outcomes are known.

@@ -76,6 +76,9 @@ pub enum RegionsError<T: Scalar = f64> {
         /// The outcomes so far.
         outcomes: Vec<Outcome<T>>,
     },
+    /// Processes that share the work do not do the same.
+    #[error("the processes that share this work have other models, stable points or starts: start all of them alike")]
+    OtherProcesses,
     /// A grid without points.
     #[error("a grid needs at least one column and one row and finite increasing ranges, got {columns} x {rows}")]
     Grid {

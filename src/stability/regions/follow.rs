@@ -5,7 +5,6 @@
 use crate::integrate::{DormandPrince, Integrator, Step, StepError, System};
 use crate::limit::{Compiled, LimitError};
 use crate::ode::{GROWTH_LIMIT, Growth, OdeSystem, RatesError};
-use crate::parallel::Executor;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::outcome::{NotReached, Outcome};
 use crate::stability::regions::watch::{Watch, state_like};
@@ -16,7 +15,7 @@ const MOST_STEPS: u64 = 200_000;
 /// The absolute error of a step, in relative ones: entries that are smaller count as zero.
 const ABSOLUTE: f64 = 0.01;
 
-impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+impl<T: Compiled, X> AttractionRegions<'_, T, X> {
     /// Where `start` ends.
     #[must_use]
     pub fn outcome(&self, start: &OrderParameters<T>) -> Outcome<T> {

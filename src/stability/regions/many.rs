@@ -7,10 +7,12 @@ use std::ops::ControlFlow;
 
 use crate::limit::Compiled;
 use crate::ode::OdeSystem;
-use crate::parallel::Executor;
+use crate::parallel::{Cancel, Executor};
+use crate::save::Fingerprint;
 use crate::stability::progress::Progress;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
+use crate::stability::regions::executor::RegionExecutor;
 use crate::stability::regions::outcome::{NotReached, Outcome};
 use crate::state::{OrderParameters, OrderParametersError};
 
@@ -26,9 +28,10 @@ pub(crate) type Watch<'w, T> = dyn FnMut(&[Outcome<T>], usize) -> ControlFlow<()
 /// A family of starts. What follows them is compiled for these, once for all families.
 pub(crate) type StartOf<'s, A, T> = dyn Fn(A) -> Result<OrderParameters<T>, OrderParametersError> + Sync + 's;
 
-impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+impl<T: Compiled, X: RegionExecutor<T>> AttractionRegions<'_, T, X> {
     /// The outcomes of many starts by one frozen rule, which serves at the states of `typical`. `watch` is shown them time and
-    /// again, with how many are new; where it says `Break`, all that come after are left out.
+    /// again, with how many are new; where it says `Break`, all that come after are left out, and the answer says so. Of many
+    /// processes `watch` is called in one, and all have the answer.
     pub(crate) fn follow_each(
         &self,
         typical: &[OrderParameters<T>],
@@ -36,7 +39,14 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         count: usize,
         start: &StartOf<'_, usize, T>,
         watch: &mut Watch<'_, T>,
-    ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
+    ) -> Result<(Vec<Outcome<T>>, bool), RegionsError<T>> {
+        let known = || {
+            let work = self.known(Fingerprint::of("outcomes")).count(count as u64);
+            typical.iter().fold(work, |work, state| work.numbers(state.to_packed().iter().copied())).value()
+        };
+        if !<X as Executor<Vec<Outcome<T>>>>::agree(&self.executor, known) {
+            return Err(RegionsError::OtherProcesses);
+        }
         let master = self.common_system(typical, accuracy)?;
         let chunk = |n: u64| {
             let first = usize::try_from(n).unwrap_or(usize::MAX) * CHUNK;
@@ -55,13 +65,15 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
                 .collect();
             outcomes
         };
-        let mut outcomes = Vec::with_capacity(count);
-        self.executor.for_each(0..count.div_ceil(CHUNK) as u64, &chunk, &mut |_, chunk| {
+        let (mut outcomes, mut flow) = (Vec::new(), ControlFlow::Continue(()));
+        let chunks = 0..count.div_ceil(CHUNK) as u64;
+        self.executor.for_each(chunks, &Cancel::new(), &chunk, &mut |_, chunk: Vec<Outcome<T>>| {
             let more = chunk.len();
             outcomes.extend(chunk);
-            watch(&outcomes, more)
+            flow = watch(&outcomes, more);
+            flow
         });
-        Ok(outcomes)
+        Ok(self.executor.once(|| (outcomes, flow.is_break())))
     }
 
     /// The outcomes of starts 0 to `count` at a tolerance, by one rule frozen for the first of them.
@@ -73,7 +85,13 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
         progress: &mut Progress<'_>,
     ) -> Result<Vec<Outcome<T>>, RegionsError<T>> {
         let typical: Vec<_> = (0..count.min(TYPICAL)).filter_map(|k| start(k).ok()).collect();
-        self.follow_each(&typical, &self.accuracy(tolerance)?, count, start, &mut |_, more| progress.advance(more))
+        let accuracy = self.accuracy(tolerance)?;
+        let (outcomes, stopped) =
+            self.follow_each(&typical, &accuracy, count, start, &mut |_, more| progress.advance(more))?;
+        if stopped {
+            progress.stop();
+        }
+        Ok(outcomes)
     }
 
     /// A system whose rule resolves the most of the states given, of the stable points, and of both without overlaps.

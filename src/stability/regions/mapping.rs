@@ -11,11 +11,12 @@ use std::ops::ControlFlow;
 
 use crate::Scalar;
 use crate::limit::Compiled;
-use crate::parallel::Executor;
 use crate::save::{Fingerprint, SaveError, Store};
 use crate::stability::progress::Progress;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
+use crate::stability::regions::executor::RegionExecutor;
+use crate::stability::regions::kept::MapProgress;
 use crate::stability::regions::many::StartOf;
 use crate::stability::regions::map::{Grid, RegionMap};
 use crate::stability::regions::outcome::{NotReached, Outcome};
@@ -26,40 +27,6 @@ const TIGHTER: f64 = 0.01;
 
 /// Starts of a map by which it is known again.
 const KNOWN_BY: usize = 64;
-
-/// A map under way as it is kept by [`AttractionRegions::saved_in`].
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
-)]
-pub struct MapProgress<T: Scalar = f64> {
-    /// Of all starts on the first pass, or of the first of them.
-    outcomes: Vec<Outcome<T>>,
-    refined: usize,
-    /// The starts that were followed again.
-    followed: Vec<bool>,
-    /// Those of the present pass, and the outcomes of the first of them.
-    suspects: Vec<usize>,
-    second: Vec<Outcome<T>>,
-}
-
-impl<T: Scalar> MapProgress<T> {
-    fn begin(count: usize) -> Self {
-        let followed = vec![false; count];
-        Self { outcomes: Vec::new(), refined: 0, followed, suspects: Vec::new(), second: Vec::new() }
-    }
-
-    /// Whether its parts fit together, for so many starts.
-    fn fits(&self, count: usize) -> bool {
-        let Self { outcomes, refined, followed, suspects, second } = self;
-        let whole = outcomes.len() == count;
-        let first = suspects.is_empty() && *refined == 0 && outcomes.len() < count;
-        let within = suspects.windows(2).all(|pair| pair[0] < pair[1]) && suspects.last().is_none_or(|&k| k < count);
-        followed.len() == count && (whole || first) && within && second.len() <= suspects.len() && *refined <= count
-    }
-}
 
 /// Where and how often a map is saved.
 struct Saves<'s, T: Scalar> {
@@ -97,7 +64,7 @@ impl<S, T: Scalar, X> fmt::Debug for SavedRegions<'_, '_, S, T, X> {
     }
 }
 
-impl<T: Compiled, X: Executor, S: Store<MapProgress<T>>> SavedRegions<'_, '_, S, T, X> {
+impl<T: Compiled, X: RegionExecutor<T>, S: Store<MapProgress<T>>> SavedRegions<'_, '_, S, T, X> {
     /// As [`AttractionRegions::map`].
     ///
     /// # Errors
@@ -126,7 +93,7 @@ impl<T: Compiled, X: Executor, S: Store<MapProgress<T>>> SavedRegions<'_, '_, S,
     }
 }
 
-impl<'a, T: Compiled, X: Executor> AttractionRegions<'a, T, X> {
+impl<'a, T: Compiled, X: RegionExecutor<T>> AttractionRegions<'a, T, X> {
     /// Keeps a map in `store` after every so many starts, at least 1 (about: it is done between groups of those that are followed together), and
     /// goes on from one that is kept there: to the same map, to the last bit, as without an interruption. One store is for one
     /// map; it is taken for this one if stable points, tolerances, grid and starts are the same.
@@ -162,7 +129,7 @@ impl<'a, T: Compiled, X: Executor> AttractionRegions<'a, T, X> {
     }
 }
 
-impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+impl<T: Compiled, X: RegionExecutor<T>> AttractionRegions<'_, T, X> {
     /// The outcome of every start of a two-parameter family on a grid; starts that are no states are marked as such.
     ///
     /// Every start is followed at the survey tolerance, by coefficients good to a tenth of that, over one quadrature
@@ -220,7 +187,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             pass.resume(store, every).map_err(|source| RegionsError::Save { source, outcomes: Vec::new() })?;
         }
         let map = pass.run()?;
-        match pass.saves.and_then(|saves| saves.error) {
+        match self.executor.once(|| pass.saves.and_then(|saves| saves.error)) {
             None => Ok(map),
             Some(source) => Err(RegionsError::Save { source, outcomes: map.outcomes }),
         }
@@ -228,17 +195,21 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
 
     /// By what the map over a grid of starts is known again.
     fn fingerprint(&self, grid: &Grid<T>, start: &StartOf<'_, (T, T), T>) -> Fingerprint {
-        let mut work = Fingerprint::of("a map of attraction regions").text(&format!("{grid:?}"));
-        work = self.ode.limit().fingerprint(work).numbers([self.tolerance, self.survey_tolerance, self.time_limit]);
-        for image in (0..self.points()).flat_map(|point| self.images(point)) {
-            work = work.numbers(image.packed().iter().copied());
-        }
+        let mut work = self.known(Fingerprint::of("a map of attraction regions").text(&format!("{grid:?}")));
         let count = grid.columns * grid.rows;
         for k in (0..count).step_by(count.div_ceil(KNOWN_BY)) {
             let packed = start(grid.parameters(k % grid.columns, k / grid.columns)).map(|state| state.to_packed());
             work = work.numbers(packed.iter().flat_map(|packed| packed.iter().copied()));
         }
         work
+    }
+
+    /// What is known of the work before its starts: the model, the stable points, and how starts are followed.
+    pub(crate) fn known(&self, work: Fingerprint) -> Fingerprint {
+        let settings = [self.tolerance, self.survey_tolerance, self.time_limit];
+        let images = (0..self.points()).flat_map(|point| self.images(point));
+        let work = self.ode.limit().fingerprint(work).numbers(settings);
+        images.fold(work, |work, image| work.numbers(image.packed().iter().copied()))
     }
 }
 
@@ -252,18 +223,29 @@ struct Pass<'p, 'a, T: Scalar, X> {
     saves: Option<Saves<'p, T>>,
 }
 
-impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
-    /// Goes on from what is kept, if something is.
-    fn resume(&mut self, store: &'p dyn Store<MapProgress<T>>, every: usize) -> Result<(), SaveError> {
+impl<'p, T: Compiled, X: RegionExecutor<T>> Pass<'p, '_, T, X> {
+    /// Takes over what is kept, if something is, and keeps more there.
+    fn load(
+        &mut self,
+        store: &'p dyn Store<MapProgress<T>>,
+        every: usize,
+    ) -> Result<Option<MapProgress<T>>, SaveError> {
         if every == 0 {
             return Err(SaveError::Never);
         }
         let work = self.regions.fingerprint(&self.grid, self.start);
         self.saves = Some(Saves { store, every, work, since: 0, error: None });
-        let Some(kept) = store.load(work)? else { return Ok(()) };
+        let Some(kept) = store.load(work)? else { return Ok(None) };
         if !kept.fits(self.grid.columns * self.grid.rows) {
             return Err(SaveError::content("its outcomes are not of this grid"));
         }
+        Ok(Some(kept))
+    }
+
+    /// Goes on from what is kept, if something is. Of many processes one has the store.
+    fn resume(&mut self, store: &'p dyn Store<MapProgress<T>>, every: usize) -> Result<(), SaveError> {
+        let executor = &self.regions.executor;
+        let Some(kept) = executor.once(|| self.load(store, every))? else { return Ok(()) };
         self.observe.extend(kept.refined + kept.suspects.len());
         self.observe.done(kept.outcomes.len() + kept.refined + kept.second.len());
         self.kept = kept;
@@ -348,7 +330,9 @@ impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
         let corners = [0, columns - 1, columns * (rows - 1), columns * rows - 1];
         let corners: Vec<_> = corners.into_iter().filter_map(|k| state(k).ok()).collect();
         let Self { kept, saves, observe, .. } = self;
-        self.regions.follow_each(&corners, accuracy, starts.len(), &|n| state(starts[n]), &mut |outcomes, more| {
+        let before = list(kept).len();
+        let state = |n: usize| state(starts[n]);
+        let follow = self.regions.follow_each(&corners, accuracy, starts.len(), &state, &mut |outcomes, more| {
             list(kept).extend_from_slice(&outcomes[outcomes.len() - more..]);
             let flow = observe.advance(more);
             let Some(saves) = saves else { return flow };
@@ -361,7 +345,14 @@ impl<'p, T: Compiled, X: Executor> Pass<'p, '_, T, X> {
                 }
             }
             flow
-        })?;
+        });
+        let (outcomes, stopped) = follow?;
+        // They are there already where they were combined.
+        list(kept).truncate(before);
+        list(kept).extend(outcomes);
+        if stopped {
+            observe.stop();
+        }
         Ok(())
     }
 }

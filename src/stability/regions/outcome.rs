@@ -1,11 +1,13 @@
-//! Where one start ends, as data.
+//! Where one start ends, as data, and where that changes along a line.
 //!
-//! Covers the stable point that is reached, or why none is. Not here: how a start is followed (see `follow`).
+//! Covers the stable point that is reached, or why none is, and a border. Not here: how a start is followed (see `follow`), and how a
+//! border is found (see `border`).
 
 use std::fmt;
 
 use crate::Scalar;
 use crate::ode::RatesError;
+use crate::stability::display::small;
 use crate::state::{OrderParameters, OrderParametersError};
 
 /// Where a start ends.
@@ -131,5 +133,32 @@ impl<T: Scalar> fmt::Display for NotReached<T> {
             Self::Diverged { .. } => "diverged",
             Self::Failed { .. } => "failed",
         })
+    }
+}
+
+/// Where the outcome of starts changes along a line.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
+)]
+pub struct Border<T: Scalar = f64> {
+    /// The middle of the bracket.
+    pub at: T,
+    /// The bracket (low, high), no wider than the tolerance unless rounding is wider: between its ends the outcome
+    /// changes.
+    pub bracket: (T, T),
+    /// The outcomes at the two ends of the bracket.
+    pub outcomes: (Outcome<T>, Outcome<T>),
+    /// Starts followed.
+    pub starts: usize,
+}
+
+impl<T: Scalar> fmt::Display for Border<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = small(self.bracket.1 - self.bracket.0);
+        let (low, high) = &self.outcomes;
+        write!(f, "border at {}, bracketed to {width} by {} starts: below {low}, above {high}", self.at, self.starts)
     }
 }

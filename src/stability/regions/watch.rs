@@ -7,7 +7,6 @@ use crate::Scalar;
 use crate::integrate::Step;
 use crate::limit::Compiled;
 use crate::numerics::largest::largest_size;
-use crate::parallel::Executor;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
 use crate::stability::regions::error::RegionsError;
 use crate::stability::regions::frame::Frame;
@@ -34,7 +33,7 @@ pub(crate) struct Watch<'w, T: Scalar> {
 }
 
 impl<'w, T: Compiled> Watch<'w, T> {
-    pub(crate) fn new<X: Executor>(
+    pub(crate) fn new<X>(
         regions: &AttractionRegions<'_, T, X>,
         start: &'w OrderParameters<T>,
         accuracy: &'w Accuracy<'w, T>,
@@ -44,7 +43,7 @@ impl<'w, T: Compiled> Watch<'w, T> {
     }
 
     /// The fixed point at which the trajectory rests, if it does.
-    pub(crate) fn at_rest<X: Executor>(
+    pub(crate) fn at_rest<X>(
         &mut self,
         regions: &AttractionRegions<'_, T, X>,
         step: &Step<T>,

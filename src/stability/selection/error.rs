@@ -67,6 +67,14 @@ pub enum SelectionError<E, T: Scalar = f64> {
 /// A selection of which some replicates are missing: they failed, panicked, or had not begun when the ensemble was cancelled. All others
 /// were run.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "E: serde::Serialize, T: serde::Serialize",
+        deserialize = "E: serde::Deserialize<'de>, T: serde::Deserialize<'de>"
+    ))
+)]
 pub struct PartialSelection<E, T: Scalar = f64> {
     /// The counts over all others.
     pub others: FiniteSizeSelection,
@@ -91,6 +99,14 @@ impl<E: Error, T: Scalar> Error for PartialSelection<E, T> {}
 
 /// Why a run selected nothing.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "E: serde::Serialize, T: serde::Serialize",
+        deserialize = "E: serde::Deserialize<'de>, T: serde::Deserialize<'de>"
+    ))
+)]
 #[non_exhaustive]
 pub enum RunFailure<E, T: Scalar = f64> {
     /// The simulation could not be set up.

@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::Scalar;
 use crate::ensemble::{Ensemble, Failure, Replicate, keep};
 use crate::limit::Compiled;
 use crate::parallel::Executor;
@@ -14,7 +15,16 @@ use crate::stability::selection::counts::FiniteSizeSelection;
 use crate::stability::selection::error::{PartialSelection, RunFailure, SelectionError};
 use crate::stability::selection::table::for_each_image;
 
-impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+/// Which image of which point a run entered, if any.
+type Entered<E, T> = Result<Option<(usize, usize)>, Failure<RunFailure<E, T>>>;
+
+/// An executor that carries the ends of runs and their errors: every executor of one process, and one over many processes for
+/// errors that can be carried.
+pub trait SelectionExecutor<E, T: Scalar>: Executor<Entered<E, T>> + Executor<PartialSelection<E, T>> {}
+
+impl<E, T: Scalar, X: Executor<Entered<E, T>> + Executor<PartialSelection<E, T>>> SelectionExecutor<E, T> for X {}
+
+impl<T: Compiled, X: Sync> AttractionRegions<'_, T, X> {
     /// How often SGD at finite N ends at each stable point: every replicate of `ensemble` is run by the simulator that
     /// `simulate` makes, until it enters a certified neighbourhood at one of its looks at the state, every `stride`
     /// steps and at `time_limit`, or until then.
@@ -31,7 +41,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     /// over all others.
     pub fn selection_at_finite_size<E, S, F>(
         &self,
-        ensemble: &Ensemble<impl Executor>,
+        ensemble: &Ensemble<impl SelectionExecutor<E, T>>,
         (time_limit, stride): (T, u64),
         simulate: F,
     ) -> Result<FiniteSizeSelection, SelectionError<E, T>>
@@ -50,7 +60,7 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
     /// As [`selection_at_finite_size`](Self::selection_at_finite_size).
     pub fn selection_at_finite_size_with<E, S, F>(
         &self,
-        ensemble: &Ensemble<impl Executor>,
+        ensemble: &Ensemble<impl SelectionExecutor<E, T>>,
         (time_limit, stride): (T, u64),
         simulate: F,
         mut observe: impl FnMut(&FiniteSizeSelection, u64) -> ControlFlow<()>,
@@ -95,9 +105,8 @@ impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
             }
             observe(&selection, ensemble.replicates())
         });
-        if failures + cancelled == 0 {
-            return Ok(selection);
-        }
-        Err(SelectionError::Replicates(Box::new(PartialSelection { others: selection, failed, failures, cancelled })))
+        let all = ensemble.once(|| PartialSelection { others: selection, failed, failures, cancelled });
+        let complete = all.failures + all.cancelled == 0;
+        if complete { Ok(all.others) } else { Err(SelectionError::Replicates(Box::new(all))) }
     }
 }

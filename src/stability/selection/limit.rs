@@ -8,10 +8,9 @@ use std::ops::ControlFlow;
 use crate::Scalar;
 use crate::limit::Compiled;
 use crate::numerics::sobol::uniform;
-use crate::parallel::Executor;
 use crate::stability::display::{count, digits, number};
 use crate::stability::progress::Progress;
-use crate::stability::regions::{AttractionRegions, NotReached, Outcome};
+use crate::stability::regions::{AttractionRegions, NotReached, Outcome, RegionExecutor};
 use crate::stability::selection::error::SelectionError;
 use crate::stability::selection::table::{by_point, for_each_image};
 use crate::state::{OrderParameters, OrderParametersError};
@@ -152,7 +151,7 @@ impl<T: Scalar> fmt::Display for Selection<T> {
     }
 }
 
-impl<T: Compiled, X: Executor> AttractionRegions<'_, T, X> {
+impl<T: Compiled, X: RegionExecutor<T>> AttractionRegions<'_, T, X> {
     /// The probability that a random start ends at each stable point: `start` maps independent uniform variables in
     /// (0, 1) to a start.
     ///

@@ -12,4 +12,5 @@ mod table;
 
 pub use counts::FiniteSizeSelection;
 pub use error::{PartialSelection, RunFailure, SelectionError};
+pub use finite_size::SelectionExecutor;
 pub use limit::{Selection, SobolStarts, UndecidedStart};

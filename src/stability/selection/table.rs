@@ -3,15 +3,11 @@
 //! Covers how they are laid out and printed. Not here: what they count.
 
 use crate::limit::Compiled;
-use crate::parallel::Executor;
 use crate::stability::display::Table;
 use crate::stability::regions::AttractionRegions;
 
 /// An entry for each image of each point.
-pub(crate) fn for_each_image<T: Compiled, X: Executor, V: Clone>(
-    regions: &AttractionRegions<'_, T, X>,
-    x: &V,
-) -> Vec<Vec<V>> {
+pub(crate) fn for_each_image<T: Compiled, X, V: Clone>(regions: &AttractionRegions<'_, T, X>, x: &V) -> Vec<Vec<V>> {
     (0..regions.points()).map(|point| vec![x.clone(); regions.images(point).len()]).collect()
 }
 

@@ -7,11 +7,22 @@ use crate::integrate::OutputError;
 use crate::save::SaveError;
 use crate::state::{OrderParameters, Trajectory};
 
+/// An alias, because derived code would take the reference for one into the data that are read.
+type Name = &'static str;
+
 /// Why a run failed. E is the error of the process's steps, S what is recorded.
 ///
 /// What was recorded before is never lost: see [`trajectory`](Self::trajectory). Its last state is the last good one, that
 /// from before the failed step, and the time in the error is the time of that state.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "E: serde::Serialize, T: serde::Serialize, S: serde::Serialize",
+        deserialize = "E: serde::Deserialize<'de>, T: serde::Deserialize<'de>, S: serde::Deserialize<'de>"
+    ))
+)]
 #[non_exhaustive]
 pub enum RunError<E, T: Scalar = f64, S = OrderParameters<T>> {
     /// The output times, or those of an observer, are unusable.
@@ -21,16 +32,20 @@ pub enum RunError<E, T: Scalar = f64, S = OrderParameters<T>> {
     #[error("the {name} of a run must be {range}, got {value}")]
     Setting {
         /// Which setting.
-        name: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        name: Name,
         /// What it may be.
-        range: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::numerics::stored::name"))]
+        range: Name,
         /// The value given.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         value: f64,
     },
     /// A step failed.
     #[error("the step from t = {time} failed: {source}")]
     Failed {
         /// The time before the step.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
         /// Why.
         source: E,
@@ -43,6 +58,7 @@ pub enum RunError<E, T: Scalar = f64, S = OrderParameters<T>> {
         /// The limit.
         steps: u64,
         /// The time reached.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
         /// What came before.
         trajectory: Box<Trajectory<T, S>>,
@@ -53,6 +69,7 @@ pub enum RunError<E, T: Scalar = f64, S = OrderParameters<T>> {
         /// Which of the events, counted from 0.
         index: usize,
         /// When.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
         /// What came before.
         trajectory: Box<Trajectory<T, S>>,
@@ -61,6 +78,7 @@ pub enum RunError<E, T: Scalar = f64, S = OrderParameters<T>> {
     #[error("a step from t = {time} did not move the time: such a run never ends")]
     NotAdvancing {
         /// When.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
         /// What came before.
         trajectory: Box<Trajectory<T, S>>,
@@ -70,6 +88,7 @@ pub enum RunError<E, T: Scalar = f64, S = OrderParameters<T>> {
     #[error("the run cannot go on at t = {time}: {source}")]
     Save {
         /// The time reached.
+        #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::number"))]
         time: f64,
         /// Why.
         source: SaveError,
