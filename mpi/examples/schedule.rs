@@ -96,7 +96,7 @@ impl Machine<'_> {
     fn situation(&self) -> Situation {
         let all = self.processes.len();
         let (piece, root) = (self.piece.value(), self.root.value());
-        Situation { left: self.left, threads: 1, all_threads: all, processes: all, piece, root }
+        Situation { left: self.left, threads: all, processes: all, piece, root, bytes: None, memory: 256 << 20 }
     }
 
     /// Gives blocks to a process, as many as it may have; they are there at that time.

@@ -4,9 +4,10 @@
 //! `lead` and `serve`).
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mpi::Rank;
 use mpi::topology::{Communicator, SimpleCommunicator};
@@ -45,24 +46,42 @@ impl Pause {
     }
 }
 
+/// The longest reason that is sent.
+const LONGEST_REASON: usize = 500;
+
+/// Whether this process is in the midst of shared work, of whatever executor.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// How one has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Returned,
+    Panicked,
+}
+
 /// All processes, as one of them sees them. It speaks on the thread that made it.
 pub(crate) struct Group {
     communicator: SendWrapper<SimpleCommunicator>,
     pub(crate) rank: usize,
     pub(crate) size: usize,
-    /// Whether this thread is in the midst of shared work.
-    busy: AtomicBool,
     /// Whether all has ended for another reason than that programs returned.
     over: AtomicBool,
     /// How many things were done together so far.
     calls: AtomicU64,
-    /// Messages from the root, which is ahead, for what this process does later.
-    later: Mutex<VecDeque<(u64, Down)>>,
     /// Of others than the root: how many things the root has done together with others, once it has returned.
     all: AtomicU64,
+    /// Messages from the root, which is ahead, for what this process does later.
+    later: Mutex<VecDeque<(u64, Down)>>,
+    /// Values for all that came before they were waited for.
+    shares: Mutex<VecDeque<Vec<u8>>>,
     /// Of the root: who takes part in nothing any more.
-    left: Mutex<Vec<bool>>,
+    left: Mutex<Vec<Option<End>>>,
     pub(crate) traffic: Mutex<Traffic>,
+}
+
+/// What is behind a lock. Nothing panics while one is held but where all is over.
+fn locked<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Group {
@@ -75,12 +94,12 @@ impl Group {
             communicator: SendWrapper::new(own),
             rank,
             size,
-            busy: AtomicBool::new(false),
             over: AtomicBool::new(false),
             calls: AtomicU64::new(0),
-            later: Mutex::new(VecDeque::new()),
             all: AtomicU64::new(u64::MAX),
-            left: Mutex::new(vec![false; size]),
+            later: Mutex::default(),
+            shares: Mutex::default(),
+            left: Mutex::new(vec![None; size]),
             traffic: Mutex::new(Traffic::default()),
         }
     }
@@ -90,13 +109,21 @@ impl Group {
     }
 
     /// Ranks other than the root.
-    pub(crate) fn others(&self) -> std::ops::Range<usize> {
+    pub(crate) fn others(&self) -> Range<usize> {
         ROOT + 1..self.size
     }
 
-    /// Whether things are done here alone: of one process, on other threads, and within work that is shared out already.
+    /// Whether things are done here alone: of one process, and within work that is shared out already.
+    ///
+    /// # Panics
+    /// On another thread than that which made it, unless that is one on which shared work computes.
     pub(crate) fn is_alone(&self) -> bool {
-        self.size == 1 || !self.communicator.valid() || self.busy.load(Ordering::Relaxed)
+        let alone = self.size == 1 || BUSY.load(Ordering::Relaxed);
+        assert!(
+            alone || self.communicator.valid(),
+            "an MpiExecutor shares out work on the thread that made it, and this is another one"
+        );
+        alone
     }
 
     /// The next thing that is done together, unless it is done here alone.
@@ -104,18 +131,21 @@ impl Group {
         if self.is_alone() {
             return None;
         }
-        self.busy.store(true, Ordering::Relaxed);
+        BUSY.store(true, Ordering::Relaxed);
         let together = Together { group: self, call: self.calls.fetch_add(1, Ordering::Relaxed) + 1 };
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).iter().position(|&left| left);
-        if let Some(rank) = left {
-            together.left(rank, false);
+        if self.over.load(Ordering::Relaxed) {
+            together.fatal("all has ended before".to_owned());
+        }
+        let left = locked(&self.left).iter().enumerate().find_map(|(rank, end)| end.map(|end| (rank, end)));
+        if let Some((rank, end)) = left {
+            together.left(rank, end);
         }
         together.check_all();
         Some(together)
     }
 
     fn count(&self, bytes: usize) {
-        let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut traffic = locked(&self.traffic);
         traffic.messages += 1;
         traffic.bytes += bytes as u64;
     }
@@ -132,31 +162,35 @@ impl Group {
         Some((usize::try_from(from).unwrap_or(0), body))
     }
 
-    fn up(&self, message: &Up) {
-        self.send(ROOT, Tag::Up, &bytes(message));
+    /// A message with the number of the thing that was begun last.
+    fn numbered(&self, message: &impl Serialize) -> Vec<u8> {
+        bytes(&(self.calls.load(Ordering::Relaxed), message))
     }
 
-    /// Tells one; the message belongs to the last thing that was begun.
+    fn up(&self, message: &Up) {
+        self.send(ROOT, Tag::Up, &self.numbered(message));
+    }
+
+    /// Tells one.
     fn down(&self, to: usize, message: &Down) {
-        self.send(to, Tag::Down, &bytes(&(self.calls.load(Ordering::Relaxed), message)));
+        self.send(to, Tag::Down, &self.numbered(message));
     }
 
     /// Tells all that are still there.
     fn tell(&self, message: &Down) {
-        let body = bytes(&(self.calls.load(Ordering::Relaxed), message));
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.others().filter(|&rank| !left[rank]).for_each(|rank| self.send(rank, Tag::Down, &body));
+        let body = self.numbered(message);
+        let left = locked(&self.left).clone();
+        self.others().filter(|&rank| left[rank].is_none()).for_each(|rank| self.send(rank, Tag::Down, &body));
     }
 
-    /// What has come to the root, if anything.
-    fn hear_up(&self) -> Option<(usize, Up)> {
+    /// What has come to the root, if anything: from whom, to which thing it belongs, and what.
+    fn hear_up(&self) -> Option<(usize, u64, Up)> {
         let (from, body) = self.look(None, Tag::Up)?;
-        let message = parsed::<Up>(&body);
-        if matches!(message, Up::Left { .. }) {
-            self.left.lock().unwrap_or_else(PoisonError::into_inner)[from] = true;
-            self.down(from, &Down::Farewell);
+        let (call, message) = parsed::<(u64, Up)>(&body);
+        if let Up::Left { panicked } = message {
+            locked(&self.left)[from] = Some(if panicked { End::Panicked } else { End::Returned });
         }
-        Some((from, message))
+        Some((from, call, message))
     }
 
     /// What has come from the root, if anything, and to which thing it belongs.
@@ -176,6 +210,21 @@ impl Group {
         ranks.filter(|&rank| rank < self.size).for_each(|rank| self.send(rank, Tag::Share, body));
     }
 
+    /// A value for all that has come, handed on.
+    fn shared(&self) -> Option<Vec<u8>> {
+        let (_, body) = self.look(Some(self.parent()), Tag::Share)?;
+        self.hand_on(&body);
+        Some(body)
+    }
+
+    /// Tells all that it is over, once.
+    fn end_all(&self, reason: &str) {
+        if !self.over.swap(true, Ordering::Relaxed) {
+            let cut = reason.char_indices().map(|(at, _)| at).take_while(|&at| at <= LONGEST_REASON).last();
+            self.tell(&Down::Fatal { reason: reason[..cut.unwrap_or(0)].to_owned() });
+        }
+    }
+
     /// Takes part in the end: nobody leaves while another may still send to it.
     pub(crate) fn leave(&self) {
         if self.size == 1 || !self.communicator.valid() || mpi::is_finalized() {
@@ -184,21 +233,25 @@ impl Group {
         let (over, panicked) = (self.over.load(Ordering::Relaxed), std::thread::panicking());
         let mut pause = Pause::new();
         if self.is_root() {
-            if !over {
-                let (calls, reason) = (self.calls.load(Ordering::Relaxed), "rank 0 has panicked".to_owned());
-                self.tell(&if panicked { Down::Fatal { reason } } else { Down::Returned { calls } });
+            if panicked {
+                self.end_all("rank 0 has panicked");
+            } else if !over {
+                self.tell(&Down::Returned);
             }
-            let all = || self.left.lock().unwrap_or_else(PoisonError::into_inner)[1..].iter().all(|&left| left);
-            while !all() {
-                if self.hear_up().is_none() {
-                    std::thread::sleep(pause.next());
+            while !locked(&self.left)[1..].iter().all(Option::is_some) {
+                match self.hear_up() {
+                    Some((_, _, Up::Left { .. })) => pause.reset(),
+                    // It begins something that the root does not do.
+                    Some(_) => self.end_all("rank 0 has returned"),
+                    None => std::thread::sleep(pause.next()),
                 }
             }
+            self.others().for_each(|rank| self.down(rank, &Down::Farewell));
         } else {
             self.up(&Up::Left { panicked: panicked && !over });
             loop {
-                if let Some((_, body)) = self.look(Some(self.parent()), Tag::Share) {
-                    self.hand_on(&body);
+                if self.shared().is_some() {
+                    pause.reset();
                 }
                 match self.hear_down() {
                     Some((_, Down::Farewell)) => return,
@@ -214,15 +267,14 @@ impl Group {
 pub(crate) struct Together<'g> {
     pub(crate) group: &'g Group,
     /// Its number: all must do the same in the same order.
-    pub(crate) call: u64,
+    call: u64,
 }
 
 impl Drop for Together<'_> {
     fn drop(&mut self) {
-        let group = self.group;
-        group.busy.store(false, Ordering::Relaxed);
-        if group.is_root() && std::thread::panicking() && !group.over.swap(true, Ordering::Relaxed) {
-            group.tell(&Down::Fatal { reason: "rank 0 has panicked".to_owned() });
+        BUSY.store(false, Ordering::Relaxed);
+        if self.group.is_root() && std::thread::panicking() {
+            self.group.end_all("rank 0 has panicked");
         }
     }
 }
@@ -230,14 +282,44 @@ impl Drop for Together<'_> {
 impl Together<'_> {
     /// Ends all processes. The root panics and says why, the others end in silence.
     pub(crate) fn fatal(&self, reason: String) -> ! {
-        let told = self.group.over.swap(true, Ordering::Relaxed);
         if self.group.is_root() {
-            if !told {
-                self.group.tell(&Down::Fatal { reason: reason.clone() });
-            }
+            self.group.end_all(&reason);
             panic!("{reason}");
         }
+        self.group.over.store(true, Ordering::Relaxed);
         std::panic::resume_unwind(Box::new(reason))
+    }
+
+    /// Ends this process if the root has returned and does not do this.
+    fn check_all(&self) {
+        if self.call > self.group.all.load(Ordering::Relaxed) {
+            self.group.over.store(true, Ordering::Relaxed);
+            // One says so.
+            assert!(self.group.rank != 1, "rank 0 has returned before the others");
+            self.fatal("rank 0 has returned".to_owned());
+        }
+    }
+
+    /// Ends all because one has left.
+    fn left(&self, rank: usize, end: End) -> ! {
+        let how = if end == End::Panicked { "panicked" } else { "returned" };
+        self.fatal(format!(
+            "rank {rank} has {how} before the others: every process must run the same program to its end"
+        ))
+    }
+
+    /// As [`left`](Self::left), of what that one has said.
+    pub(crate) fn has_left(&self, rank: usize, panicked: bool) -> ! {
+        self.left(rank, if panicked { End::Panicked } else { End::Returned })
+    }
+
+    /// Ends all because one does something else.
+    pub(crate) fn differs(&self, rank: usize, message: &Up) -> ! {
+        let said = format!("{message:.40?}");
+        let said: String = said.chars().take(100).collect();
+        self.fatal(format!(
+            "rank {rank} does other things than rank 0 ({said}): every process must call the same in the same order"
+        ))
     }
 
     pub(crate) fn up(&self, message: &Up) {
@@ -252,46 +334,43 @@ impl Together<'_> {
         self.group.tell(message);
     }
 
-    /// Ends this process if the root has returned and does not do this.
-    fn check_all(&self) {
-        if self.call > self.group.all.load(Ordering::Relaxed) {
-            self.fatal("rank 0 has returned".to_owned());
-        }
-    }
-
-    /// Ends all because one has left.
-    fn left(&self, rank: usize, panicked: bool) -> ! {
-        let how = if panicked { "panicked" } else { "returned" };
-        self.fatal(format!(
-            "rank {rank} has {how} before the others: every process must run the same program to its end"
-        ))
-    }
-
     /// What has come to the root, if anything, even that somebody has left.
     pub(crate) fn hear_any(&self) -> Option<(usize, Up)> {
-        self.group.hear_up()
+        match self.group.hear_up()? {
+            (rank, _, left @ Up::Left { .. }) => Some((rank, left)),
+            (rank, call, heard) if call == self.call => Some((rank, heard)),
+            (rank, _, heard) => self.differs(rank, &heard),
+        }
     }
 
     /// What has come to the root, if anything; if somebody has left, all end.
     pub(crate) fn hear_up(&self) -> Option<(usize, Up)> {
-        match self.group.hear_up()? {
-            (rank, Up::Left { panicked }) => self.left(rank, panicked),
-            (rank, Up::Ready { call, .. }) if call != self.call => self.fatal(format!(
-                "rank {rank} shares out other work than rank 0: every process must call the same in the same order"
-            )),
+        match self.hear_any()? {
+            (rank, Up::Left { panicked }) => self.has_left(rank, panicked),
             heard => Some(heard),
         }
     }
 
-    /// What has come from the root, if anything; if that is the end, this process ends.
+    /// What has come from the root, if anything; if that is the end, this process ends. Values for all that come meanwhile are for
+    /// later, or this process does other things than those above it.
     pub(crate) fn hear_down(&self) -> Option<Down> {
-        let mut later = self.group.later.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(body) = self.group.shared() {
+            if call_of(&body) <= self.call {
+                self.unexpected("a value for all");
+            }
+            locked(&self.group.shares).push_back(body);
+        }
+        self.hear_order()
+    }
+
+    fn hear_order(&self) -> Option<Down> {
+        let mut later = locked(&self.group.later);
         if later.front().is_some_and(|(call, _)| *call == self.call) {
             return later.pop_front().map(|(_, heard)| heard);
         }
         match self.group.hear_down()? {
             (_, Down::Fatal { reason }) => self.fatal(reason),
-            (_, Down::Returned { calls }) => {
+            (calls, Down::Returned) => {
                 // What it did before it returned is on the way.
                 self.group.all.store(calls, Ordering::Relaxed);
                 self.check_all();
@@ -302,16 +381,15 @@ impl Together<'_> {
                 later.push_back((call, heard));
                 None
             }
-            (_, heard) => self.unexpected(&heard),
+            (_, heard) => self.unexpected(&format!("{heard:?}")),
         }
     }
 
     /// A message that has no place here.
-    pub(crate) fn unexpected(&self, message: &impl std::fmt::Debug) -> ! {
-        let rank = self.group.rank;
+    pub(crate) fn unexpected(&self, message: &str) -> ! {
         panic!(
-            "rank {rank} does not expect {message:?} here: every process must call the same in the same order ({})",
-            self.call
+            "rank {} does not expect {message} here: every process must call the same in the same order",
+            self.group.rank
         );
     }
 
@@ -328,56 +406,62 @@ impl Together<'_> {
         if !self.group.is_root() {
             self.up(&question(&own));
             loop {
-                if let Some(heard) = self.hear_down() {
-                    return read(heard.clone()).unwrap_or_else(|| self.unexpected(&heard));
+                match self.hear_down() {
+                    None => std::thread::sleep(pause.next()),
+                    Some(Down::Compare) => {}
+                    Some(heard) => {
+                        return read(heard.clone()).unwrap_or_else(|| self.unexpected(&format!("{heard:?}")));
+                    }
                 }
-                std::thread::sleep(pause.next());
             }
         }
+        self.tell(&Down::Compare);
         let mut others: Vec<Option<V>> = self.group.others().map(|_| None).collect();
         while others.iter().any(Option::is_none) {
             let Some((rank, heard)) = self.hear_up() else {
                 std::thread::sleep(pause.next());
                 continue;
             };
-            let reason = format!("rank {rank} does other things than rank 0: every process must call the same");
-            others[rank - 1] = Some(answer(heard).unwrap_or_else(|| self.fatal(reason)));
+            others[rank - 1] = Some(answer(heard.clone()).unwrap_or_else(|| self.differs(rank, &heard)));
         }
         let other = others.into_iter().flatten().zip(1..).find(|(other, _)| *other != own);
         let told = verdict(other.map(|(other, rank)| (rank, other)), own);
         self.tell(&told);
-        read(told.clone()).unwrap_or_else(|| self.unexpected(&told))
+        read(told.clone()).unwrap_or_else(|| self.unexpected(&format!("{told:?}")))
     }
 
     /// What `make` gives in the root, in all.
     pub(crate) fn once<V: Serialize + DeserializeOwned>(&self, make: impl FnOnce() -> V) -> V {
         if self.group.is_root() {
             let value = make();
-            let begin = Instant::now();
             match postcard::to_stdvec(&(self.call, &value)) {
                 Ok(body) => self.group.hand_on(&body),
                 Err(error) => self.fatal(format!("what is for all cannot be written as bytes: {error}")),
             }
-            self.group.traffic.lock().unwrap_or_else(PoisonError::into_inner).root_seconds +=
-                begin.elapsed().as_secs_f64();
             return value;
         }
         let mut pause = Pause::new();
         loop {
-            if let Some((_, body)) = self.group.look(Some(self.group.parent()), Tag::Share) {
-                self.group.hand_on(&body);
+            let early = locked(&self.group.shares).pop_front();
+            if let Some(body) = early.or_else(|| self.group.shared()) {
                 match postcard::from_bytes::<(u64, V)>(&body) {
                     Ok((call, value)) if call == self.call => return value,
-                    Ok((call, _)) => self.unexpected(&format!("the value of call {call}")),
+                    _ if call_of(&body) != self.call => self.unexpected("another value for all"),
+                    Ok(_) => self.unexpected("that value for all"),
                     Err(error) => panic!("a value for all cannot be read: {error}"),
                 }
             }
-            if let Some(heard) = self.hear_down() {
-                self.unexpected(&heard);
+            if let Some(heard) = self.hear_order() {
+                self.unexpected(&format!("{heard:?}"));
             }
             std::thread::sleep(pause.next());
         }
     }
+}
+
+/// The number of the thing to which a value for all belongs.
+fn call_of(body: &[u8]) -> u64 {
+    postcard::take_from_bytes(body).map_or(0, |(call, _)| call)
 }
 
 /// A message as bytes. All are made of numbers, words and bytes, which can always be written.

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::sync::PoisonError;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use contrastive_dynamics::parallel::Cancel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::crew::{compute, threads};
+use crate::crew::{Crew, Work, threads};
 use crate::group::{Pause, Together};
 use crate::message::{Block, Down, Up};
 use crate::schedule::{Mean, Situation};
@@ -20,20 +19,21 @@ use crate::schedule::{Mean, Situation};
 struct Member {
     threads: usize,
     /// The blocks that it has been given.
-    given: VecDeque<Range<u64>>,
+    given: Vec<Range<u64>>,
+    /// How many blocks it waits for.
+    asks: usize,
 }
 
 /// Work that is shared out.
 struct Lead<'t, R> {
     together: &'t Together<'t>,
+    crew: Crew<'t>,
     /// Bytes of results that may wait for their turn.
     memory: usize,
     members: Vec<Member>,
-    all_threads: usize,
-    /// Who can be given a block, in the order of asking.
+    threads: usize,
+    /// Who waits for a block, in the order of asking.
     hungry: VecDeque<usize>,
-    own: Sender<Range<u64>>,
-    stop: &'t Cancel,
     /// What nobody has been given.
     left: Range<u64>,
     /// Blocks that are done and wait for their turn, by the first piece.
@@ -43,8 +43,9 @@ struct Lead<'t, R> {
     next: u64,
     end: u64,
     stopping: bool,
-    /// Time of a piece on one thread, and of the root with a block.
+    /// Seconds of a piece, its bytes, and seconds of the root with a block.
     piece: Mean,
+    bytes: Mean,
     root: Mean,
     consume: &'t mut dyn FnMut(u64, R) -> ControlFlow<()>,
 }
@@ -55,91 +56,76 @@ pub(crate) fn lead<R: Send + Serialize + DeserializeOwned>(
     memory: usize,
     range: Range<u64>,
     cancel: &Cancel,
-    work: &(dyn Fn(u64) -> R + Sync),
+    work: Work<'_, R>,
     consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
 ) {
     let stop = Cancel::new();
-    let (own, blocks) = channel();
-    let (tell, done) = channel();
     std::thread::scope(|scope| {
-        let halt = Halt(&stop);
-        scope.spawn(|| {
-            let (blocks, tell) = (blocks, tell);
-            compute(&blocks, &tell, &stop, work);
-        });
+        let size = together.group.size;
         let mut lead = Lead {
             together,
+            crew: Crew::start(scope, &stop, work),
             memory,
-            members: (0..together.group.size).map(|_| Member::default()).collect(),
-            all_threads: 0,
+            members: (0..size).map(|_| Member::default()).collect(),
+            threads: 0,
             hungry: VecDeque::new(),
-            own,
-            stop: &stop,
             left: range.clone(),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             next: range.start,
             end: range.end.max(range.start),
             stopping: false,
-            piece: Mean::of_processes(together.group.size),
-            root: Mean::of_processes(together.group.size),
+            piece: Mean::of_processes(size),
+            bytes: Mean::of_processes(size),
+            root: Mean::of_processes(size),
             consume,
         };
         lead.join(0, threads());
-        lead.run(cancel, &done);
+        lead.run(cancel);
         drop(lead);
-        drop(halt);
         end(together);
     });
-}
-
-/// Tells this process's own crew to end, even if the root panics.
-struct Halt<'s>(&'s Cancel);
-
-impl Drop for Halt<'_> {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
 }
 
 /// Tells all others that the work is done, and waits until they have heard it: what they had sent before is dropped.
 fn end(together: &Together<'_>) {
     together.tell(&Down::End);
     let mut pause = Pause::new();
-    let mut missing = together.group.others().len();
-    while missing > 0 {
-        // Who has heard it may leave, and does not after this work if all is well.
+    let mut heard = vec![false; together.group.size];
+    while together.group.others().any(|rank| !heard[rank]) {
         match together.hear_any() {
-            Some((_, Up::Bye)) => missing -= 1,
-            Some((_, Up::Ready { .. } | Up::Done(_) | Up::Left { panicked: false })) => pause.reset(),
-            Some((rank, other)) => {
-                together.fatal(format!("rank {rank} says {other:?} while work ends: every process must call the same"))
-            }
+            Some((rank, Up::Bye)) => heard[rank] = true,
+            // Who has heard it may leave; who has not, does not do this work.
+            Some((rank, Up::Left { .. })) if heard[rank] => {}
+            Some((rank, Up::Left { panicked })) => together.has_left(rank, panicked),
+            Some((_, Up::Ready { .. } | Up::Done(_))) => pause.reset(),
+            Some((rank, other)) => together.differs(rank, &other),
             None => std::thread::sleep(pause.next()),
         }
     }
 }
 
 impl<R: DeserializeOwned> Lead<'_, R> {
-    fn run(&mut self, cancel: &Cancel, done: &Receiver<Block>) {
+    fn run(&mut self, cancel: &Cancel) {
         let mut pause = Pause::new();
         loop {
-            let (begin, mut blocks) = (Instant::now(), 0_u32);
-            let mut heard = false;
+            let (begin, mut blocks, mut heard) = (Instant::now(), 0_u32, false);
             while let Some((rank, message)) = self.together.hear_up() {
                 heard = true;
                 match message {
-                    Up::Ready { threads, .. } => self.join(rank, threads),
+                    Up::Ready { threads } => self.join(rank, threads),
                     Up::Done(block) => {
                         blocks += 1;
                         self.take(rank, block);
                     }
-                    other => self.together.fatal(format!(
-                        "rank {rank} says {other:?} while work is shared out: every process must call the same"
-                    )),
+                    other => self.together.differs(rank, &other),
                 }
             }
-            while let Ok(block) = done.try_recv() {
+            // What is combined takes its time by the piece, however large blocks are.
+            if blocks > 0 {
+                self.root.add(begin.elapsed().as_secs_f64(), f64::from(blocks));
+            }
+            while let Ok(block) = self.crew.done.try_recv() {
                 heard = true;
                 self.take(0, block);
             }
@@ -154,15 +140,13 @@ impl<R: DeserializeOwned> Lead<'_, R> {
             }
             self.give();
             if blocks > 0 {
-                let seconds = begin.elapsed().as_secs_f64();
-                self.root.add(seconds, f64::from(blocks));
                 let mut traffic = self.together.group.traffic.lock().unwrap_or_else(PoisonError::into_inner);
                 traffic.blocks += u64::from(blocks);
-                traffic.root_seconds += seconds;
+                traffic.root_seconds += begin.elapsed().as_secs_f64();
             }
             if heard {
                 pause.reset();
-            } else if let Ok(block) = done.recv_timeout(pause.next()) {
+            } else if let Ok(block) = self.crew.done.recv_timeout(pause.next()) {
                 self.take(0, block);
             }
         }
@@ -170,32 +154,41 @@ impl<R: DeserializeOwned> Lead<'_, R> {
 
     /// A process is there.
     fn join(&mut self, rank: usize, threads: usize) {
+        self.threads += threads.max(1);
         self.members[rank].threads = threads.max(1);
-        self.all_threads += threads.max(1);
-        self.hungry.push_back(rank);
+        self.ask(rank, threads.max(1));
+    }
+
+    /// A process may have so many blocks.
+    fn ask(&mut self, rank: usize, most: usize) {
+        let member = &mut self.members[rank];
+        while member.given.len() + member.asks < most {
+            member.asks += 1;
+            self.hungry.push_back(rank);
+        }
     }
 
     /// A block is done, or the first of it.
     fn take(&mut self, rank: usize, block: Block) {
-        let member = &mut self.members[rank];
-        let Some(given) = member.given.pop_front().filter(|given| given.start == block.first) else {
+        let given = &mut self.members[rank].given;
+        let Some(at) = given.iter().position(|given| given.start == block.first) else {
             self.together.fatal(format!("rank {rank} has done a block that it was not given"))
         };
+        let given = given.swap_remove(at);
         match &block.results {
             Err(reason) => self.together.fatal(format!("rank {rank}: {reason}")),
-            Ok(bytes) => self.waiting_bytes += bytes.len(),
+            Ok(bytes) => {
+                self.waiting_bytes += bytes.len();
+                self.bytes.add(bytes.len() as f64, block.count as f64);
+            }
         }
-        if block.count > 0 {
-            // Of few pieces not all threads work.
-            let working = member.threads.min(usize::try_from(block.count).unwrap_or(usize::MAX));
-            self.piece.add(block.seconds * working as f64, block.count as f64);
-        }
+        self.piece.add(block.seconds, block.count as f64);
         if block.count < given.end - given.start {
             self.begin_no_more();
         }
         self.waiting.insert(block.first, block);
-        let more = self.situation(rank).blocks().saturating_sub(self.members[rank].given.len());
-        self.hungry.extend(std::iter::repeat_n(rank, more));
+        let most = self.members[rank].threads * self.situation().blocks();
+        self.ask(rank, most);
     }
 
     /// Combines what has its turn.
@@ -221,30 +214,30 @@ impl<R: DeserializeOwned> Lead<'_, R> {
         ControlFlow::Continue(())
     }
 
-    /// What the next block of that process is made of.
-    fn situation(&self, rank: usize) -> Situation {
-        let member = &self.members[rank];
+    /// What the next block is made of.
+    fn situation(&self) -> Situation {
         Situation {
-            left: self.left.end - self.left.start,
-            threads: member.threads,
-            all_threads: self.all_threads,
+            left: self.left.end.saturating_sub(self.left.start),
+            threads: self.threads,
             processes: self.together.group.size,
             piece: self.piece.value(),
             root: self.root.value(),
+            bytes: self.bytes.value(),
+            memory: self.memory,
         }
     }
 
-    /// Gives blocks to those that can take them.
+    /// Gives blocks to those that wait for some.
     fn give(&mut self) {
         while !self.stopping && !self.left.is_empty() && self.waiting_bytes <= self.memory {
             let Some(rank) = self.hungry.pop_front() else { return };
             let first = self.left.start;
-            let last = (first + self.situation(rank).pieces()).min(self.left.end);
+            let last = (first + self.situation().pieces()).min(self.left.end);
             self.left.start = last;
-            self.members[rank].given.push_back(first..last);
+            self.members[rank].asks -= 1;
+            self.members[rank].given.push(first..last);
             if rank == 0 {
-                // The crew is there as long as the sender is.
-                let _ = self.own.send(first..last);
+                self.crew.give(first..last);
             } else {
                 self.together.down(rank, &Down::Block { first, last });
             }
@@ -254,7 +247,7 @@ impl<R: DeserializeOwned> Lead<'_, R> {
     /// Gives nothing more, and asks for what is done of what was given.
     fn begin_no_more(&mut self) {
         if !std::mem::replace(&mut self.stopping, true) {
-            self.stop.cancel();
+            self.crew.stop();
             let working = |rank: &usize| !self.members[*rank].given.is_empty();
             self.together.group.others().filter(working).for_each(|rank| self.together.down(rank, &Down::Stop));
         }

@@ -5,8 +5,9 @@
 //! | to the root | [`Up::Ready`] | [`Up::Done`] | [`Up::Bye`] |
 //! | from the root | | [`Down::Block`], [`Down::Stop`] | [`Down::End`] |
 //!
-//! A process is sent a message only while it listens, or before: so none is left over. What goes wrong says so by
-//! [`Down::Fatal`], at any time; and whoever ends, in whatever way, says [`Up::Left`] and waits for [`Down::Farewell`].
+//! Every message has the number of the thing that is done together, by which programs that do not do the same are seen, and
+//! what comes early waits. All but values and results are short, so that whoever sends one need not wait for who receives it. What goes wrong says
+//! so by [`Down::Fatal`], at any time; and whoever ends, in whatever way, says [`Up::Left`] and waits for [`Down::Farewell`].
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,8 @@ pub(crate) enum Up {
     Hello { program: String },
     /// Its number for a comparison.
     Number { number: u64 },
-    /// It is there for the next work, on so many threads.
-    Ready { threads: usize, call: u64 },
+    /// It is there for the work, on so many threads.
+    Ready { threads: usize },
     /// A block, or the first of it, is done.
     Done(Block),
     /// It has heard the end.
@@ -43,6 +44,8 @@ pub(crate) struct Block {
 /// From the root.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Down {
+    /// Now it compares.
+    Compare,
     /// Of the first process that runs something else: rank and what, and what the root runs.
     Program { other: Option<(usize, String)>, own: String },
     /// The same for numbers.
@@ -55,8 +58,8 @@ pub(crate) enum Down {
     End,
     /// All is over, and why.
     Fatal { reason: String },
-    /// The root's program has returned, after it did so many things together with others.
-    Returned { calls: u64 },
-    /// That it has heard [`Up::Left`]: the last message of all.
+    /// The root's program has returned.
+    Returned,
+    /// All have left: the last message of all.
     Farewell,
 }

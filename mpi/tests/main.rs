@@ -103,7 +103,13 @@ fn processes_that_do_not_do_the_same_are_ended() {
     for (scene, what) in [
         ("one returns", "rank 1 has returned before the others"),
         ("one panics outside", "rank 2 has panicked before the others"),
+        ("one returns before short work", "rank 1 has returned before the others"),
         ("one calls other things", "must call the same"),
+        ("one waits where others compare", "must call the same"),
+        ("one works where others have returned", ""),
+        ("one compares where others wait", "must call the same"),
+        ("a long panic among long results", "so so so"),
+        ("on another thread", "on the thread that made it"),
         ("the root returns", ""),
     ] {
         let said = play_badly(scene, 3, &folder(scene));

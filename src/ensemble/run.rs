@@ -432,7 +432,13 @@ impl<X> Ensemble<X> {
         for failed in kept.failed.chunk_by(|a, b| a / width == b / width) {
             let group = failed[0] / width;
             for (index, record) in (group * width..).zip(record(group)).filter(|(index, _)| failed.contains(index)) {
+                let before = answer.failures;
                 self.add(answer, index, record);
+                if answer.failures == before {
+                    return Err(SaveError::content(format!(
+                        "replicate {index} failed before, and does not now: it cannot take its place among those after it"
+                    )));
+                }
             }
         }
         // Of more failures than are kept only the number is known.

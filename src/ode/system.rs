@@ -30,7 +30,6 @@ pub enum RatesError<T: Scalar = f64> {
     Infeasible(#[from] OrderParametersError),
     /// The schedules do not suit the model, or have no usable value at that time.
     #[error(transparent)]
-    #[cfg_attr(feature = "serde", serde(skip))]
     Schedule(#[from] ScheduleError),
 }
 

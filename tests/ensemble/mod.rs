@@ -1,6 +1,5 @@
 //! Ensembles: the same bits for any number of threads, replicates that can be run alone, and errors that lose nothing.
 
-use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use contrastive_dynamics::ensemble::{

@@ -130,3 +130,55 @@ fn what_an_ensemble_cannot_save_or_read_is_told_with_what_is_done() {
     let error = simulate(saved(), 0.5, 0.3).unwrap_err();
     assert!(error.to_string().contains("holds results, and an ensemble is looked for"), "{error}");
 }
+
+/// With two failures allowed the third ends an ensemble, in the midst of a group in lock-step too. What is saved does not hold it: once
+/// nothing fails there any more, the ensemble goes on as if it had not been. A failure that was allowed, and saved, keeps its place.
+#[test]
+fn the_first_failure_too_many_is_run_again_in_its_turn() {
+    let model = one_feature();
+    let run = |scratch: Option<&Scratch>, failing: &[u64]| {
+        let mut ensemble = Ensemble::new(200, 5).most_failures(2).keep_values(true);
+        if let Some(scratch) = scratch {
+            ensemble = ensemble.saved_in(scratch.file(), 16, fingerprint(&model));
+        }
+        ensemble.run(
+            |replicate| {
+                let dimension = if failing.contains(&replicate.index) { 1 } else { 100 };
+                let mut chain = ProjectedChain::builder(&model, dimension).build_seeded(replicate.seed)?;
+                chain.run(0.5, &Output::Stop)
+            },
+            |_, state| vec![state.r()[(0, 0)]],
+        )
+    };
+    let scratch = Scratch::new("failures");
+    let ended: EnsembleError<SgdError> = run(Some(&scratch), &[7, 50, 90, 120]).unwrap_err();
+    let failed: Vec<u64> = ended.failed.iter().map(|failed| failed.replicate.index).collect();
+    assert_eq!((failed, ended.failures, ended.cancelled, ended.summary.count()), (vec![7, 50, 90], 3, 109, 88));
+    let allowed = run(None, &[7, 50]).unwrap_err();
+    assert_eq!((allowed.failures, allowed.cancelled), (2, 0));
+    assert_eq!(run(Some(&scratch), &[7, 50]).unwrap_err(), allowed);
+    let refused = run(Some(&scratch), &[50]).unwrap_err();
+    assert!(refused.to_string().contains("replicate 7 failed before, and does not now"), "{refused}");
+
+    // Groups of thirty-two in lock-step: an observer panics at the end of one run.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let scratch = Scratch::new("failures in lock-step");
+    let chain = ProjectedChain::builder(&model, 100);
+    let run = |saved: bool, panics: Option<f64>| {
+        let mut ensemble = Ensemble::new(200, 5).most_failures(0).keep_values(true);
+        if saved {
+            ensemble = ensemble.saved_in(scratch.file(), 16, fingerprint(&model));
+        }
+        ensemble.run_projected(&chain, 0.5, &Output::Stop, |_, state| {
+            assert!(Some(state.r()[(0, 0)]) != panics, "as it was asked to");
+            vec![state.r()[(0, 0)]]
+        })
+    };
+    let whole = run(false, None).unwrap();
+    let values = whole.at(0, 0).unwrap().values().unwrap();
+    let ended = run(true, Some(values[75])).unwrap_err();
+    assert_eq!((ended.failures, ended.summary.count(), ended.cancelled), (1, 75, 124));
+    assert_eq!(run(true, None).unwrap(), whole);
+    std::panic::set_hook(hook);
+}

@@ -216,6 +216,41 @@ fn ended(scene: &str, executor: &MpiExecutor) -> bool {
             }
             executor.map(numbers, &slow);
         }
+        "one returns before short work" => {
+            if rank != 1 {
+                executor.map(0..3, &|k| k);
+            }
+            std::thread::sleep(Duration::from_millis(if rank == 1 { 100 } else { 0 }));
+        }
+        "one waits where others compare" => {
+            if rank == 1 {
+                executor.once(|| 0_u64);
+            }
+            let _ = executor.same_work(fingerprint(&model(0.5)));
+        }
+        "one works where others have returned" => {
+            executor.once(|| 0_u64);
+            if rank == 1 {
+                executor.map(numbers, &slow);
+            }
+        }
+        "one compares where others wait" => {
+            if rank == 1 {
+                let _ = executor.same_work(fingerprint(&model(0.5)));
+            }
+            executor.once(|| vec![0_u64; 1 << 20]);
+            executor.map(numbers, &slow);
+        }
+        "a long panic among long results" => {
+            let work = |k| {
+                assert!(rank != 2 || k < 200, "{}", "so ".repeat(1 << 20));
+                vec![slow(k); 1 << 16]
+            };
+            executor.map(numbers, &work);
+        }
+        "on another thread" => {
+            std::thread::scope(|scope| scope.spawn(|| executor.map(numbers, &slow)).join().map(|_| ())).unwrap();
+        }
         "the root returns" => {
             assert!(rank != 0);
             executor.map(numbers, &slow);

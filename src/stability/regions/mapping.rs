@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 
 use crate::Scalar;
 use crate::limit::Compiled;
+use crate::parallel::Executor;
 use crate::save::{Fingerprint, SaveError, Store};
 use crate::stability::progress::Progress;
 use crate::stability::regions::attraction::{Accuracy, AttractionRegions};
@@ -175,6 +176,10 @@ impl<T: Compiled, X: RegionExecutor<T>> AttractionRegions<'_, T, X> {
         store: Option<(&dyn Store<MapProgress<T>>, usize)>,
     ) -> Result<RegionMap<T>, RegionsError<T>> {
         grid.check()?;
+        let known = || self.fingerprint(&grid, start).value();
+        if !<X as Executor<Option<SaveError>>>::agree(&self.executor, known) {
+            return Err(RegionsError::OtherProcesses);
+        }
         let mut pass = Pass {
             regions: self,
             grid,
