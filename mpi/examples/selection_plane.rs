@@ -6,7 +6,8 @@
 //! second is sparse, so that its kurtosis E[c⁴]/E[c²]² is that of the plane. For each cell of the plane runs of SGD at finite N (projected
 //! chains, thirty-two in lock-step) go on until the cosine similarity with one of the features is 0.8; counted is how many selected which.
 //!
-//! It is saved on the way, and goes on from there when it is called again, in any number of processes; Ctrl-C ends it with a save.
+//! It is saved every twenty seconds, and goes on from there when it is called again, in any number of processes. Ctrl-C, or SIGTERM, ends it
+//! with a save, if the pieces under way are done before mpirun loses patience.
 
 use std::error::Error;
 use std::ops::ControlFlow;

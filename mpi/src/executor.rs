@@ -48,16 +48,17 @@ pub struct Traffic {
 /// Runs work in all processes of a communicator, and combines it in rank 0, in the order of the pieces: in bounded memory, to the
 /// same bits as on one thread.
 ///
-/// What is run gives results that can be written as bytes: `Serialize + DeserializeOwned`, errors too. Pieces are given out in
-/// blocks, to each process as it asks ([`schedule`](crate::schedule)); with the feature `parallel` a process computes on all threads of its rayon
-/// pool. Results that come before their turn wait in the root's [`memory`](Self::memory).
+/// What is run gives results that can be written as bytes: `Serialize + DeserializeOwned`, errors too. Those of the library come as they
+/// were, but for `ModelError`, `LimitError` and `FixedPointError`, which come as what they say (their variant `Recorded`). Pieces are given out in
+/// blocks, to each process as it asks ([`schedule`](crate::schedule)); with the feature `parallel` a process computes on as many threads as its rayon
+/// pool has. Results that come before their turn wait in the root's [`memory`](Self::memory).
 ///
-/// All processes make it, and call what uses it, in the same order, on the thread that initialised MPI. Within shared work, and on other
-/// threads, it computes in its own process alone. Drop it before the universe.
+/// All processes make it, and call what uses it, in the same order, on the thread that initialised MPI. Within work that is shared out it
+/// computes in its own process alone. Drop it on that thread too, before the universe.
 ///
 /// # Panics
 /// What uses it panics in rank 0, and all others end in silence, if work panics in any process, if a process leaves before the
-/// others, or calls other things than they do, and if a result cannot be written as bytes.
+/// others, or calls other things than they do, and if a result cannot be written as bytes; also on another thread than the one that made it.
 pub struct MpiExecutor {
     group: Group,
     memory: usize,
@@ -110,15 +111,16 @@ impl MpiExecutor {
     }
 
     /// Bytes of results that may wait in the root for their turn, beside those of blocks under way. Default: 256 MiB. While there are more,
-    /// nothing new is begun.
+    /// no new blocks are given; as far as the size of results is known, those under way hold half as much at most.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
         self
     }
 
-    /// Compares the fingerprints of all processes, say of the [model](contrastive_dynamics::model::fingerprint). Ensembles, maps and phase
-    /// diagrams of one model compare theirs by themselves.
+    /// Compares the fingerprints of all processes, say of the [model](contrastive_dynamics::model::fingerprint). Do so before work that is a
+    /// closure of yours (`Ensemble::run`, `map`, `PhaseDiagram::of_models_on`): the library compares only what it knows of it. Of `run_projected`, of what is
+    /// saved, of maps, and of diagrams over a parameter it knows the model.
     ///
     /// # Errors
     /// [`MpiError::OtherWork`], in all processes, if they differ.

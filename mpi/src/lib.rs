@@ -7,31 +7,14 @@
 //! the order of their numbers, in the process of rank 0, which leads; what is made of them (a summary, a map) is then given to
 //! all, so that all go on alike. Observers and stores are called in rank 0 alone.
 //!
-//! ```no_run
-//! use contrastive_dynamics::model::fingerprint;
-//! use contrastive_dynamics::prelude::*;
-//! use contrastive_dynamics_mpi::{MpiExecutor, Threading, initialize};
-//! let universe = initialize(Threading::Funneled)?;
-//! let executor = MpiExecutor::new(&universe.world())?;
-//! let hidden = Independent::new([Law::two_point(2.25)?])?;
-//! let model = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.3).build()?;
-//! executor.same_work(fingerprint(&model))?;
-//! let chain = ProjectedChain::builder(&model, 100_000);
-//! let ensemble = Ensemble::new(1_000_000, 1).executor(&executor);
-//! let summary = ensemble.run_projected(&chain, 1.0, &Output::Stop, |_, state| vec![state.r()[(0, 0)]])?;
-//! if executor.is_root() {
-//!     println!("{summary}");
-//! }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
 //! | what happens | what becomes of it |
 //! |---|---|
 //! | a replicate fails or panics | it is in the answer's error, as on one machine; see `Ensemble::most_failures` to end at once |
 //! | other work panics, in any process | rank 0 panics with it, all others end in silence |
 //! | a process is killed | MPI ends all; `Ensemble::saved_in` goes on from what rank 0 has saved, on any number of processes |
-//! | a process returns early | rank 0 panics and says which, all others end |
-//! | processes of other versions or models | [`MpiError`], in all of them |
+//! | a process returns early | rank 0 panics and says which (of rank 0, rank 1 does), all others end |
+//! | processes of other versions, or other models as [`MpiExecutor::same_work`] compares them | [`MpiError`], in all of them |
+//! | other models in what knows its model: `run_projected`, what is saved, maps, diagrams over a parameter | the error of that work, in all of them |
 
 #![forbid(unsafe_code)]
 
@@ -50,3 +33,8 @@ pub use executor::{MpiExecutor, Traffic, initialize};
 /// The crate `mpi`, of the version whose communicators are taken here.
 pub use mpi as rsmpi;
 pub use mpi::Threading;
+
+/// The README, whose example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -71,10 +71,14 @@ pub struct Situation {
 }
 
 impl Situation {
-    /// How many blocks a thread may have: one that it works on, and the next where blocks are short.
+    /// How many blocks a thread may have: one that it works on, and the next where blocks are short and enough is left for all.
     #[must_use]
     pub fn blocks(&self) -> usize {
-        if self.piece.is_none_or(|piece| piece * self.pieces() as f64 > LONG) { 1 } else { 2 }
+        if self.left <= self.threads as u64 || self.piece.is_none_or(|piece| piece * self.pieces() as f64 > LONG) {
+            1
+        } else {
+            2
+        }
     }
 
     /// The pieces of the next block, at least one.

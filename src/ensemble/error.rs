@@ -65,7 +65,7 @@ pub struct EnsembleError<E, T: Scalar = f64> {
     pub failed: Vec<Failed<E>>,
     /// How many failed.
     pub failures: u64,
-    /// How many had not begun when the ensemble was told to end.
+    /// How many had not begun, or were not waited for, when the ensemble was told to end.
     pub cancelled: u64,
     /// Why the ensemble could not be saved, or what was saved is refused. Then no more replicates were begun.
     pub unsaved: Option<SaveError>,
