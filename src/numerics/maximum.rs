@@ -6,6 +6,8 @@
 //! R. P. Brent, Algorithms for Minimization without Derivatives (1973), chapter 5: parabolas through the last three
 //! points, golden sections where they do not serve.
 
+use std::fmt;
+
 use crate::Scalar;
 use crate::numerics::constants::GOLDEN_RATIO;
 
@@ -33,6 +35,16 @@ pub enum End {
     High,
 }
 
+/// "lower" or "upper".
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Low => "lower",
+            Self::High => "upper",
+        })
+    }
+}
+
 /// Why no maximum inside an interval could be given.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -50,7 +62,7 @@ pub enum OptimumError<E, T: Scalar = f64> {
         tolerance: f64,
     },
     /// The largest value is at an end of the interval.
-    #[error("the largest value, {value:e}, is at the {end:?} end of the interval, at {at:e}")]
+    #[error("the largest value, {value:e}, is at the {end} end of the interval, at {at:e}")]
     AtEnd {
         /// Which end.
         end: End,

@@ -1,6 +1,9 @@
 //! The findings of the letter (Meng and Wang, arXiv 2406.06909), from the library alone.
 
-use contrastive_dynamics::model::{GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelError, Tanh};
+use contrastive_dynamics::limit::Limit;
+use contrastive_dynamics::model::{
+    GaussianNoise, HiddenDistribution, Identity, Independent, Law, Model, ModelError, Tanh,
+};
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{
     AttractionRegions, End, FixedPointFinder, Grid, OptimumError, SteadyState, maximum, steady_state,
@@ -169,5 +172,37 @@ fn steady_states_balance_gradient_noise_against_drift() {
         let balance = 2.0 * drift * steady.state.background()[(0, 0)] + steady.gradient_variance;
         assert!(balance.abs() < 1e-9, "{balance:e}");
         assert!(steady.gradient_variance > 1e-3 && drift < -1e-2);
+    }
+}
+
+/// At one state, Q = 0 and R = 1, the variance of the gradient of the identity is 2τ²(D_11² + D_12²): negative correlation lowers what
+/// independent noise adds. For tanh it does so while fields are small; the order turns round between R = 0.3 and R = 0.5.
+#[test]
+fn at_one_state_negative_correlation_lowers_the_variance_of_the_gradient() {
+    let start = OrderParameters::from_rows(1, 1, &[0.0], &[1.0]).unwrap();
+    let builder = |correlation: f64| {
+        let hidden = Independent::new([Law::two_point(2.25).unwrap()]).unwrap();
+        let noise = noise(Where::Everywhere, 0.3, correlation).unwrap();
+        Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.5)
+    };
+    for (correlation, expected) in [(0.0, 5.38), (-0.5, 4.825), (-1.0, 4.36)] {
+        let model = builder(correlation).nonlinearity(Identity).build().unwrap();
+        let lambda = Limit::new(&model).unwrap().coefficients(&start).unwrap().coefficients.lambda[(0, 0)];
+        assert!((lambda / 0.25 - expected).abs() < 1e-10, "{correlation}: {lambda}");
+    }
+    // In units of τ²R, by a product of Gauss rules in another program.
+    let table = [
+        (0.05, [3.1706, 3.4039, 3.6849, 4.0149, 4.3957]),
+        (0.3, [1.3108, 1.3200, 1.3349, 1.3588, 1.3972]),
+        (0.5, [0.8705, 0.8589, 0.8466, 0.8359, 0.8315]),
+        (1.0, [0.4523, 0.4371, 0.4178, 0.3942, 0.3677]),
+    ];
+    for (r, expected) in table {
+        let state = OrderParameters::from_rows(1, 1, &[0.0], &[r]).unwrap();
+        for (correlation, expected) in [-1.0, -0.5, 0.0, 0.5, 1.0].into_iter().zip(expected) {
+            let model = builder(correlation).build().unwrap();
+            let lambda = Limit::new(&model).unwrap().coefficients(&state).unwrap().coefficients.lambda[(0, 0)];
+            assert!((lambda / (0.25 * r) - expected).abs() < 6e-5, "R = {r}, {correlation}: {lambda}");
+        }
     }
 }
