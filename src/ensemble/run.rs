@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::error::{EnsembleError, keep};
@@ -387,7 +388,7 @@ impl<X> Ensemble<X> {
         let (mut next, mut ended) = (begin, false);
         let groups = begin / width..self.replicates.div_ceil(width);
         let groups = if answer.failures > self.most_failures { groups.start..groups.start } else { groups };
-        self.executor.for_each(groups, &self.cancel, record, &mut |group, records: Records<T, E>| {
+        let mut combine = |group: u64, records: Records<T, E>| {
             let (first, last) = (group * width, ((group + 1) * width).min(self.replicates));
             for (index, record) in (first..).zip(records).filter(|(index, _)| *index >= begin) {
                 next = index;
@@ -401,7 +402,15 @@ impl<X> Ensemble<X> {
             let due = saves.as_mut().filter(|saves| last - saves.saved_at >= saves.every);
             answer.unsaved = due.and_then(|saves| saves.save(last, &answer, false).err());
             if answer.unsaved.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        };
+        let run = || self.executor.for_each(groups, &self.cancel, record, &mut combine);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            // What runs replicates has broken down, not one of them: what is combined by then is not lost.
+            if let Some(saves) = saves.as_mut().filter(|_| answer.summary.count() + answer.failures == next) {
+                let _ = saves.save(next, &answer, false);
+            }
+            resume_unwind(panic);
+        }
         self.executor.once(|| {
             // What is missing by now had not begun, or was not waited for.
             answer.cancelled = self.replicates - next - u64::from(ended);

@@ -1,13 +1,15 @@
 //! Ensembles: cancelled and extended again and again, with replicates that fail.
 
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use contrastive_dynamics::ensemble::{Ensemble, EnsembleError, Failure, Summary};
 use contrastive_dynamics::integrate::Output;
 use contrastive_dynamics::model::fingerprint;
-use contrastive_dynamics::parallel::Cancel;
+use contrastive_dynamics::parallel::{Cancel, Executor, Serial};
 use contrastive_dynamics::save::{SaveError, write};
 use contrastive_dynamics::sgd::{ProjectedChain, SgdError, Simulator};
+use contrastive_dynamics::state::OrderParameters;
 
 use super::Scratch;
 use crate::support::models::one_feature;
@@ -181,4 +183,44 @@ fn the_first_failure_too_many_is_run_again_in_its_turn() {
     assert_eq!((ended.failures, ended.summary.count(), ended.cancelled), (1, 75, 124));
     assert_eq!(run(true, None).unwrap(), whole);
     std::panic::set_hook(hook);
+}
+
+/// An executor that breaks down at a piece of work, as one over processes does when one of them is gone.
+struct Breaking(u64);
+
+impl<R> Executor<R> for Breaking {
+    fn for_each(
+        &self,
+        range: Range<u64>,
+        cancel: &Cancel,
+        work: &(dyn Fn(u64) -> R + Sync),
+        consume: &mut dyn FnMut(u64, R) -> ControlFlow<()>,
+    ) {
+        Serial.for_each(range, cancel, work, &mut |index, result| {
+            assert!(index != self.0, "a process is gone");
+            consume(index, result)
+        });
+    }
+}
+
+#[test]
+fn what_is_combined_is_saved_when_the_executor_breaks_down() {
+    let model = one_feature();
+    let chain = ProjectedChain::builder(&model, 100);
+    let scratch = Scratch::new("broken");
+    let observe = |_: f64, state: &OrderParameters| vec![state.r()[(0, 0)]];
+    let whole = Ensemble::new(200, 5).keep_values(true).run_projected(&chain, 0.5, &Output::Stop, observe).unwrap();
+    let ensemble = || Ensemble::new(200, 5).keep_values(true).saved_in(scratch.file(), 1000, fingerprint(&model));
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let run = || ensemble().executor(Breaking(3)).run_projected(&chain, 0.5, &Output::Stop, observe);
+    let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map(|_| ());
+    std::panic::set_hook(hook);
+    assert_eq!(broken.unwrap_err().downcast_ref::<&str>(), Some(&"a process is gone"));
+    // Three groups of thirty-two are there.
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let kept = ensemble().cancelled_by(&cancel).run_projected(&chain, 0.5, &Output::Stop, observe).unwrap_err();
+    assert_eq!((kept.summary.count(), kept.cancelled, kept.unsaved), (96, 104, None));
+    assert_eq!(ensemble().run_projected(&chain, 0.5, &Output::Stop, observe).unwrap(), whole);
 }

@@ -71,3 +71,39 @@ fn a_map_goes_on_with_the_same_bits_and_is_refused_by_another() {
     let RegionsError::Save { source: SaveError::Io { .. }, outcomes } = &error else { panic!("{error}") };
     assert!(outcomes.len() == 440 && outcomes[0] == whole.outcomes()[0]);
 }
+
+/// Saved every ten thousand starts, of which it has not so many: what is known when an observer panics is kept all the same, in the first
+/// pass and later.
+#[test]
+fn what_is_known_is_saved_when_something_panics() {
+    let model = equal_features(2).build().unwrap();
+    let ode = ReducedOde::new(&model).unwrap();
+    let points = [state(0.98, 0.0).unwrap(), state(0.0, 0.98).unwrap()];
+    let regions = AttractionRegions::new(&ode, &points).unwrap().survey_tolerance(1e-3).unwrap().executor(Serial);
+    let grid = Grid { a: (0.05, 0.65), b: (0.05, 0.65), columns: 24, rows: 24 };
+    let whole = regions.map(grid, state).unwrap();
+    assert!(whole.refined() > 64);
+    let scratch = Scratch::new("panicking map");
+    let saved = regions.saved_in(scratch.file(), 10_000);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let mut last = 0;
+    for least in [100, 580] {
+        let before = last;
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            saved.map_with(grid, state, |done, _| {
+                assert!(done > before, "{done} were done before, and {before} are");
+                last = done;
+                if done > least { panic!("enough") } else { ControlFlow::Continue(()) }
+            })
+        }));
+        assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"enough"));
+    }
+    std::panic::set_hook(hook);
+    assert!(last > 576, "{last}");
+    let resumed = saved.map_with(grid, state, |done, _| {
+        assert!(done > last, "{done}");
+        ControlFlow::Continue(())
+    });
+    assert_eq!(resumed.unwrap(), whole);
+}

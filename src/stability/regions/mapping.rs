@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::Scalar;
 use crate::limit::Compiled;
@@ -337,7 +338,7 @@ impl<'p, T: Compiled, X: RegionExecutor<T>> Pass<'p, '_, T, X> {
         let Self { kept, saves, observe, .. } = self;
         let before = list(kept).len();
         let state = |n: usize| state(starts[n]);
-        let follow = self.regions.follow_each(&corners, accuracy, starts.len(), &state, &mut |outcomes, more| {
+        let mut watch = |outcomes: &[Outcome<T>], more: usize| {
             list(kept).extend_from_slice(&outcomes[outcomes.len() - more..]);
             let flow = observe.advance(more);
             let Some(saves) = saves else { return flow };
@@ -350,8 +351,17 @@ impl<'p, T: Compiled, X: RegionExecutor<T>> Pass<'p, '_, T, X> {
                 }
             }
             flow
+        };
+        let regions = self.regions;
+        let follow = || regions.follow_each(&corners, accuracy, starts.len(), &state, &mut watch);
+        let followed = catch_unwind(AssertUnwindSafe(follow)).unwrap_or_else(|panic| {
+            // What follows starts has broken down: what is known by then is not lost.
+            if let Some(saves) = saves {
+                let _ = saves.keep(kept);
+            }
+            resume_unwind(panic)
         });
-        let (outcomes, stopped) = follow?;
+        let (outcomes, stopped) = followed?;
         // They are there already where they were combined.
         list(kept).truncate(before);
         list(kept).extend(outcomes);
