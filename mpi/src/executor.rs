@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::{ControlFlow, Range};
-use std::sync::PoisonError;
 
 use contrastive_dynamics::parallel::{Cancel, Executor, Local};
 use contrastive_dynamics::save::Fingerprint;
@@ -162,7 +161,7 @@ impl MpiExecutor {
     /// What this process has sent and received so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        *self.group.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+        self.group.traffic()
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::executor::Traffic;
-use crate::message::{Down, Up};
+use crate::message::{Down, How, Up};
 use crate::wire::{Tag, look, send};
 
 /// The rank that leads.
@@ -46,18 +46,11 @@ impl Pause {
     }
 }
 
-/// The longest reason that is sent.
+/// Characters of the longest reason that is sent.
 const LONGEST_REASON: usize = 500;
 
 /// Whether this process is in the midst of shared work, of whatever executor.
 static BUSY: AtomicBool = AtomicBool::new(false);
-
-/// How one has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Returned,
-    Panicked,
-}
 
 /// All processes, as one of them sees them. It speaks on the thread that made it.
 pub(crate) struct Group {
@@ -75,8 +68,8 @@ pub(crate) struct Group {
     /// Values for all that came before they were waited for.
     shares: Mutex<VecDeque<Vec<u8>>>,
     /// Of the root: who takes part in nothing any more.
-    left: Mutex<Vec<Option<End>>>,
-    pub(crate) traffic: Mutex<Traffic>,
+    left: Mutex<Vec<Option<How>>>,
+    traffic: Mutex<Traffic>,
 }
 
 /// What is behind a lock. Nothing panics while one is held but where all is over.
@@ -136,12 +129,24 @@ impl Group {
         if self.over.load(Ordering::Relaxed) {
             together.fatal("all has ended before".to_owned());
         }
-        let left = locked(&self.left).iter().enumerate().find_map(|(rank, end)| end.map(|end| (rank, end)));
-        if let Some((rank, end)) = left {
-            together.left(rank, end);
+        let left = locked(&self.left).iter().enumerate().find_map(|(rank, how)| how.map(|how| (rank, how)));
+        if let Some((rank, how)) = left {
+            together.has_left(rank, how);
         }
         together.check_all();
         Some(together)
+    }
+
+    /// What was sent and received so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        *locked(&self.traffic)
+    }
+
+    /// Counts what the root had of others.
+    pub(crate) fn count_blocks(&self, blocks: u32, seconds: f64) {
+        let mut traffic = locked(&self.traffic);
+        traffic.blocks += u64::from(blocks);
+        traffic.root_seconds += seconds;
     }
 
     fn count(&self, bytes: usize) {
@@ -187,8 +192,8 @@ impl Group {
     fn hear_up(&self) -> Option<(usize, u64, Up)> {
         let (from, body) = self.look(None, Tag::Up)?;
         let (call, message) = parsed::<(u64, Up)>(&body);
-        if let Up::Left { panicked } = message {
-            locked(&self.left)[from] = Some(if panicked { End::Panicked } else { End::Returned });
+        if let Up::Left(how) = message {
+            locked(&self.left)[from] = Some(how);
         }
         Some((from, call, message))
     }
@@ -220,8 +225,7 @@ impl Group {
     /// Tells all that it is over, once.
     fn end_all(&self, reason: &str) {
         if !self.over.swap(true, Ordering::Relaxed) {
-            let cut = reason.char_indices().map(|(at, _)| at).take_while(|&at| at <= LONGEST_REASON).last();
-            self.tell(&Down::Fatal { reason: reason[..cut.unwrap_or(0)].to_owned() });
+            self.tell(&Down::Fatal { reason: reason.chars().take(LONGEST_REASON).collect() });
         }
     }
 
@@ -240,7 +244,7 @@ impl Group {
             }
             while !locked(&self.left)[1..].iter().all(Option::is_some) {
                 match self.hear_up() {
-                    Some((_, _, Up::Left { .. })) => pause.reset(),
+                    Some((_, _, Up::Left(_))) => pause.reset(),
                     // It begins something that the root does not do.
                     Some(_) => self.end_all("rank 0 has returned"),
                     None => std::thread::sleep(pause.next()),
@@ -248,7 +252,7 @@ impl Group {
             }
             self.others().for_each(|rank| self.down(rank, &Down::Farewell));
         } else {
-            self.up(&Up::Left { panicked: panicked && !over });
+            self.up(&Up::Left(if panicked && !over { How::Panicked } else { How::Returned }));
             loop {
                 if self.shared().is_some() {
                     pause.reset();
@@ -301,22 +305,16 @@ impl Together<'_> {
     }
 
     /// Ends all because one has left.
-    fn left(&self, rank: usize, end: End) -> ! {
-        let how = if end == End::Panicked { "panicked" } else { "returned" };
+    pub(crate) fn has_left(&self, rank: usize, how: How) -> ! {
+        let how = if how == How::Panicked { "panicked" } else { "returned" };
         self.fatal(format!(
             "rank {rank} has {how} before the others: every process must run the same program to its end"
         ))
     }
 
-    /// As [`left`](Self::left), of what that one has said.
-    pub(crate) fn has_left(&self, rank: usize, panicked: bool) -> ! {
-        self.left(rank, if panicked { End::Panicked } else { End::Returned })
-    }
-
     /// Ends all because one does something else.
     pub(crate) fn differs(&self, rank: usize, message: &Up) -> ! {
-        let said = format!("{message:.40?}");
-        let said: String = said.chars().take(100).collect();
+        let said: String = format!("{message:?}").chars().take(100).collect();
         self.fatal(format!(
             "rank {rank} does other things than rank 0 ({said}): every process must call the same in the same order"
         ))
@@ -337,7 +335,7 @@ impl Together<'_> {
     /// What has come to the root, if anything, even that somebody has left.
     pub(crate) fn hear_any(&self) -> Option<(usize, Up)> {
         match self.group.hear_up()? {
-            (rank, _, left @ Up::Left { .. }) => Some((rank, left)),
+            (rank, _, left @ Up::Left(_)) => Some((rank, left)),
             (rank, call, heard) if call == self.call => Some((rank, heard)),
             (rank, _, heard) => self.differs(rank, &heard),
         }
@@ -346,7 +344,7 @@ impl Together<'_> {
     /// What has come to the root, if anything; if somebody has left, all end.
     pub(crate) fn hear_up(&self) -> Option<(usize, Up)> {
         match self.hear_any()? {
-            (rank, Up::Left { panicked }) => self.has_left(rank, panicked),
+            (rank, Up::Left(how)) => self.has_left(rank, how),
             heard => Some(heard),
         }
     }

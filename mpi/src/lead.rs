@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{ControlFlow, Range};
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use contrastive_dynamics::parallel::Cancel;
@@ -96,8 +95,8 @@ fn end(together: &Together<'_>) {
         match together.hear_any() {
             Some((rank, Up::Bye)) => heard[rank] = true,
             // Who has heard it may leave; who has not, does not do this work.
-            Some((rank, Up::Left { .. })) if heard[rank] => {}
-            Some((rank, Up::Left { panicked })) => together.has_left(rank, panicked),
+            Some((rank, Up::Left(_))) if heard[rank] => {}
+            Some((rank, Up::Left(how))) => together.has_left(rank, how),
             Some((_, Up::Ready { .. } | Up::Done(_))) => pause.reset(),
             Some((rank, other)) => together.differs(rank, &other),
             None => std::thread::sleep(pause.next()),
@@ -140,9 +139,7 @@ impl<R: DeserializeOwned> Lead<'_, R> {
             }
             self.give();
             if blocks > 0 {
-                let mut traffic = self.together.group.traffic.lock().unwrap_or_else(PoisonError::into_inner);
-                traffic.blocks += u64::from(blocks);
-                traffic.root_seconds += begin.elapsed().as_secs_f64();
+                self.together.group.count_blocks(blocks, begin.elapsed().as_secs_f64());
             }
             if heard {
                 pause.reset();

@@ -5,7 +5,7 @@
 //!
 //! Every process runs the whole program. Work is shared out where the library calls the executor; its results are combined, in
 //! the order of their numbers, in the process of rank 0, which leads; what is made of them (a summary, a map) is then given to
-//! all, so that all go on alike. Observers and stores are called in rank 0 alone.
+//! all, so that all go on alike. Observers and stores are called in rank 0 alone. The package's README has a whole program.
 //!
 //! | what happens | what becomes of it |
 //! |---|---|

@@ -24,8 +24,17 @@ pub(crate) enum Up {
     Done(Block),
     /// It has heard the end.
     Bye,
-    /// It takes part in nothing any more: the program returned, or panicked.
-    Left { panicked: bool },
+    /// It takes part in nothing any more.
+    Left(How),
+}
+
+/// How a process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum How {
+    /// The program returned.
+    Returned,
+    /// It panicked.
+    Panicked,
 }
 
 /// A block of work that was done.

@@ -1,5 +1,6 @@
 //! Replicates: their seeds, how they are run and combined, and how that is saved.
 
+use std::cell::LazyCell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -266,7 +267,8 @@ impl<X> Ensemble<X> {
     /// # Errors
     /// [`EnsembleError`] if replicates failed, panicked, were recorded otherwise than the first, or had not begun when the ensemble was
     /// [cancelled](Self::cancelled_by); all others are run, and their statistics are inside. What fails may differ from the rest, and then
-    /// those are statistics of a selection.
+    /// those are statistics of a selection. [`unsaved`](EnsembleError::unsaved) says what is wrong with what was saved, or
+    /// [`SaveError::OtherProcesses`] if those that share the work do not do the same.
     pub fn run<T, E, F, O>(&self, simulate: F, observe: O) -> Result<Summary<T>, EnsembleError<E, T>>
     where
         T: Scalar,
@@ -355,12 +357,12 @@ impl<X> Ensemble<X> {
     {
         let work = Fingerprint::of("an ensemble").count(self.seed).count(u64::from(self.keep));
         let work = self.saving.as_ref().map_or(work, |saving| work.and(saving.work));
-        let (mut known, mut number) = (Some(known), None);
-        let mut all = || *number.get_or_insert_with(|| known.take().map_or(work, |known| known(work)));
+        // Made where it is needed: it asks the model for its moments.
+        let work = LazyCell::new(|| known(work));
         let mut saves = self.saving.as_ref().map(|Saving { store, every, .. }| Saves {
             store: &**store,
             every: *every,
-            work: all(),
+            work: *work,
             saved_at: 0,
         });
         let mut answer = EnsembleError {
@@ -370,7 +372,7 @@ impl<X> Ensemble<X> {
             cancelled: 0,
             unsaved: None,
         };
-        let same = <X as Executor<Records<T, E>>>::agree(&self.executor, || all().count(self.replicates).value());
+        let same = <X as Executor<Records<T, E>>>::agree(&self.executor, || work.count(self.replicates).value());
         let begun = self.executor.once(|| match &mut saves {
             _ if !same => Err(SaveError::OtherProcesses),
             Some(Saves { every: 0, .. }) => Err(SaveError::Never),

@@ -45,14 +45,6 @@ pub trait DiagramExecutor<T: Scalar>: Executor<Cell<T>> + Executor<Vec<Cell<T>>>
 
 impl<T: Scalar, X: Executor<Cell<T>> + Executor<Vec<Cell<T>>>> DiagramExecutor<T> for X {}
 
-/// Whether all processes have that number.
-fn agree<T: Scalar>(executor: &impl DiagramExecutor<T>, number: impl FnOnce() -> u64) -> bool {
-    fn agree<R>(executor: &impl Executor<R>, number: impl FnOnce() -> u64) -> bool {
-        executor.agree(number)
-    }
-    agree::<Cell<T>>(executor, number)
-}
-
 impl<T: Compiled> PhaseDiagram<T> {
     /// The diagram of a model over two of its parameters.
     ///
@@ -80,7 +72,8 @@ impl<T: Compiled> PhaseDiagram<T> {
         Self::new_on(&Local::default(), ode, first, second)
     }
 
-    /// As [`new`](Self::new), with the cells computed by that executor. No bit of the diagram depends on it.
+    /// As [`new`](Self::new), with the cells computed by that executor. No bit of the diagram depends on it. If it is one over processes that
+    /// do not do the same, every cell is [`StabilityError::OtherProcesses`].
     pub fn new_on(
         executor: &impl DiagramExecutor<T>,
         ode: &ReducedOde<'_, T>,
@@ -142,8 +135,8 @@ impl<T: Compiled> PhaseDiagram<T> {
     }
 
     /// The cells; `known` adds what is known of the models to the fingerprint of the work.
-    fn of(
-        executor: &impl DiagramExecutor<T>,
+    fn of<X: DiagramExecutor<T>>(
+        executor: &X,
         (first, second): (&[T], &[T]),
         known: &dyn Fn(Fingerprint) -> Fingerprint,
         observe: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
@@ -156,7 +149,7 @@ impl<T: Compiled> PhaseDiagram<T> {
         };
         let count = first.len() * columns;
         let axes = || known(Fingerprint::of("a phase diagram")).numbers(first.iter().chain(second).copied()).value();
-        let cells = if agree(executor, axes) {
+        let cells = if <X as Executor<Cell<T>>>::agree(executor, axes) {
             let mut cells = Vec::new();
             executor.for_each(0..count as u64, &Cancel::new(), &at, &mut |_, cell: Cell<T>| {
                 cells.push(cell);

@@ -46,7 +46,7 @@ impl<T: Compiled, X: RegionExecutor<T>> AttractionRegions<'_, T, X> {
     /// change itself in cells from the first of the two. Where a neighbour is no state there is no border.
     ///
     /// # Errors
-    /// [`RegionsError::Line`] unless the tolerance is positive.
+    /// [`RegionsError::Line`] unless the tolerance is positive; [`RegionsError::OtherProcesses`].
     pub fn borders<F>(
         &self,
         map: &RegionMap<T>,

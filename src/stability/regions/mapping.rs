@@ -144,7 +144,7 @@ impl<T: Compiled, X: RegionExecutor<T>> AttractionRegions<'_, T, X> {
     ///
     /// # Errors
     /// [`RegionsError::Grid`] for an empty grid; [`RegionsError::GridSize`] for one of more than 2²⁸ cells;
-    /// [`RegionsError::Limit`] if no rule serves at the stable points.
+    /// [`RegionsError::Limit`] if no rule serves at the stable points; [`RegionsError::OtherProcesses`].
     pub fn map<F>(&self, grid: Grid<T>, start: F) -> Result<RegionMap<T>, RegionsError<T>>
     where
         F: Fn(T, T) -> Result<OrderParameters<T>, OrderParametersError> + Sync,
