@@ -2,7 +2,8 @@
 
 use crate::Scalar;
 use crate::control::ControlError;
-use crate::ensemble::EnsembleError;
+use crate::data::DataError;
+use crate::ensemble::{EnsembleError, Failure};
 use crate::fluctuation::FluctuationError;
 use crate::integrate::{IntegratorError, OutputError};
 use crate::limit::LimitError;
@@ -11,13 +12,14 @@ use crate::ode::{OdeError, RatesError};
 use crate::pde::grid::{GridError, GridFailure};
 use crate::pde::observables::ObservableError;
 use crate::pde::particles::{ParticleError, StepFailure};
+use crate::save::SaveError;
 use crate::sgd::{SgdError, SgdFailure};
 use crate::stability::{
     ContinuationError, CriticalError, CurveError, FamilyError, FixedPointError, RegionsError, SelectionError,
     SpectrumError, StabilityError, SteadyStateError,
 };
 use crate::start::StartError;
-use crate::state::OrderParametersError;
+use crate::state::{OrderParametersError, RunError};
 
 macro_rules! errors {
     ($($(#[doc = $doc:literal])+ $name:ident($error:ty),)*) => {
@@ -66,6 +68,8 @@ errors! {
     Output(OutputError),
     /// Of a method in time.
     Integrator(IntegratorError),
+    /// Of tables of data.
+    Data(DataError),
     /// Of the limit coefficients.
     Limit(LimitError<T>),
     /// Of the right-hand side of the ODE.
@@ -92,6 +96,12 @@ errors! {
     Observable(ObservableError),
     /// Of an ensemble of simulations.
     Ensemble(EnsembleError<SgdError<T>, T>),
+    /// Of an ensemble of anything that fails with this error.
+    EnsembleOfAny(EnsembleError<Error<T>, T>),
+    /// Of one replicate of them.
+    Replicate(Failure<Error<T>>),
+    /// Of files and of what is in them.
+    Save(SaveError),
     /// Of a spectrum.
     Spectrum(SpectrumError),
     /// Of the search for fixed points.
@@ -110,4 +120,25 @@ errors! {
     Regions(RegionsError<T>),
     /// Of the selection of features.
     Selection(SelectionError<SgdError<T>, T>),
+}
+
+/// Of a simulator in a [`Run`](crate::state::Run).
+impl<T: Scalar> From<RunError<SgdFailure, T>> for Error<T> {
+    fn from(error: RunError<SgdFailure, T>) -> Self {
+        SgdError::from(error).into()
+    }
+}
+
+/// Of particles in a [`Run`](crate::state::Run).
+impl<T: Scalar> From<RunError<StepFailure<T>, T>> for Error<T> {
+    fn from(error: RunError<StepFailure<T>, T>) -> Self {
+        ParticleError::from(error).into()
+    }
+}
+
+/// Of a grid in a [`Run`](crate::state::Run).
+impl<T: Scalar> From<RunError<GridFailure>> for Error<T> {
+    fn from(error: RunError<GridFailure>) -> Self {
+        GridError::from(error).into()
+    }
 }

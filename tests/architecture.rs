@@ -8,13 +8,14 @@ use std::fs;
 use std::path::Path;
 
 /// The rooms, from the ground up. A room imports from itself and from what stands before it.
-const FLOORS: [&str; 19] = [
+const FLOORS: [&str; 20] = [
     "scalar",
     "numerics",
     "parallel",
     "random",
     "integrate",
     "save",
+    "data",
     "state",
     "model",
     "start",

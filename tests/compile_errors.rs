@@ -57,9 +57,9 @@ fn missing_parts_are_named() {
     let program = |setters: &str| format!("{PARTS} let model = Model::builder(){setters}.build()?;");
     let all = ".nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.1)";
     for (name, setter, phrase) in [
-        ("nonlinearity", ".nonlinearity(Tanh)", "MissingNonlinearity"),
-        ("hidden", ".hidden(hidden)", "MissingHidden"),
-        ("noise", ".noise(NoNoise)", "MissingNoise"),
+        ("nonlinearity", ".nonlinearity(Tanh)", "call `.nonlinearity(..)`"),
+        ("hidden", ".hidden(hidden)", "call `.hidden(..)`"),
+        ("noise", ".noise(NoNoise)", "call `.noise(..)`"),
         ("learning_rate", ".learning_rate(0.1)", "the learning rate of the model is missing"),
     ] {
         let missing = program(&all.replace(setter, ""));

@@ -4,6 +4,8 @@
 mod architecture;
 mod compile_errors;
 mod control;
+mod data;
+mod documents;
 mod ensemble;
 mod fluctuation;
 mod integrate;

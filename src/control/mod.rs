@@ -12,7 +12,16 @@
 //!
 //! # Method
 //! Let s(t) follow ds/dt = f(t, s, u(t)), and J = ψ(T, s(T)) + ∫₀ᵀ ℓ(t, s) dt be wanted. The adjoint ξ(t) = ∂J/∂s(t) solves
-//! dξ/dt = −(∂f/∂s)ᵀ ξ − ∂ℓ/∂s backwards from ξ(T) = ∂ψ/∂s, and then
+//!
+//! <div data-tex="\frac{d\xi}{dt} = -\Big(\frac{\partial f}{\partial s}\Big)^{\!\top} \xi - \frac{\partial \ell}{\partial s}, \qquad \xi(T) = \frac{\partial \psi}{\partial s}">
+//!
+//! ```text
+//! dξ/dt = −(∂f/∂s)ᵀ ξ − ∂ℓ/∂s,   ξ(T) = ∂ψ/∂s
+//! ```
+//!
+//! </div>
+//!
+//! backwards, and then
 //!
 //! | derivative | is |
 //! |---|---|

@@ -1,7 +1,10 @@
 //! The best schedules found.
 
+use std::fmt;
+
 use crate::Scalar;
 use crate::control::{Control, Gradient};
+use crate::data::{Cell, Table};
 use crate::model::Schedules;
 use crate::state::Trajectory;
 
@@ -21,8 +24,21 @@ pub enum SearchEnd {
     Failure,
 }
 
+impl fmt::Display for SearchEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Converged => "converged",
+            Self::IterationLimit => "limit of iterations",
+            Self::NoDescent => "no step is better",
+            Self::Observer => "stopped by an observer",
+            Self::Failure => "ended by an error",
+        })
+    }
+}
+
 /// Where a value of a schedule stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AtBound {
     /// Between the bounds.
     Neither,
@@ -71,6 +87,21 @@ impl<T: Scalar> Optimum<T> {
     #[must_use]
     pub fn times(&self, control: usize) -> &[f64] {
         self.controls.get(control).map_or(&[], |control| control.grid.times())
+    }
+
+    /// A row for every value: the number of the `control`, the names of the `quantities` that it controls, the time `t`, and the `value`. The
+    /// objective, and why the search ended, are comments.
+    #[must_use]
+    pub fn to_table(&self) -> Table {
+        let end = format!("objective {} (at first {}); {}", self.objective(), self.first_objective, self.end);
+        let mut table = Table::of(["control", "quantities", "t", "value"]).comment(end);
+        for (number, control) in self.controls.iter().enumerate() {
+            let names: Vec<&str> = control.quantities.iter().map(|quantity| quantity.name()).collect();
+            for (&t, &value) in self.times(number).iter().zip(self.values(number)) {
+                table.add([number.into(), names.join(", ").into(), Cell::from(t), value.into()]);
+            }
+        }
+        table
     }
 
     /// Whether these values are at a bound.

@@ -41,6 +41,7 @@ pub(crate) fn write_missing<E: fmt::Display>(
 /// A replicate that failed, to be run alone from its seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Failed<E> {
     /// Which.
     pub replicate: Replicate,
@@ -58,6 +59,7 @@ pub struct Failed<E> {
         deserialize = "E: serde::Deserialize<'de>, T: serde::Deserialize<'de>"
     ))
 )]
+#[non_exhaustive]
 pub struct EnsembleError<E, T: Scalar = f64> {
     /// The statistics over all replicates that did not fail, in the order of their numbers.
     pub summary: Box<Summary<T>>,

@@ -3,6 +3,7 @@
 /// One run of an ensemble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Replicate {
     /// Its number, from 0.
     pub index: u64,

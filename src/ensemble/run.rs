@@ -52,6 +52,7 @@ use crate::state::{OrderParameters, Trajectory};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
+#[doc(alias = "Monte Carlo")]
 pub struct Ensemble<X = Local> {
     replicates: u64,
     seed: u64,
@@ -262,7 +263,8 @@ impl<X> Ensemble<X> {
     }
 
     /// Runs every replicate by `simulate`, and summarises the values that `observe` reads off each recorded time and
-    /// state. All runs must be recorded at the same times, and all calls of `observe` give the same number of values.
+    /// state. All runs must be recorded at the same times, and all calls of `observe` give the same number of values. `simulate` makes its
+    /// generator from [`replicate.seed`](Replicate::seed).
     ///
     /// # Errors
     /// [`EnsembleError`] if replicates failed, panicked, were recorded otherwise than the first, or had not begun when the ensemble was

@@ -99,6 +99,12 @@ impl Statistics {
         self.squares / (self.count as f64 - 1.0).max(0.0)
     }
 
+    /// The standard deviation, √variance.
+    #[must_use]
+    pub fn standard_deviation(&self) -> f64 {
+        self.variance().sqrt()
+    }
+
     /// The standard deviation of the mean, √(variance/n).
     #[must_use]
     pub fn standard_error(&self) -> f64 {

@@ -5,6 +5,7 @@ use std::fmt;
 use super::failure::Failure;
 use super::statistics::Statistics;
 use crate::Scalar;
+use crate::data::{Cell, Table};
 use crate::state::{OrderParameters, Trajectory};
 
 /// What is left of a run: at every recorded time the values that were observed.
@@ -97,6 +98,8 @@ impl<T: Scalar> Summary<T> {
     /// println!("{summary}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "mean")]
+    #[doc(alias = "standard_deviation")]
     pub fn series(&self, value: usize) -> impl Iterator<Item = (T, &Statistics)> {
         (0..self.times.len()).filter_map(move |time| Some((self.times[time], self.at(time, value)?)))
     }
@@ -111,6 +114,25 @@ impl<T: Scalar> Summary<T> {
     }
 }
 
+impl<T: Scalar> Summary<T> {
+    /// A row for every recorded time and observed value: `t`, the number `value` of the value, the `count` of replicates, `mean`,
+    /// `standard_error`, `standard_deviation`, and the quantiles `q05`, `q50` and `q95`.
+    #[must_use]
+    pub fn to_table(&self) -> Table {
+        let statistics = ["count", "mean", "standard_error", "standard_deviation", "q05", "q50", "q95"];
+        let mut table = Table::of(["t", "value"].into_iter().chain(statistics));
+        for (time, row) in self.times.iter().zip(self.statistics.chunks(self.width.max(1))) {
+            for (value, x) in row.iter().enumerate() {
+                let moments = [x.mean(), x.standard_error(), x.standard_deviation()];
+                let numbers = moments.into_iter().chain([0.05, 0.5, 0.95].map(|q| x.quantile(q)));
+                let place: [Cell; 3] = [time.as_f64().into(), value.into(), x.count().into()];
+                table.add(place.into_iter().chain(numbers.map(Cell::from)));
+            }
+        }
+        table
+    }
+}
+
 /// A table: for every time and value mean, standard error, standard deviation and three quantiles.
 impl<T: Scalar> fmt::Display for Summary<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +142,7 @@ impl<T: Scalar> fmt::Display for Summary<T> {
         for (time, row) in self.times.iter().zip(self.statistics.chunks(self.width.max(1))) {
             for (value, x) in row.iter().enumerate() {
                 write!(f, "\n{:>12.6} {value:>6}", time.as_f64())?;
-                let deviation = x.variance().sqrt();
+                let deviation = x.standard_deviation();
                 write!(f, " {:>14.6e} {:>12.3e} {deviation:>12.3e}", x.mean(), x.standard_error())?;
                 for q in [0.05, 0.5, 0.95] {
                     write!(f, " {:>14.6e}", x.quantile(q))?;

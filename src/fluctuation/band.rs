@@ -11,6 +11,7 @@ use crate::state::{OrderParameters, unpack};
 
 /// What a function of the state is at dimension N, at one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Prediction<T = f64> {
     /// The time t = steps/N.
     pub time: T,
@@ -90,6 +91,8 @@ impl<T: Scalar> FluctuationPath<T> {
     ///
     /// # Errors
     /// [`FluctuationError::Dimension`] for N = 0, and [`FluctuationError::Functional`] where the function is not finite.
+    #[doc(alias = "error_bars")]
+    #[doc(alias = "confidence")]
     pub fn band(
         &self,
         dimension: usize,

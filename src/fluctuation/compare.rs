@@ -13,6 +13,7 @@ use crate::state::{OrderParameters, Trajectory};
 
 /// How far a run is from the prediction: a sum of squares of independent standard normal numbers, if it is chance. Theory §7.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Comparison<T = f64> {
     /// χ².
     pub chi_square: T,

@@ -46,6 +46,7 @@ pub struct EscapeTimes<T: Scalar = f64> {
 
 /// One start of many, and where it leads.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Escaped<T: Scalar = f64> {
     /// When the event happens; infinite if it does not by the time limit.
     pub time: T,

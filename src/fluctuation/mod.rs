@@ -1,8 +1,17 @@
 //! How sure the limit is at finite N: the covariance of the order parameters, error bars and the mean correction of order 1/N
 //! (theory §7).
 //!
-//! √N (s_N(t) − s(t)) of the state s = (Q, R) converges to a Gaussian process, dΣ/dt = JΣ + ΣJᵀ + Γ, with J the Jacobian of the reduced
-//! ODE and Γ the covariance of what one step adds. Not here: the averages in Γ (see [`crate::limit`]), and ensembles of runs (see
+//! √N (s_N(t) − s(t)) of the state s = (Q, R) converges to a Gaussian process, with the covariance
+//!
+//! <div data-tex="\frac{d\Sigma}{dt} = J \Sigma + \Sigma J^\top + \Gamma">
+//!
+//! ```text
+//! dΣ/dt = JΣ + ΣJᵀ + Γ
+//! ```
+//!
+//! </div>
+//!
+//! with J the Jacobian of the reduced ODE and Γ the covariance of what one step adds. Not here: the averages in Γ (see [`crate::limit`]), and ensembles of runs (see
 //! [`crate::ensemble`]).
 //!
 //! | question | where |

@@ -35,6 +35,7 @@ use crate::state::{OrderParameters, packed_len};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
+#[doc(alias = "error bars")]
 pub struct Fluctuations<'o, 'a, T: Scalar = f64> {
     pub(super) ode: &'o ReducedOde<'a, T>,
     pub(super) averages: IncrementAverages<'a, T>,
@@ -42,6 +43,7 @@ pub struct Fluctuations<'o, 'a, T: Scalar = f64> {
 
 /// Γ at a state.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Noise<T: Scalar = f64> {
     /// Γ: N times the covariance of what one step adds to the packed state, per unit of time; n x n with n = pm + m(m + 1)/2.
     pub covariance: DMatrix<T>,

@@ -3,7 +3,9 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::Scalar;
-use crate::state::{OrderParameters, Trajectory};
+use crate::data::{Cell, Table};
+use crate::fluctuation::FluctuationError;
+use crate::state::{OrderParameters, Trajectory, packed_names};
 
 /// A solution of the reduced ODE with the covariance of runs at finite N around it; made by
 /// [`FluctuationSolver`](crate::fluctuation::FluctuationSolver). Theory §7.
@@ -80,6 +82,35 @@ impl<T: Scalar> FluctuationPath<T> {
     #[must_use]
     pub fn corrections(&self) -> Option<&[DVector<T>]> {
         self.corrections.as_deref()
+    }
+
+    /// What runs at dimension N are expected to give: a row for every output time and entry of the packed state, with `t`, the name of the
+    /// `entry` (`Q_l_i`, `R_i_j`), its value in the `limit`, and `mean` and `standard_deviation` over runs (see [`Prediction`](super::Prediction)).
+    ///
+    /// # Errors
+    /// [`FluctuationError::Dimension`] for N = 0.
+    pub fn to_table(&self, dimension: usize) -> Result<Table, FluctuationError<T>> {
+        if dimension == 0 {
+            return Err(FluctuationError::Dimension { dimension });
+        }
+        let n = dimension as f64;
+        let mut table = Table::of(["t", "entry", "limit", "mean", "standard_deviation"]);
+        for (k, (t, state)) in self.trajectory.iter().enumerate() {
+            let names = packed_names(state.n_features(), state.n_neurons());
+            for (entry, (name, limit)) in names.into_iter().zip(&state.to_packed()).enumerate() {
+                let moved = self.corrections.as_ref().map_or(0.0, |corrections| corrections[k][entry].as_f64() / n);
+                let deviation = (self.covariances[k][(entry, entry)].as_f64() / n).sqrt();
+                let limit = limit.as_f64();
+                table.add([
+                    t.as_f64().into(),
+                    Cell::from(name),
+                    limit.into(),
+                    (limit + moved).into(),
+                    deviation.into(),
+                ]);
+            }
+        }
+        Ok(table.comment(format!("N = {dimension}")))
     }
 
     /// N times Cov[s(t_j), s(t_i)], for output times i ≤ j counted from 0, n x n: rows belong to the later time. `None` for an index out of

@@ -4,11 +4,15 @@
 //! Covers single steps. Not here: the loop that records, observes and stops (see [`Run`](crate::state::Run)), and what is
 //! integrated (see [`crate::ode`]).
 
+#[cfg(feature = "diffsol")]
+mod diffsol;
 mod dormand_prince;
 mod fixed;
 mod output;
 mod work;
 
+#[cfg(feature = "diffsol")]
+pub use diffsol::Diffsol;
 pub use dormand_prince::DormandPrince;
 pub(crate) use dormand_prince::{NODES, STAGES};
 pub use fixed::{Euler, RungeKutta4};
@@ -31,6 +35,15 @@ pub trait System<T: Scalar = f64> {
     /// # Errors
     /// Whatever keeps the system from being evaluated there; the integrator passes it on.
     fn rates(&mut self, t: T, y: &[T], rates: &mut [T]) -> Result<(), Self::Error>;
+
+    /// Writes ∂f_i/∂y_j(t, y) into `jacobian`, column by column: at j·n + i, n being the [`dimension`](Self::dimension). Implicit methods ask for
+    /// it. The default takes differences, n + 1 evaluations.
+    ///
+    /// # Errors
+    /// Those of [`rates`](Self::rates).
+    fn jacobian(&mut self, t: T, y: &[T], jacobian: &mut [T]) -> Result<(), Self::Error> {
+        differenced(self, t, y, jacobian)
+    }
 
     /// Called after every accepted step. A system that adapts how it evaluates itself does so here, and answers
     /// whether its rates at this very point have changed. The default does nothing.
@@ -65,6 +78,9 @@ impl<T: Scalar, S: System<T> + ?Sized> System<T> for &mut S {
     fn rates(&mut self, t: T, y: &[T], rates: &mut [T]) -> Result<(), Self::Error> {
         (**self).rates(t, y, rates)
     }
+    fn jacobian(&mut self, t: T, y: &[T], jacobian: &mut [T]) -> Result<(), Self::Error> {
+        (**self).jacobian(t, y, jacobian)
+    }
     fn accepted(&mut self, t: T, y: &[T]) -> Result<bool, Self::Error> {
         (**self).accepted(t, y)
     }
@@ -74,6 +90,26 @@ impl<T: Scalar, S: System<T> + ?Sized> System<T> for &mut S {
     fn next_break(&self, t: T) -> Option<T> {
         (**self).next_break(t)
     }
+}
+
+/// The Jacobian by forward differences of the rates, column by column.
+pub(crate) fn differenced<T: Scalar, S: System<T> + ?Sized>(
+    system: &mut S,
+    t: T,
+    y: &[T],
+    jacobian: &mut [T],
+) -> Result<(), S::Error> {
+    let mut rates = vec![T::zero(); y.len()];
+    system.rates(t, y, &mut rates)?;
+    let mut point = y.to_vec();
+    for (j, column) in jacobian.chunks_exact_mut(y.len().max(1)).enumerate().take(y.len()) {
+        let moved = y[j] + T::EPSILON.sqrt() * y[j].abs().max(T::one());
+        point[j] = moved;
+        system.rates(t, &point, column)?;
+        point[j] = y[j];
+        column.iter_mut().zip(&rates).for_each(|(slope, &rate)| *slope = (*slope - rate) / (moved - y[j]));
+    }
+    Ok(())
 }
 
 /// Why a step could not be taken.
@@ -104,6 +140,7 @@ impl<E> From<E> for StepError<E> {
 
 /// A step under way: the point reached, the last step, and its dense output.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Step<T = f64> {
     /// The time reached.
     pub t: T,
@@ -268,6 +305,7 @@ impl<T: Scalar, I: Integrator<T>> Integrator<T> for &I {
 /// A parameter of an integrator that is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("the {name} of an integrator must be positive and finite, got {value}")]
+#[non_exhaustive]
 pub struct IntegratorError {
     /// Which parameter.
     pub name: &'static str,

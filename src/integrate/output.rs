@@ -2,6 +2,8 @@
 //!
 //! Covers the choices and their checks. Not here: the loop that follows them (see [`Run`](crate::state::Run)).
 
+use num_traits::ToPrimitive;
+
 use crate::Scalar;
 
 /// When a run records its state.
@@ -27,6 +29,8 @@ pub enum Output<T = f64> {
     },
     /// Only where the run stops.
     Stop,
+    /// At the start, and again after every such interval of time.
+    Every(T),
 }
 
 /// An alias, because derived code would take the reference for one into the data that are read.
@@ -91,7 +95,10 @@ pub enum OutputError {
     },
 }
 
-/// The most log-spaced output times.
+/// A rest before the end that is no more than that part of an interval is rounding.
+const SLIVER: f64 = 1e-9;
+
+/// The most output times that are made of a few numbers.
 const MOST_TIMES: usize = 10_000_000;
 
 /// Output times, checked against the run.
@@ -112,6 +119,19 @@ impl<T: Scalar> Output<T> {
             Self::EverySteps(steps) => return Ok(Schedule::EverySteps(*steps)),
             Self::Stop => Vec::new(),
             Self::Times(times) => times.clone(),
+            Self::Every(interval) => {
+                let intervals = (end - start) / *interval;
+                if !(*interval > T::zero() && interval.is_finite()) {
+                    let time = start + *interval;
+                    return Err(OutputError::NotIncreasing { previous: start.as_f64(), time: time.as_f64() });
+                }
+                let count = (intervals + T::lit(SLIVER)).floor().as_f64().to_usize().unwrap_or(usize::MAX);
+                if count >= MOST_TIMES {
+                    return Err(OutputError::TooMany { most: MOST_TIMES, value: count });
+                }
+                // Rounding may put the last beyond the end.
+                (0..=count).map(|k| (start + *interval * T::of_usize(k)).min(end)).collect()
+            }
             Self::LogSpaced { count, .. } if *count < 2 => {
                 return Err(OutputError::Count { what: "a number of log-spaced times", least: 2, value: *count });
             }
@@ -161,6 +181,25 @@ mod tests {
         assert!(matches!(log(5.0, 1.0, 3), Err(OutputError::NotIncreasing { .. })));
         assert!(matches!(Output::<f64>::Stop.schedule(1.0, 0.0), Err(OutputError::EmptyRun { .. })));
         assert!(matches!(Output::<f64>::Stop.schedule(0.0, f64::INFINITY), Err(OutputError::EmptyRun { .. })));
+    }
+
+    #[test]
+    fn times_at_every_interval_reach_the_end_if_it_is_a_multiple() {
+        let times = |interval: f64, end: f64| match Output::Every(interval).schedule(0.5, end) {
+            Ok(Schedule::Times(times)) => times,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(times(0.5, 2.0), [0.5, 1.0, 1.5, 2.0]);
+        assert_eq!(times(0.5, 1.9), [0.5, 1.0, 1.5]);
+        assert_eq!(times(3.0, 2.0), [0.5]);
+        // 0.1 is not a binary fraction.
+        let tenths = times(0.1, 1.2);
+        assert_eq!((tenths.len(), tenths[7]), (8, 1.2));
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(Output::Every(bad).schedule(0.0, 1.0), Err(OutputError::NotIncreasing { .. })), "{bad}");
+        }
+        assert!(matches!(Output::Every(1e-12).schedule(0.0, 1.0), Err(OutputError::TooMany { .. })));
+        assert!(matches!(Output::Every(1e-300).schedule(0.0, 1e300), Err(OutputError::TooMany { .. })));
     }
 
     #[test]

@@ -79,6 +79,7 @@ fn unit<T: Scalar>(r: T) -> T {
 
 /// The drift of one weight row: αᵀu + βᵀw (theory §3, §4).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Drift<T: Scalar = f64> {
     /// α, p x m: pull along the features.
     pub alpha: DMatrix<T>,
@@ -88,6 +89,7 @@ pub struct Drift<T: Scalar = f64> {
 
 /// Limit coefficients with what is known of their error.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Estimated<T: Scalar = f64> {
     /// The coefficients.
     pub coefficients: Coefficients<T>,

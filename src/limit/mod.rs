@@ -3,6 +3,19 @@
 //! Covers [`Limit`], which answers for their error, [`Coefficients`], and [`Rule`], a frozen choice of nodes. Not here: what
 //! moves by them (see [`crate::ode`] and [`crate::pde`]).
 //!
+//! <div data-tex="A_{li} = -\tau\, \mathbb E\Big[\tfrac1B \sum_b \sum_v e_{bi}^v\, \tilde x_{bl}^v\Big], \quad B_{ji} = -\tau\, \mathbb E\Big[\tfrac1B \sum_b \sum_v e_{bi}^v\, h_{bj}^v\Big], \quad \Lambda_{ij} = \tau^2\, \mathbb E\Big[\tfrac1{B^2} \sum_b \sum_{v,v'} e_{bi}^v D_{vv'} e_{bj}^{v'}\Big]">
+//!
+//! ```text
+//! A_li = −τ E[(1/B) Σ_b Σ_v e_bi^v x̃_bl^v]               p x m
+//! B_ji = −τ E[(1/B) Σ_b Σ_v e_bi^v h_bj^v]                m x m
+//! Λ_ij = τ² E[(1/B²) Σ_b Σ_{v,v'} e_bi^v D_vv' e_bj^v']   m x m
+//! ```
+//!
+//! </div>
+//!
+//! Here h_bj^v is the field of neuron j in view v of sample b, e_bi^v = σ'(h_bi^v) B ∂F/∂y_bi^v its error signal, x̃_bl^v the view seen
+//! along feature l, and D the covariance over the views of one background coordinate.
+//!
 //! The private files, from the lowest up: `hidden` and `loss_terms` (nodes of the hidden law, and the loss as the averages
 //! see it), `problem` (the limit as data), `numbers` (its numbers, with derivatives), `fields` (Gaussian fields), `expansion` (losses that are polynomials of averages over the batch), `averages` (over two fields, four, all of a sample, whole batches), `signals` (what Λ is made of), `work`
 //! (everything between a state and its coefficients), `assembly` (from averages to coefficients), `hidden_way` (by what the hidden law is averaged), `rule` (a choice of nodes) and `evaluation`, `jacobian` and

@@ -132,6 +132,8 @@ impl Model {
     }
 
     /// A builder in the precision T, as in `Model::builder_in::<f32>()`.
+    #[doc(alias = "f32")]
+    #[doc(alias = "precision")]
     #[must_use]
     pub fn builder_in<T: Scalar>()
     -> ModelBuilder<MissingNonlinearity, MissingHidden, MissingNoise, MissingLearningRate, T> {
@@ -235,7 +237,8 @@ impl<S, H, A, R, T: Scalar, G, L> ModelBuilder<S, H, A, R, T, G, L> {
         { nonlinearity, hidden, noise, learning_rate, regularizer, numbers }
     );
 
-    /// The learning rate τ > 0: a step moves w_i by −τ ∂F/∂w_i, with ∂F/∂w_i of order 1/√N per sample.
+    /// The learning rate τ > 0: a step moves w_i by −τ ∂F/∂w_i, with ∂F/∂w_i of order 1/√N per sample. One that changes over time is a
+    /// schedule, which solvers and simulators take ([`Schedules`](super::Schedules)).
     #[must_use]
     pub fn learning_rate(self, learning_rate: T) -> ModelBuilder<S, H, A, T, T, G, L> {
         let Self { nonlinearity, hidden, noise, regularizer, loss, numbers, .. } = self;

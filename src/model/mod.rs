@@ -7,6 +7,7 @@ mod augmentation;
 mod builder;
 mod check;
 mod constraint;
+mod display;
 mod error;
 mod fingerprint;
 pub(crate) mod hidden;
@@ -62,6 +63,8 @@ use crate::Scalar;
 ///
 /// Units: weights and features have components of order one, time is t = steps/N, and τ and γ are the theory's own:
 /// nothing public is pre-divided by N.
+///
+/// Another precision is named first: [`Model::builder_in::<f32>()`](Model::builder_in).
 ///
 /// The type parameters are the scalar, the nonlinearity, the hidden law, the noise, the regulariser and the loss; code over
 /// models names none of them, but the trait [`Spec`]. A model is made by [`Model::builder`] and valid by construction.

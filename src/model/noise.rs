@@ -173,8 +173,9 @@ impl<T: Scalar> ViewCovariance<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an augmentation noise in `{T}`",
     label = "not an `AugmentationNoise<{T}>`",
+    note = "a `MissingNoise` is one that was not set: call `.noise(..)` before `.build()`; or `Model` stands without its types where `&impl Spec<Scalar = {T}>` would do",
     note = "no noise is `NoNoise`; Gaussian noise of a variance is `GaussianNoise::independent(variance)?`",
-    note = "a noise of your own implements `AugmentationNoise`: two covariances, `is_gaussian`, and `sample` unless it is"
+    note = "a noise of your own implements `AugmentationNoise`: two covariances, `is_gaussian`, and unless it is `sample`, which gives `[{T}; 2]`"
 )]
 pub trait AugmentationNoise<T: Scalar = f64>: Send + Sync {
     /// K^f: covariance over views of the noise along each feature.

@@ -47,7 +47,7 @@ pub trait Regularizer<T: Scalar = f64>: Send + Sync {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not linear: under it the order parameters obey no closed ODE",
     label = "φ(w) is not known to be slope·w",
-    note = "under L1, or any other φ that is not linear, use `pde::particles` or `CompressedSgd`",
+    note = "under L1, or any other φ that is not linear, use `pde::grid` (one neuron), `pde::particles` or `CompressedSgd`",
     note = "a linear φ of your own implements `LinearRegularizer`, which requires no method"
 )]
 pub trait LinearRegularizer<T: Scalar = f64>: Regularizer<T> {

@@ -14,6 +14,7 @@ use crate::numerics::constants::GOLDEN_RATIO;
 /// A maximum inside an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Maximum<T = f64> {
     /// Where it is.
     pub at: T,

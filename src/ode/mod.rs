@@ -3,6 +3,15 @@
 //! Covers the closed equations of (Q, R) for linear regularisers. Not here: the averages in them (see [`crate::limit`]),
 //! the stepping (see [`crate::integrate`]), other regularisers (see [`crate::pde`]).
 //!
+//! <div data-tex="\frac{dQ}{dt} = A - \tau\gamma\, Q, \qquad \frac{dR}{dt} = B + B^\top + \Lambda - 2\tau\gamma\, R">
+//!
+//! ```text
+//! dQ/dt = A − τγ Q
+//! dR/dt = B + Bᵀ + Λ − 2τγ R
+//! ```
+//!
+//! </div>
+//!
 //! | question | where |
 //! |---|---|
 //! | what are dQ/dt and dR/dt at a state | [`ReducedOde::rates`] |

@@ -44,6 +44,8 @@ use crate::state::{OrderParameters, pack, packed_len};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
+#[doc(alias = "mean field")]
+#[doc(alias = "order parameter flow")]
 pub struct ReducedOde<'a, T: Scalar = f64> {
     pub(super) limit: Limit<'a, T>,
     pub(super) weight_decay: T,
@@ -310,6 +312,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
 
 /// Rates of change of the order parameters.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Rates<T: Scalar = f64> {
     /// dQ/dt, p x m.
     pub q: DMatrix<T>,

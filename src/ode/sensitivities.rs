@@ -13,6 +13,7 @@ use crate::state::{OrderParameters, packed_len};
 
 /// The right-hand side with its derivatives; made by [`ReducedOde::sensitivities`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Sensitivities<T: Scalar = f64> {
     /// The right-hand side itself.
     pub rates: Rates<T>,

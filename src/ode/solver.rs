@@ -209,6 +209,9 @@ impl<'o, 'a, T: Compiled, I: Integrator<T>> Solver<'o, 'a, T, I> {
     /// Stops where `function` of time and state changes its sign in that direction, at the very time. Several events are
     /// counted from 0 in the order of these calls. As with [`output`](Self::output), states between two steps are interpolated.
     #[must_use]
+    #[doc(alias = "stop_at")]
+    #[doc(alias = "stop_when")]
+    #[doc(alias = "terminate")]
     pub fn event(mut self, direction: Direction, function: impl Fn(T, &OrderParameters<T>) -> T + 'o) -> Self {
         self.events.push((direction, Box::new(function)));
         self
@@ -316,6 +319,10 @@ impl<T: Compiled> System<T> for Watched<'_, '_, T> {
 
     fn rates(&mut self, t: T, y: &[T], rates: &mut [T]) -> Result<(), OdeFailure<T>> {
         Ok(self.system.rates(t, y, rates)?)
+    }
+
+    fn jacobian(&mut self, t: T, y: &[T], jacobian: &mut [T]) -> Result<(), OdeFailure<T>> {
+        Ok(System::jacobian(&mut self.system, t, y, jacobian)?)
     }
 
     fn accepted(&mut self, t: T, y: &[T]) -> Result<bool, OdeFailure<T>> {

@@ -6,7 +6,7 @@
 use nalgebra::DMatrix;
 
 use crate::Scalar;
-use crate::integrate::{System, Work};
+use crate::integrate::{System, Work, differenced};
 use crate::limit::{Compiled, Limit, LimitError, MovingLimit, Parameter, Rule};
 use crate::model::ScheduleError;
 use crate::numerics::matrix::smallest_eigenvalue;
@@ -198,6 +198,18 @@ impl<T: Compiled> System<T> for OdeSystem<'_, '_, T> {
         }
         self.evaluate(y, rates);
         Ok(())
+    }
+
+    /// Exact, at the cost of a few right-hand sides; by differences where σ' jumps, and at states at which the rates are those of a
+    /// singular covariance.
+    fn jacobian(&mut self, t: T, y: &[T], jacobian: &mut [T]) -> Result<(), RatesError<T>> {
+        if self.is_feasible(y)
+            && let Ok(found) = self.sensitivities_at(t, y, &[])
+        {
+            jacobian.copy_from_slice(found.by_state.as_slice());
+            return Ok(());
+        }
+        differenced(self, t, y, jacobian)
     }
 
     /// Refuses a state that is not feasible, up to the error of an integrator, and chooses the rule anew where it resolves the fields

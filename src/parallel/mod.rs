@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 /// use contrastive_dynamics::parallel::{Executor, Serial};
 /// assert_eq!(Serial.map(0..4, &|k| k * k), [0, 1, 4, 9]);
 /// ```
+#[doc(alias = "par_iter")]
 pub trait Executor<R>: Sync {
     /// Calls `work` with every number of the range and hands the results to `consume` in the order of the numbers. After
     /// [`ControlFlow::Break`], and once `cancel` is set, work that has not begun is left undone, and nothing is consumed after what
@@ -101,6 +102,25 @@ impl<R, X: Executor<R>> Executor<R> for &X {
     fn agree(&self, number: impl FnOnce() -> u64) -> bool {
         (**self).agree(number)
     }
+}
+
+/// `work` of every item, in order, on all cores with the feature `parallel` and one after the other without: a sweep.
+///
+/// ```
+/// use contrastive_dynamics::parallel::map;
+/// use contrastive_dynamics::prelude::*;
+/// let overlaps = map(&[0.2, 0.4], |&decay| -> Result<f64, Error> {
+///     let hidden = Independent::new([Law::two_point(2.25)?])?;
+///     let builder = Model::builder().nonlinearity(Tanh).hidden(hidden).noise(NoNoise).learning_rate(0.3);
+///     let start = OrderParameters::from_rows(1, 1, &[0.4], &[0.8])?;
+///     let solution = ReducedOde::new(&builder.weight_decay(decay).build()?)?.solver().solve(&start, 5.0)?;
+///     Ok(solution.last().map_or(0.4, |(_, state)| state.q()[(0, 0)]))
+/// });
+/// assert!(overlaps[0].as_ref().is_ok_and(|a| overlaps[1].as_ref().is_ok_and(|b| a > b)));
+/// ```
+#[doc(alias = "sweep")]
+pub fn map<X: Sync, R: Send>(items: &[X], work: impl Fn(&X) -> R + Sync) -> Vec<R> {
+    Local::default().map(0..items.len() as u64, &|index| work(&items[usize::try_from(index).unwrap_or(usize::MAX)]))
 }
 
 /// One piece of work after the other, on the calling thread.

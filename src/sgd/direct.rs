@@ -79,6 +79,7 @@ impl<'a, T: Scalar, M: Spec<Scalar = T>> SimulatorBuilder<'a, M, Direct> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
+#[doc(alias = "OnlineSgd")]
 pub struct DirectSgd<'a, M: Spec, R> {
     model: &'a M,
     features: Features<M::Scalar>,

@@ -76,11 +76,11 @@ pub(crate) fn count(n: usize, word: &str) -> String {
 
 /// Rows of cells, printed with the columns aligned: the first to the left, all others to the right.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl TextTable {
     /// A table with that head.
     pub(crate) fn new(head: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut table = Self::default();
@@ -93,7 +93,7 @@ impl Table {
     }
 }
 
-impl fmt::Display for Table {
+impl fmt::Display for TextTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let length = |cell: &String| cell.chars().count();
@@ -115,10 +115,10 @@ impl fmt::Display for Table {
 }
 
 /// Q and R of a state, a line for each row.
-pub(crate) fn state<T: Scalar>(state: &OrderParameters<T>, digits: usize) -> Table {
+pub(crate) fn state<T: Scalar>(state: &OrderParameters<T>, digits: usize) -> TextTable {
     let (p, m) = (state.n_features(), state.n_neurons());
     let names = (0..p).map(|l| format!("Q[{l}]")).chain((0..m).map(|i| format!("R[{i}]")));
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for (name, row) in names.zip(entries(state, digits)) {
         table.push(std::iter::once(name).chain(row));
     }
@@ -138,12 +138,6 @@ pub(crate) fn state_in_line<T: Scalar>(state: &OrderParameters<T>) -> String {
 fn entries<T: Scalar>(state: &OrderParameters<T>, digits: usize) -> Vec<Vec<String>> {
     let entries: Vec<T> = state.q().transpose().iter().chain(state.r().transpose().iter()).copied().collect();
     numbers(&entries, digits).chunks(state.n_neurons().max(1)).map(<[String]>::to_vec).collect()
-}
-
-/// The names of the entries of a packed state, in order.
-pub(crate) fn entry_names(features: usize, neurons: usize) -> Vec<String> {
-    let overlaps = (0..features).flat_map(|l| (0..neurons).map(move |i| format!("Q[{l},{i}]")));
-    overlaps.chain((0..neurons).flat_map(|i| (i..neurons).map(move |j| format!("R[{i},{j}]")))).collect()
 }
 
 #[cfg(test)]
@@ -174,6 +168,5 @@ mod tests {
             state_in_line(&state),
             "Q = [[0.500000, -0.250000], [0.000000, 0.125000]], R = [[1.000000, 0.100000], [0.100000, 2.000000]]"
         );
-        assert_eq!(entry_names(1, 2), ["Q[0,0]", "Q[0,1]", "R[0,0]", "R[0,1]", "R[1,1]"]);
     }
 }

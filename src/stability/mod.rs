@@ -34,7 +34,7 @@ pub use continuation::{
 pub(crate) use coordinates::{free_entries, pairs};
 pub use fixed_point::{
     CollapsedPoint, FailedStart, FixedPoint, FixedPointError, FixedPointFinder, FixedPoints, Kind, NewtonStop,
-    SignedPermutation, Stability, Start, StartKind, Symmetries, collapsed_point,
+    SearchStart, SignedPermutation, Stability, StartKind, Symmetries, collapsed_point,
 };
 pub use learnability::{
     CriticalError, CriticalValue, DiagramExecutor, FamilyError, Growth, Learnability, ModelFamily, OdeFamily,

@@ -9,7 +9,7 @@ use nalgebra::{Complex, ComplexField, DMatrix, DVector};
 
 use crate::Scalar;
 use crate::numerics::eigen;
-use crate::stability::display::{Table, complex, complex_numbers, digits, small};
+use crate::stability::display::{TextTable, complex, complex_numbers, digits, small};
 
 /// Why a spectrum could not be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +58,7 @@ impl From<eigen::NotConverged> for SpectrumError {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct Spectrum<T: Scalar = f64> {
     /// The eigenvalues, n of them, each as often as its algebraic multiplicity.
     #[cfg_attr(feature = "serde", serde(with = "crate::numerics::stored::complex"))]
@@ -93,7 +94,7 @@ impl<T: Scalar> Spectrum<T> {
 impl<T: Scalar> fmt::Display for Spectrum<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = digits(f);
-        let mut table = Table::new(["", "eigenvalue", "eigenvector"]);
+        let mut table = TextTable::new(["", "eigenvalue", "eigenvector"]);
         for (k, &value) in self.values.iter().enumerate() {
             let vector = complex_numbers(self.vectors.column(k).into_owned().as_slice(), digits);
             table.push([format!("[{k}]"), complex(value, digits)].into_iter().chain(vector));

@@ -46,6 +46,7 @@ impl<T: Compiled> From<LimitError<T>> for SteadyStateError<T> {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct SteadyState<T: Scalar = f64> {
     /// The state: a root of the rates, to the tolerance of the coefficients.
     pub state: OrderParameters<T>,
@@ -95,6 +96,7 @@ const HANDOVER: f64 = 1e-5;
 /// # Errors
 /// [`SteadyStateError::Ode`]; [`SteadyStateError::StillMoving`] at the time limit; [`SteadyStateError::Point`] with
 /// [`RegionsError::NotFixed`] if Newton's method does not settle, and [`RegionsError::Unstable`] at a saddle.
+#[doc(alias = "equilibrium")]
 pub fn steady_state<T: Compiled>(
     ode: &ReducedOde<'_, T>,
     start: &OrderParameters<T>,

@@ -15,7 +15,7 @@ mod trajectory;
 pub use error::OrderParametersError;
 pub(crate) use feasibility::{check_on_sphere, check_orthogonal};
 pub use order_parameters::OrderParameters;
-pub(crate) use packed::{pack, packed_len, unpack, unpack_into};
+pub(crate) use packed::{pack, packed_len, packed_names, unpack, unpack_into};
 pub use run::{
     Checkpoint, Direction, Integration, IntegrationError, Lockstep, Outcome, Process, Run, RunError, RunProgress,
     Snapshot,

@@ -229,6 +229,15 @@ impl<T: Scalar> OrderParameters<T> {
 
     /// The cosine similarity Q_li/√R_ii of neuron `neuron` with feature `feature`; `None` for a neuron of norm zero
     /// or an index out of range.
+    ///
+    /// ```
+    /// use contrastive_dynamics::state::OrderParameters;
+    /// let state = OrderParameters::from_rows(1, 1, &[0.4], &[0.64])?;
+    /// // How far it is from 0.9, as an event asks for it.
+    /// let distance = state.cosine_similarity(0, 0).unwrap_or(0.0) - 0.9;
+    /// assert!((distance + 0.4_f64).abs() < 1e-15);
+    /// # Ok::<(), contrastive_dynamics::state::OrderParametersError>(())
+    /// ```
     #[must_use]
     pub fn cosine_similarity(&self, feature: usize, neuron: usize) -> Option<T> {
         let (q, r) = (self.q.get((feature, neuron))?, self.r.get((neuron, neuron))?);

@@ -22,6 +22,13 @@ pub(crate) fn pack<T: Scalar>(q: &DMatrix<T>, r: &DMatrix<T>, packed: &mut [T]) 
     }
 }
 
+/// The names of the entries, in this order: Q_l_i, then R_i_j.
+pub(crate) fn packed_names(features: usize, neurons: usize) -> Vec<String> {
+    let q = (0..features).flat_map(|l| (0..neurons).map(move |i| format!("Q_{l}_{i}")));
+    let r = (0..neurons).flat_map(|i| (i..neurons).map(move |j| format!("R_{i}_{j}")));
+    q.chain(r).collect()
+}
+
 /// The inverse of [`pack`], into existing matrices.
 pub(crate) fn unpack_into<T: Scalar>(packed: &[T], q: &mut DMatrix<T>, r: &mut DMatrix<T>) {
     let (p, m) = q.shape();

@@ -5,10 +5,11 @@
 use std::fmt;
 
 use crate::Scalar;
+use crate::data::{Cell, Table};
 use crate::integrate::Work;
-use crate::state::OrderParameters;
 #[cfg(feature = "serde")]
 use crate::state::stored::StoredTrajectory;
+use crate::state::{OrderParameters, packed_names};
 
 /// Why a run stopped.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,6 +129,23 @@ impl<T: Scalar> Trajectory<T> {
     #[must_use]
     pub fn cosine_similarity(&self, feature: usize, neuron: usize) -> Vec<(T, T)> {
         self.iter().filter_map(|(t, state)| Some((t, state.cosine_similarity(feature, neuron)?))).collect()
+    }
+}
+
+impl<T: Scalar> Trajectory<T> {
+    /// A row for every output time: `t`, then `Q_l_i` and the upper triangle of `R_i_j`, in the order of the packed state. The reason
+    /// why the run stopped is a comment.
+    #[doc(alias = "write_csv")]
+    #[doc(alias = "csv")]
+    #[must_use]
+    pub fn to_table(&self) -> Table {
+        let names = self.states.first().map(|state| packed_names(state.n_features(), state.n_neurons()));
+        let mut table = Table::of(std::iter::once("t".to_owned()).chain(names.unwrap_or_default())).comment(self.stop);
+        for (t, state) in self.iter() {
+            let packed = state.to_packed();
+            table.add(std::iter::once(t).chain(packed.iter().copied()).map(|x| Cell::from(x.as_f64())));
+        }
+        table
     }
 }
 

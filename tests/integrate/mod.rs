@@ -1,5 +1,8 @@
 //! A step under way, as an integrator of one's own sees it, and what integrators say of themselves.
 
+#[cfg(feature = "diffsol")]
+mod diffsol;
+
 use std::convert::Infallible;
 
 use contrastive_dynamics::integrate::{DormandPrince, Euler, Integrator, Output, RungeKutta4, Step, System, Work};

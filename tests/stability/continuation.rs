@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use contrastive_dynamics::data::Cell;
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{
     Constraint, GaussianNoise, HiddenDistribution, Independent, Law, Model, ModelBuilder, Tanh,
@@ -373,15 +374,25 @@ fn an_observer_sees_the_branch_grow_and_may_end_it() {
 }
 
 #[test]
-fn branches_are_written_as_comma_separated_values() {
+fn branches_are_tables() {
     let mut cubic = FunctionSystem::new(1, |x: &[f64], l, out: &mut [f64]| out[0] = l + x[0] - x[0].powi(3));
     let branch = Continuation::new(-1.0, 1.0).run(&mut cubic, &[-1.3], -0.9).unwrap();
-    let table = branch.to_csv();
-    let mut lines = table.lines();
-    assert_eq!(lines.next(), Some("parameter,arclength,unstable,abscissa,x0,event"));
-    assert_eq!(table.lines().count(), 1 + branch.points.len() + 2);
-    assert_eq!(table.lines().filter(|line| line.ends_with(",fold")).count(), 2);
-    assert!(lines.all(|line| line.split(',').count() == 6));
+    let table = branch.to_table();
+    assert_eq!(table.columns(), ["parameter", "arclength", "unstable", "abscissa", "x_0", "event"]);
+    assert_eq!(table.rows().len(), branch.points.len() + 2);
+    let (parameters, lengths) = (table.numbers("parameter").unwrap(), table.numbers("arclength").unwrap());
+    for (event, (row, cell)) in branch
+        .bifurcations
+        .iter()
+        .zip(table.column("event").unwrap().enumerate().filter(|(_, cell)| **cell != Cell::Empty))
+    {
+        assert_eq!((cell, parameters[row]), (&Cell::from("fold"), event.parameter));
+        // Between the two points around it, and without an arclength.
+        assert!(lengths[row].is_nan() && lengths[row - 1] < lengths[row + 1]);
+        assert_eq!(parameters[row - 1], branch.points[event.after].parameter);
+    }
+    assert_eq!(table.column("event").unwrap().filter(|cell| **cell == Cell::from("fold")).count(), 2);
+    assert_eq!(table.comments(), ["ends: the parameter reached its bound"]);
 }
 
 /// On a line arclengths are exact: x = λ/2, where a change of λ by 4 counts as one of 1 in x.

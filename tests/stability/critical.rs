@@ -1,5 +1,6 @@
 //! What can be learned, and at which values of parameters that changes.
 
+use contrastive_dynamics::data::Cell;
 use contrastive_dynamics::integrate::{DormandPrince, Output};
 use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::model::{
@@ -237,9 +238,16 @@ fn phase_diagrams_hold_what_each_model_alone_gives() {
     for (i, j) in [(1 << 63, 0), (usize::MAX, 1), (usize::MAX, usize::MAX), (0, usize::MAX)] {
         assert!(diagram.growth(i, j, 0).is_none() && diagram.cell(i, j).is_none(), "{i} {j}");
     }
-    let table = diagram.to_csv();
-    assert_eq!(table.lines().count(), 10);
-    assert!(table.starts_with("first,second,r,growth0,failure\n0.8,0.2,"));
+    let table = diagram.to_table();
+    assert_eq!(table.columns(), ["first", "second", "r", "growth_0", "failure"]);
+    let rates = table.numbers("growth_0").unwrap();
+    for (k, row) in table.rows().iter().enumerate() {
+        let (i, j) = (k / 3, k % 3);
+        assert_eq!(row[..2], [diagram.first[i].into(), diagram.second[j].into()]);
+        assert_eq!(diagram.growth(i, j, 0).unwrap_or(f64::NAN).to_bits(), rates[k].to_bits());
+        assert_eq!(row[4] == Cell::Empty, diagram.growth(i, j, 0).is_some());
+    }
+    assert_eq!(rates.len(), 9);
     assert!(
         PhaseDiagram::new(&ode, (Parameter::LearningRate, &[]), (Parameter::WeightDecay, &decays)).cells.is_empty()
     );

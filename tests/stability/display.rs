@@ -61,11 +61,11 @@ fn fixed_points_print_as_a_table_and_one_as_a_paragraph() {
     check(
         &lines[..5].join("\n"),
         &[
-            "              kind  stability  unstable  abscissa  images  Q[0,0]  Q[1,0]  R[0,0]",
-            "[0]      collapsed   unstable         3     1.154       1   0.000   0.000   0.000",
-            "[1]  uninformative     saddle         2     0.197       1   0.000   0.000   0.546",
-            "[2]   selected [0]     stable         0    -0.423       4   0.984   0.000   1.007",
-            "[3]          mixed     saddle         1     0.582       4   0.476   0.476   0.598",
+            "              kind  stability  unstable  abscissa  images  Q_0_0  Q_1_0  R_0_0",
+            "[0]      collapsed   unstable         3     1.154       1  0.000  0.000  0.000",
+            "[1]  uninformative     saddle         2     0.197       1  0.000  0.000  0.546",
+            "[2]   selected [0]     stable         0    -0.423       4  0.984  0.000  1.007",
+            "[3]          mixed     saddle         1     0.582       4  0.476  0.476  0.598",
         ],
     );
     let repeats: usize = found.repeats.iter().sum();

@@ -162,7 +162,7 @@ fn what_cannot_be_run_is_refused_and_failures_keep_what_there_is() {
     };
     let failed = regions.selection_at_finite_size(&Ensemble::new(9, 1), (500.0, 5), failing);
     let Err(SelectionError::Replicates(part)) = failed else { panic!("{failed:?}") };
-    let PartialSelection { others, failed, failures: 1, cancelled: 0 } = *part else { panic!("{part:?}") };
+    let PartialSelection { others, failed, failures: 1, cancelled: 0, .. } = *part else { panic!("{part:?}") };
     let Failure::Run(RunFailure::Start(SgdError::Start(StartError::Dimension { .. }))) = failed[0].failure else {
         panic!("{:?}", failed[0])
     };

@@ -113,6 +113,8 @@ impl<T: Scalar> Law<T> {
     ///
     /// # Errors
     /// As there.
+    #[doc(alias = "rademacher")]
+    #[doc(alias = "sign")]
     pub fn two_point(second_moment: T) -> Result<Self, ModelError> {
         TwoPoint::with_second_moment(second_moment).map(Into::into)
     }
@@ -121,6 +123,8 @@ impl<T: Scalar> Law<T> {
     ///
     /// # Errors
     /// As there.
+    #[doc(alias = "sparse")]
+    #[doc(alias = "bernoulli")]
     pub fn three_point(second_moment: T, activity: T) -> Result<Self, ModelError> {
         ThreePoint::with_second_moment(second_moment, activity).map(Into::into)
     }
@@ -161,6 +165,7 @@ impl<T: Scalar> Law<T> {
     ///
     /// # Errors
     /// As there.
+    #[doc(alias = "discrete")]
     pub fn point_masses(values: impl Into<Vec<T>>, probabilities: impl Into<Vec<T>>) -> Result<Self, ModelError> {
         PointMasses::new(values, probabilities).map(Into::into)
     }
@@ -174,11 +179,13 @@ impl<T: Scalar> Law<T> {
     }
 
     /// The law of a distribution of `rand_distr` with the nodes and weights that stand for it in averages; see
-    /// [`FromDistribution`].
+    /// [`FromDistribution`], and [`check_variable`](crate::model::check_variable) for how well they do. Without a quadrature rule at hand take
+    /// n quantiles in the middle of n equal parts, each of weight 1/n; then the limit is that of a law whose moments are off by their error.
     ///
     /// # Errors
     /// [`ModelError::Nodes`] unless there are as many weights as nodes and at least one, all nodes are finite, and the
     /// weights are positive and sum to 1 within 1e-6.
+    #[doc(alias = "rand_distr")]
     pub fn from_distribution(
         distribution: impl Distribution<T> + Send + Sync + 'static,
         nodes: impl Into<Vec<T>>,

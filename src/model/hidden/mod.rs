@@ -191,6 +191,7 @@ impl<T: Scalar, H: HiddenDistribution<T>> HiddenLaw<T> for H {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a joint law of hidden variables in `{T}`",
     label = "not a `HiddenDistribution<{T}>`",
+    note = "a `MissingHidden` is one that was not set: call `.hidden(..)` before `.build()`; or `Model` stands without its types where `&impl Spec<Scalar = {T}>` would do",
     note = "a single law is not a hidden distribution yet: wrap it, `Independent::new([law])`, one law for each feature",
     note = "a law of your own implements `HiddenDistribution`: `dimension`, `sample` and `quadrature`"
 )]

@@ -69,9 +69,10 @@ use crate::Scalar;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a loss in this precision",
-    label = "not a `Loss`",
-    note = "give a pair of closures (F, B dF/dY), or implement `Loss` for a type of your own"
+    message = "`{Self}` is not a loss in `{T}`",
+    label = "not a `Loss<{T}>`",
+    note = "give a pair of closures, F and B dF/dY: `(|y: Outputs<'_, {T}>| ..., |y: Outputs<'_, {T}>, g: OutputGradient<'_, {T}>| ...)`",
+    note = "or implement `Loss` for a type of your own"
 )]
 pub trait Loss<T: Scalar = f64>: Send + Sync {
     /// F of the outputs of one batch.

@@ -31,6 +31,8 @@ where
 ///     .with_smoothness(Smoothness::Entire);
 /// assert_eq!(sine.second_derivative(0.5), Some(-0.5_f64.sin()));
 /// ```
+#[doc(alias = "from_fn")]
+#[doc(alias = "closure")]
 #[derive(Debug, Clone, Copy)]
 pub struct FromFunctions<T, F, D, E> {
     value: F,

@@ -75,6 +75,7 @@ pub enum Smoothness<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a nonlinearity in `{T}`",
     label = "not a `Nonlinearity<{T}>`",
+    note = "a `MissingNonlinearity` is one that was not set: call `.nonlinearity(..)` before `.build()`; or `Model` stands without its types where `&impl Spec<Scalar = {T}>` would do",
     note = "of a function of your own give the derivative too: `(f, df)`, or implement `Nonlinearity`",
     note = "the closures of a pair take and return the precision of the model, `|h: {T}| ...`"
 )]

@@ -28,6 +28,8 @@ use super::ScheduleError;
 /// # Ok::<(), contrastive_dynamics::model::ScheduleError>(())
 /// ```
 ///
+/// Solvers and simulators take schedules by their method `schedules` ([`Schedules`](super::Schedules)); the model has the value at rest.
+///
 /// Jumps and kinks are met exactly by solvers: a step ends there. A value that jumps is the new one from that time on.
 #[derive(Clone)]
 pub struct Schedule {
@@ -193,6 +195,7 @@ impl Schedule {
     ///
     /// # Errors
     /// [`ScheduleError::Setting`] unless the duration is positive and finite.
+    #[doc(alias = "warmup")]
     pub fn warm_up(mut self, duration: f64) -> Result<Self, ScheduleError> {
         self.warm_up = positive("duration", duration)?;
         Ok(self)

@@ -1,5 +1,6 @@
 //! Densities of weights on a grid, as they were at one time.
 
+use crate::data::{Cell, Table};
 use crate::pde::grid::operator::Cells;
 use crate::pde::observables::{Marginal, ObservableError};
 use crate::start::FeatureNodes;
@@ -80,6 +81,18 @@ impl GridDensity {
     fn averaged(&self, values: &[f64]) -> Vec<f64> {
         let rows = values.chunks_exact(self.cells.nodes);
         rows.map(|row| row.iter().zip(&self.nodes.weights).map(|(n, p)| n * p).sum()).collect()
+    }
+
+    /// A row for every cell: its centre `w`, its `mass` and `density` whatever u is, and the `density_k` given every node k of u.
+    #[must_use]
+    pub fn to_table(&self) -> Table {
+        let nodes = (0..self.cells.nodes).map(|k| format!("density_{k}"));
+        let mut table = Table::of(["w", "mass", "density"].map(String::from).into_iter().chain(nodes));
+        let whole = self.centres().into_iter().zip(self.masses()).zip(self.density());
+        for (((w, mass), density), given) in whole.zip(self.densities.chunks_exact(self.cells.nodes)) {
+            table.add([w, mass, density].into_iter().chain(given.iter().copied()).map(Cell::from));
+        }
+        table
     }
 
     /// The law of the weight given node k.

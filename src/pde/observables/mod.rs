@@ -6,6 +6,7 @@
 mod walk;
 
 use crate::Scalar;
+use crate::data::{Cell, Table};
 use walk::{Knot, Walk};
 
 /// Why an observable does not exist.
@@ -373,6 +374,7 @@ impl Marginal {
 
 /// The masses of a law between edges; made by [`Marginal::histogram`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Histogram {
     /// The edges, one more than there are masses.
     pub edges: Vec<f64>,
@@ -389,6 +391,17 @@ impl Histogram {
     #[must_use]
     pub fn densities(&self) -> Vec<f64> {
         self.masses.iter().zip(self.edges.windows(2)).map(|(mass, edge)| mass / (edge[1] - edge[0])).collect()
+    }
+
+    /// A row for every cell: its edges `lower` and `upper`, its `mass` and `density`. What is outside is a comment.
+    #[must_use]
+    pub fn to_table(&self) -> Table {
+        let outside = format!("mass below {}, above {}", self.below, self.above);
+        let mut table = Table::of(["lower", "upper", "mass", "density"]).comment(outside);
+        for ((edges, mass), density) in self.edges.windows(2).zip(&self.masses).zip(self.densities()) {
+            table.add([edges[0], edges[1], *mass, density].map(Cell::from));
+        }
+        table
     }
 }
 

@@ -40,6 +40,7 @@ pub enum BranchStop<E> {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct BranchState<T: Scalar = f64> {
     /// λ.
     pub parameter: T,
@@ -96,6 +97,7 @@ pub enum BifurcationKind<T = f64> {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct Bifurcation<T: Scalar = f64> {
     /// What happens.
     pub kind: BifurcationKind<T>,
@@ -119,9 +121,10 @@ pub struct Bifurcation<T: Scalar = f64> {
     pub after: usize,
 }
 
-/// A branch of solutions.
+/// A branch of solutions, made by [`Continuation::run`](super::Continuation::run). Of fixed points,
+/// [`OdeCurve::state`](super::OdeCurve::state) turns the unknowns of a point into a state.
 ///
-/// Prints as a table, a line for each point and each bifurcation; [`to_csv`](Self::to_csv) is for other programs.
+/// Prints as a table, a line for each point and each bifurcation; [`to_table`](Self::to_table) is for other programs.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -131,6 +134,7 @@ pub struct Bifurcation<T: Scalar = f64> {
         deserialize = "T: serde::Deserialize<'de>, E: serde::Deserialize<'de>"
     ))
 )]
+#[non_exhaustive]
 pub struct Branch<T: Scalar = f64, E = std::convert::Infallible> {
     /// Its points, in order.
     pub points: Vec<BranchState<T>>,

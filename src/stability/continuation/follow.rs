@@ -57,6 +57,7 @@ impl<T: Compiled> Continuation<T> {
     ///
     /// # Errors
     /// See [`ContinuationError`]; what goes wrong after the first point ends the branch, see [`BranchStop`].
+    #[doc(alias = "follow")]
     pub fn run<S: ContinuationSystem<T>>(
         &self,
         system: &mut S,

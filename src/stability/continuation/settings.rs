@@ -35,6 +35,7 @@ const CORRECTIONS: usize = 12;
 /// | [`location`](Self::location) | width to which degenerate bifurcations are bracketed in λ | 1e-10 (in `f32` 1e-5) |
 /// | [`downwards`](Self::downwards) | begins towards smaller λ | upwards |
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "bifurcation diagram")]
 pub struct Continuation<T: Scalar = f64> {
     pub(crate) low: T,
     pub(crate) high: T,

@@ -1,15 +1,16 @@
 //! How branches print.
 //!
-//! Covers a branch as a table to read and as comma-separated values, and a bifurcation as a paragraph. Not here: what
+//! Covers a branch as a table, to read and as data, and a bifurcation as a paragraph. Not here: what
 //! is in them (see `branch`).
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use nalgebra::Complex;
 
 use crate::Scalar;
+use crate::data::{Cell, Table};
 use crate::stability::continuation::branch::{Bifurcation, BifurcationKind, Branch, BranchStop};
-use crate::stability::display::{Table, complex_numbers, count, digits, number, numbers, small};
+use crate::stability::display::{TextTable, complex_numbers, count, digits, number, numbers, small};
 
 impl<T: fmt::Display> fmt::Display for BifurcationKind<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,28 +108,26 @@ impl<T: Scalar, E> Branch<T, E> {
         self.points.first().map_or(0, |point| point.state.len())
     }
 
-    /// Comma-separated values, with a header: one line for each point and each bifurcation, in the order of the branch.
-    /// The columns are λ, the arclength, the number of unstable eigenvalues, the largest real part, x_0 to x_(n−1), and
-    /// what happens there (empty for ordinary points; bifurcations have no arclength).
+    /// A row for each point and each bifurcation, in the order of the branch: the `parameter` λ, the `arclength`, the number of `unstable`
+    /// eigenvalues, the largest real part `abscissa`, the unknowns `x_0` to `x_(n−1)`, and the `event` (empty for ordinary points;
+    /// bifurcations have no arclength). Why the branch ends is a comment.
     #[must_use]
-    pub fn to_csv(&self) -> String {
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        let _ = self.write_csv(&mut out);
-        out
-    }
-
-    fn write_csv(&self, f: &mut String) -> fmt::Result {
-        write!(f, "parameter,arclength,unstable,abscissa")?;
-        (0..self.dimension()).try_for_each(|k| write!(f, ",x{k}"))?;
-        writeln!(f, ",event")?;
+    pub fn to_table(&self) -> Table {
+        let places = ["parameter", "arclength", "unstable", "abscissa"].map(String::from);
+        let unknowns = (0..self.dimension()).map(|k| format!("x_{k}"));
+        let mut table = Table::of(places.into_iter().chain(unknowns).chain(["event".into()]));
         for line in self.lines() {
-            let arclength = line.arclength.map_or_else(String::new, |length| length.to_string());
-            write!(f, "{},{arclength},{},{}", line.parameter, line.unstable(), line.abscissa())?;
-            line.state.iter().try_for_each(|x| write!(f, ",{x}"))?;
-            writeln!(f, ",{}", line.event())?;
+            let arclength = line.arclength.map(Scalar::as_f64);
+            let place: [Cell; 4] = [
+                line.parameter.as_f64().into(),
+                arclength.into(),
+                line.unstable().into(),
+                line.abscissa().as_f64().into(),
+            ];
+            let state = line.state.iter().map(|x| Cell::from(x.as_f64()));
+            table.add(place.into_iter().chain(state).chain([line.event.map(ToString::to_string).into()]));
         }
-        Ok(())
+        table.comment(format!("ends: {}", reason(&self.stop)))
     }
 }
 
@@ -137,7 +136,7 @@ impl<T: Scalar, E> fmt::Display for Branch<T, E> {
         let digits = digits(f);
         let head = ["", "parameter", "arclength", "unstable", "abscissa"].map(String::from);
         let unknowns = (0..self.dimension()).map(|k| format!("x[{k}]"));
-        let mut table = Table::new(head.into_iter().chain(unknowns).chain(["event".into()]));
+        let mut table = TextTable::new(head.into_iter().chain(unknowns).chain(["event".into()]));
         let mut index = 0;
         for line in self.lines() {
             let name = if line.event.is_some() { String::new() } else { format!("[{index}]") };

@@ -31,6 +31,7 @@ use crate::state::packed_len;
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct CollapsedPoint<T: Scalar = f64> {
     /// The growth rates of small overlaps, p·m of them: the eigenvalues of the Q-block, falling. For one neuron
     /// τ(2σ'(0)²(⟨c_l²⟩ + K^f_12) − γ).

@@ -6,11 +6,12 @@
 use std::fmt;
 
 use crate::Scalar;
-use crate::stability::display::{Table, complex_numbers, count, digits, entry_names, number, numbers, small, state};
+use crate::stability::display::{TextTable, complex_numbers, count, digits, number, numbers, small, state};
 use crate::stability::fixed_point::found::FixedPoints;
 use crate::stability::fixed_point::newton::NewtonStop;
 use crate::stability::fixed_point::point::{FixedPoint, Kind, Stability};
 use crate::stability::fixed_point::starts::StartKind;
+use crate::state::packed_names;
 
 /// Tables of fixed points hold Q and R of states with up to that many entries: wider ones break the line.
 const MOST_ENTRIES: usize = 9;
@@ -93,10 +94,10 @@ impl<T: Scalar> fmt::Display for FixedPoints<T> {
         let names = self
             .points
             .first()
-            .map_or(Vec::new(), |point| entry_names(point.state.n_features(), point.state.n_neurons()));
+            .map_or(Vec::new(), |point| packed_names(point.state.n_features(), point.state.n_neurons()));
         let named = names.len() <= MOST_ENTRIES;
         let head = ["", "kind", "stability", "unstable", "abscissa", "images"].map(String::from);
-        let mut table = Table::new(head.into_iter().chain(names.into_iter().filter(|_| named)));
+        let mut table = TextTable::new(head.into_iter().chain(names.into_iter().filter(|_| named)));
         for (k, point) in self.points.iter().enumerate() {
             let class = [
                 format!("[{k}]"),

@@ -16,7 +16,7 @@ use crate::stability::fixed_point::point::{FixedPoint, Kind};
 use crate::stability::fixed_point::search::{Search, SearchSettings, nearest_images};
 use crate::stability::fixed_point::settle::settle;
 use crate::stability::fixed_point::shape::{Shape, keeps_vanishing_neurons};
-use crate::stability::fixed_point::starts::{FacedStart, Start, StartKind};
+use crate::stability::fixed_point::starts::{FacedStart, SearchStart, StartKind};
 use crate::stability::fixed_point::symmetry::Symmetries;
 use crate::state::OrderParameters;
 
@@ -80,6 +80,8 @@ const SIZES: (f64, f64) = (1e-2, 1e2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[doc(alias = "fixed_points")]
+#[doc(alias = "equilibria")]
 pub struct FixedPointFinder<'o, 'a, T: Scalar = f64> {
     search: Search<'o, 'a, T>,
     sobol_starts: usize,
@@ -273,7 +275,7 @@ impl<'o, 'a, T: Compiled> FixedPointFinder<'o, 'a, T> {
         let fits =
             |state: &&OrderParameters<T>| (state.n_features(), state.n_neurons()) == (shape.features, shape.neurons);
         let starts = self.starts.iter().filter(fits).enumerate().map(|(index, state)| FacedStart {
-            start: Start { kind: StartKind::Given { index }, state: state.clone() },
+            start: SearchStart { kind: StartKind::Given { index }, state: state.clone() },
             face: Face::whole(shape.features, shape.neurons, shape.constraint),
         });
         starts.collect()

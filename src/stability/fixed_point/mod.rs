@@ -33,7 +33,7 @@ pub use found::{FailedStart, FixedPoints};
 pub use newton::NewtonStop;
 pub use point::{FixedPoint, Kind, Stability};
 pub use signed_permutation::SignedPermutation;
-pub use starts::{Start, StartKind};
+pub use starts::{SearchStart, StartKind};
 pub use symmetry::Symmetries;
 
 pub(crate) use face::Face;

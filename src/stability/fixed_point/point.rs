@@ -57,6 +57,7 @@ pub enum Stability {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct FixedPoint<T: Scalar = f64> {
     /// Where it is.
     pub state: OrderParameters<T>,

@@ -56,7 +56,7 @@ pub enum StartKind {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
-pub struct Start<T: Scalar = f64> {
+pub struct SearchStart<T: Scalar = f64> {
     /// What kind of start.
     pub kind: StartKind,
     /// The state from which Newton's method begins.
@@ -66,7 +66,7 @@ pub struct Start<T: Scalar = f64> {
 /// A start with the family of states within which it is followed.
 #[derive(Debug, Clone)]
 pub(crate) struct FacedStart<T: Scalar> {
-    pub(crate) start: Start<T>,
+    pub(crate) start: SearchStart<T>,
     pub(crate) face: Face<T>,
 }
 
@@ -158,7 +158,7 @@ impl Shape {
                 let q = DMatrix::zeros(self.features, self.neurons);
                 let state = OrderParameters::from_parts(q, self.covariance(size, correlation));
                 let face = Face::without_overlaps(self.features, self.neurons, self.constraint);
-                starts.push(FacedStart { start: Start { kind: StartKind::Uninformative, state }, face });
+                starts.push(FacedStart { start: SearchStart { kind: StartKind::Uninformative, state }, face });
             }
         }
         starts
@@ -180,7 +180,7 @@ impl Shape {
             let picks: Vec<_> = at.iter().map(|&k| choices[k].into_iter().collect()).collect();
             for factor in INFORMED_SIZES.into_iter().take(each) {
                 let state = self.aligned(&picks, scale * factor);
-                starts.push(FacedStart { start: Start { kind: StartKind::Selected, state }, face: whole() });
+                starts.push(FacedStart { start: SearchStart { kind: StartKind::Selected, state }, face: whole() });
             }
         }
         starts
@@ -203,7 +203,7 @@ impl Shape {
                 let one: Vec<(usize, f64)> = members.iter().map(|&l| (l, sign(l))).collect();
                 let state = self.aligned(&vec![one; self.neurons], scale);
                 let face = Face::whole(p, self.neurons, self.constraint);
-                starts.push(FacedStart { start: Start { kind: StartKind::Mixture, state }, face });
+                starts.push(FacedStart { start: SearchStart { kind: StartKind::Mixture, state }, face });
             }
         }
         starts
@@ -228,13 +228,13 @@ impl Shape {
             let picks: Vec<_> = (0..self.neurons).map(|i| vec![(l, if i % 2 == 0 { 1.0 } else { second })]).collect();
             let state = self.graded(&self.aligned(&picks, scale));
             let face = Face::whole(self.features, self.neurons, self.constraint);
-            starts.push(FacedStart { start: Start { kind: StartKind::Mixture, state }, face });
+            starts.push(FacedStart { start: SearchStart { kind: StartKind::Mixture, state }, face });
         }
         // All on one of the choices, with backgrounds that repel one another.
         for picks in choices.iter().skip(1).take(MOST_REPELLED) {
             let state = self.repelled(&self.placed(&vec![picks.clone(); self.neurons], scale, LOOSE_ALIGNMENT));
             let face = Face::whole(self.features, self.neurons, self.constraint);
-            starts.push(FacedStart { start: Start { kind: StartKind::Mixture, state }, face });
+            starts.push(FacedStart { start: SearchStart { kind: StartKind::Mixture, state }, face });
         }
         for at in tuples(self.neurons, choices.len(), self.exchangeable) {
             let mixed = at.iter().any(|&k| choices[k].len() > 1);
@@ -244,7 +244,7 @@ impl Shape {
             }
             let picks: Vec<_> = at.iter().map(|&k| choices[k].clone()).collect();
             let face = Face::whole(self.features, self.neurons, self.constraint);
-            let start = Start { kind: StartKind::Mixture, state: self.aligned(&picks, scale) };
+            let start = SearchStart { kind: StartKind::Mixture, state: self.aligned(&picks, scale) };
             starts.push(FacedStart { start, face });
             if starts.len() >= MOST_COMBINATIONS {
                 break;
@@ -346,7 +346,7 @@ impl Shape {
                     });
                     let state = OrderParameters::from_parts(q, r);
                     let face = Face::new(self.features, &clusters, overlaps, self.constraint);
-                    starts.push(FacedStart { start: Start { kind: StartKind::Coinciding, state }, face });
+                    starts.push(FacedStart { start: SearchStart { kind: StartKind::Coinciding, state }, face });
                     if starts.len() >= MOST {
                         return starts;
                     }
@@ -379,7 +379,7 @@ impl Shape {
                 }
                 let (q, r) = unpack(p, m, packed.as_slice());
                 let start =
-                    Start { kind: StartKind::Beside { point: index }, state: OrderParameters::from_parts(q, r) };
+                    SearchStart { kind: StartKind::Beside { point: index }, state: OrderParameters::from_parts(q, r) };
                 starts.push(FacedStart { start, face: Face::whole(p, m, self.constraint) });
             }
         }
@@ -407,7 +407,7 @@ impl Shape {
             r = DMatrix::from_fn(m, m, |i, j| if i == j { T::one() } else { r[(i, j)] / (norms[i] * norms[j]) });
         }
         let state = self.orthonormal(OrderParameters::from_parts(q, r));
-        let start = Start { kind: StartKind::Sobol { index }, state };
+        let start = SearchStart { kind: StartKind::Sobol { index }, state };
         FacedStart { start, face: Face::whole(p, m, self.constraint) }
     }
 }

@@ -17,6 +17,7 @@ use crate::state::OrderParameters;
 /// A growth rate at one value of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Growth<T = f64> {
     /// The value.
     pub parameter: T,
@@ -81,6 +82,7 @@ pub enum CriticalError<T: Scalar = f64> {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct CriticalValue<T: Scalar = f64> {
     /// The best estimate, inside the bracket.
     pub parameter: T,

@@ -19,7 +19,7 @@ use crate::model::pull;
 use crate::numerics::largest::largest_size;
 use crate::ode::ReducedOde;
 use crate::stability::coordinates::free_pairs;
-use crate::stability::display::{Table, complex_numbers, digits, number, small, state};
+use crate::stability::display::{TextTable, complex_numbers, digits, number, small, state};
 use crate::stability::fixed_point::{linearize, off_centre, uninformative_states};
 use crate::stability::learnability::error::StabilityError;
 use crate::stability::learnability::moments::principal_axes;
@@ -41,6 +41,7 @@ const SAFETY: f64 = 2.0;
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct Learnability<T: Scalar = f64> {
     /// The state.
     pub state: OrderParameters<T>,
@@ -83,7 +84,7 @@ impl<T: Scalar> fmt::Display for Learnability<T> {
         let attracts = if self.covariance_abscissa < T::zero() { "attracts" } else { "does not attract" };
         writeln!(f, "uninformative fixed point; {attracts} weights without features")?;
         write!(f, "{}", state(&self.state, digits))?;
-        let mut table = Table::new(["mode", "second moment", "growth rates"]);
+        let mut table = TextTable::new(["mode", "second moment", "growth rates"]);
         for (l, (&moment, rates)) in self.moments.iter().zip(&self.rates).enumerate() {
             let rates = complex_numbers(rates, digits);
             table.push([format!("[{l}]"), number(moment, digits)].into_iter().chain(rates));

@@ -2,16 +2,17 @@
 //!
 //! Covers the grid, its cells and how it prints. Not here: learnability at one pair of values (see `modes`).
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::ops::ControlFlow;
 
 use crate::Scalar;
+use crate::data::{self, Table};
 use crate::limit::{Compiled, Parameter};
 use crate::model::{LinearRegularizer, ModelError, Spec};
 use crate::ode::ReducedOde;
 use crate::parallel::{Cancel, Executor, Local};
 use crate::save::Fingerprint;
-use crate::stability::display::{Table, digits, number};
+use crate::stability::display::{TextTable, digits, number};
 use crate::stability::learnability::error::StabilityError;
 use crate::stability::learnability::family::FamilyError;
 use crate::stability::learnability::modes::{Learnability, attracting_learnability};
@@ -27,6 +28,7 @@ use crate::stability::learnability::modes::{Learnability, attracting_learnabilit
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct PhaseDiagram<T: Scalar = f64> {
     /// The values of the first parameter.
     pub first: Vec<T>,
@@ -183,38 +185,24 @@ impl<T: Compiled> PhaseDiagram<T> {
         self.cell(i, j)?.as_ref().ok()?.growth(mode)
     }
 
-    /// Comma-separated values, with a header: first and second parameter, R*_00, the growth rate of each mode, and the
-    /// reason where there is none.
+    /// A row for every cell that was computed: the parameters `first` and `second`, R*_00 as `r`, the growth rate `growth_k` of each mode k,
+    /// and the reason of a `failure`.
     #[must_use]
-    pub fn to_csv(&self) -> String {
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        let _ = self.write_csv(&mut out);
-        out
-    }
-
-    fn write_csv(&self, f: &mut String) -> fmt::Result {
+    pub fn to_table(&self) -> Table {
         let modes = self.cells.iter().flatten().map(|cell| cell.rates.len()).max().unwrap_or(0);
-        write!(f, "first,second,r")?;
-        (0..modes).try_for_each(|mode| write!(f, ",growth{mode}"))?;
-        writeln!(f, ",failure")?;
+        let places = ["first", "second", "r"].map(String::from).into_iter();
+        let mut table =
+            Table::of(places.chain((0..modes).map(|mode| format!("growth_{mode}"))).chain(["failure".into()]));
         for (index, cell) in self.cells.iter().enumerate() {
             let (i, j) = (index / self.second.len(), index % self.second.len());
-            write!(f, "{},{},", self.first[i], self.second[j])?;
-            match cell {
-                Ok(cell) => {
-                    write!(f, "{}", cell.state.r()[(0, 0)])?;
-                    let mut rates = (0..modes).map(|mode| cell.growth(mode).unwrap_or(T::lit(f64::NAN)));
-                    rates.try_for_each(|rate| write!(f, ",{rate}"))?;
-                    writeln!(f, ",")?;
-                }
-                Err(error) => {
-                    (0..modes).try_for_each(|_| write!(f, ","))?;
-                    writeln!(f, ",\"{error}\"")?;
-                }
-            }
+            let found = cell.as_ref().ok();
+            let r = found.map(|cell| cell.state.r()[(0, 0)]);
+            let rates = (0..modes).map(|mode| found?.growth(mode));
+            let numbers = [Some(self.first[i]), Some(self.second[j]), r].into_iter().chain(rates);
+            let failure = cell.as_ref().err().map(ToString::to_string);
+            table.add(numbers.map(|x| x.map(Scalar::as_f64).into()).chain([data::Cell::from(failure)]));
         }
-        Ok(())
+        table
     }
 }
 
@@ -222,7 +210,7 @@ impl<T: Compiled> fmt::Display for PhaseDiagram<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = digits(f);
         let values = self.second.iter().map(|&x| number(x, digits));
-        let mut table = Table::new(std::iter::once(String::new()).chain(values));
+        let mut table = TextTable::new(std::iter::once(String::new()).chain(values));
         let largest = |cell: &Learnability<T>| {
             let rates = (0..cell.rates.len()).filter_map(|mode| cell.growth(mode));
             rates.fold(T::lit(f64::NEG_INFINITY), T::max)

@@ -17,7 +17,7 @@ use crate::limit::{Compiled, LimitError};
 use crate::model::Constraint;
 use crate::numerics::bracket::root;
 use crate::ode::ReducedOde;
-use crate::stability::display::{Table, digits, number, numbers};
+use crate::stability::display::{TextTable, digits, number, numbers};
 use crate::stability::fixed_point::off_centre;
 use crate::stability::learnability::error::StabilityError;
 use crate::stability::learnability::moments::principal_axes;
@@ -32,6 +32,7 @@ use crate::state::OrderParameters;
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct UninformativePoint<T: Scalar = f64> {
     /// R*.
     pub r: T,
@@ -48,7 +49,7 @@ pub struct UninformativePoint<T: Scalar = f64> {
 impl<T: Scalar> fmt::Display for UninformativePoint<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = digits(f);
-        let mut table = Table::new(["mode", "growth rate", "direction"]);
+        let mut table = TextTable::new(["mode", "growth rate", "direction"]);
         for (l, &rate) in self.growth_rates.iter().enumerate() {
             let direction = numbers(self.modes.column(l).into_owned().as_slice(), digits);
             table.push([format!("[{l}]"), number(rate, digits)].into_iter().chain(direction));
@@ -64,6 +65,9 @@ const GRID: usize = 200;
 
 /// Every root R* of dR/dt at Q = 0 in the range (low, high), where dR/dt changes sign between points of a
 /// logarithmic grid of 200, with the growth rate of every feature there.
+///
+/// It looks at every point of that grid. For the state that attracts alone, at a small part of the cost, there is
+/// [`attracting_learnability`](crate::stability::attracting_learnability).
 ///
 /// # Errors
 /// [`StabilityError::Neurons`] unless m = 1; [`StabilityError::Constrained`] under the sphere constraint;

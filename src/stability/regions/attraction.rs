@@ -59,6 +59,7 @@ const MOST_IMAGES: usize = 4096;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
+#[doc(alias = "basin")]
 pub struct AttractionRegions<'a, T: Scalar = f64, X = Local> {
     pub(crate) ode: ReducedOde<'a, T>,
     /// For each point, its images, itself first.

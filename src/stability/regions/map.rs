@@ -4,6 +4,7 @@
 //! (see `picture`).
 
 use crate::Scalar;
+use crate::data::{Cell, Table};
 use crate::stability::regions::error::RegionsError;
 use crate::stability::regions::outcome::Outcome;
 
@@ -68,6 +69,7 @@ pub struct RegionMap<T: Scalar = f64> {
 /// The part of the area of the starts that end at one point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct AreaFraction<T = f64> {
     /// The point's number.
     pub point: usize,
@@ -122,6 +124,24 @@ impl<T: Scalar> RegionMap<T> {
     #[must_use]
     pub fn fraction_of_image(&self, point: usize, image: usize) -> AreaFraction<T> {
         self.fraction_where(point, |outcome| outcome.label() == Some((point, image)))
+    }
+
+    /// A row for every start, row by row of the grid: its parameters `a` and `b`, the numbers of the `point` and the `image` that it reached,
+    /// the `time` when it entered the point's neighbourhood, and else the `reason` why it reached none.
+    #[must_use]
+    pub fn to_table(&self) -> Table {
+        let mut table = Table::of(["a", "b", "point", "image", "time", "reason"]);
+        for (k, outcome) in self.outcomes.iter().enumerate() {
+            let (a, b) = self.grid.parameters(k % self.grid.columns, k / self.grid.columns);
+            let end: [Cell; 4] = match outcome {
+                Outcome::Reached { point, image, time } => {
+                    [(*point).into(), (*image).into(), time.as_f64().into(), Cell::Empty]
+                }
+                Outcome::NotReached(reason) => [Cell::Empty, Cell::Empty, Cell::Empty, reason.to_string().into()],
+            };
+            table.add([a.as_f64(), b.as_f64()].map(Cell::from).into_iter().chain(end));
+        }
+        table
     }
 
     fn fraction_where(&self, point: usize, ends: impl Fn(&Outcome<T>) -> bool) -> AreaFraction<T> {

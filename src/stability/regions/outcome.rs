@@ -143,6 +143,7 @@ impl<T: Scalar> fmt::Display for NotReached<T> {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct Border<T: Scalar = f64> {
     /// The middle of the bracket.
     pub at: T,

@@ -75,6 +75,7 @@ pub enum SelectionError<E, T: Scalar = f64> {
         deserialize = "E: serde::Deserialize<'de>, T: serde::Deserialize<'de>"
     ))
 )]
+#[non_exhaustive]
 pub struct PartialSelection<E, T: Scalar = f64> {
     /// The counts over all others.
     pub others: FiniteSizeSelection,

@@ -69,6 +69,7 @@ pub struct Selection<T: Scalar = f64> {
     feature = "serde",
     serde(bound(serialize = "T: serde::Serialize", deserialize = "T: Scalar + serde::Deserialize<'de>"))
 )]
+#[non_exhaustive]
 pub struct UndecidedStart<T: Scalar = f64> {
     /// Its scramble.
     pub scramble: usize,

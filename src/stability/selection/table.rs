@@ -3,7 +3,7 @@
 //! Covers how they are laid out and printed. Not here: what they count.
 
 use crate::limit::Compiled;
-use crate::stability::display::Table;
+use crate::stability::display::TextTable;
 use crate::stability::regions::AttractionRegions;
 
 /// An entry for each image of each point.
@@ -18,8 +18,8 @@ pub(crate) fn by_point(
     images: impl Fn(usize) -> usize,
     whole: impl Fn(usize) -> [String; 2],
     image: impl Fn(usize, usize) -> String,
-) -> Table {
-    let mut table = Table::new(head);
+) -> TextTable {
+    let mut table = TextTable::new(head);
     for point in 0..points {
         let cells = std::iter::once(format!("[{point}]")).chain(whole(point));
         table.push(cells.chain((0..images(point)).map(|k| image(point, k))));

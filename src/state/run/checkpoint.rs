@@ -61,10 +61,11 @@ pub trait Checkpoint: Lockstep {
         None
     }
 
-    /// Keeps it there.
+    /// Keeps it there. Another of its kind, built anew, goes on from it by [`resume_from`](Self::resume_from).
     ///
     /// # Errors
     /// Those of the store.
+    #[doc(alias = "save")]
     fn save_to(&self, store: &impl Store<Self::Saved>) -> Result<(), SaveError> {
         store.store(self.fingerprint(), &self.saved())
     }
@@ -73,6 +74,8 @@ pub trait Checkpoint: Lockstep {
     ///
     /// # Errors
     /// Those of the store, and of [`restore`](Self::restore).
+    #[doc(alias = "load")]
+    #[doc(alias = "restart")]
     fn resume_from(&mut self, store: &impl Store<Self::Saved>) -> Result<bool, SaveError> {
         match store.load(self.fingerprint())? {
             Some(saved) => self.restore(saved).map(|()| true),

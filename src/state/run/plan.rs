@@ -140,6 +140,9 @@ impl<'r, P: Lockstep + ?Sized> Run<'r, P> {
     ///
     /// A process with dense output stops at the very time of the change, to the last bit; another after the first step at
     /// which the sign has changed. Of several that happen there the first in time counts, then the first in number.
+    #[doc(alias = "run_until")]
+    #[doc(alias = "stop_at")]
+    #[doc(alias = "stop_when")]
     #[must_use]
     pub fn event(mut self, direction: Direction, function: impl Fn(P::Scalar, &P::State) -> P::Scalar + 'r) -> Self {
         self.plan.events.push(Event { direction, function: Box::new(function) });

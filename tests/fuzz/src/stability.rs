@@ -50,7 +50,7 @@ fn branch(u: &mut Unstructured<'_>) -> Read<()> {
     let settings = settings.parameter_scale(mostly(u, 1.0)?).first_step(mostly(u, 0.02)?).tolerance(mostly(u, 1e-10)?);
     let settings = settings.steps(mostly(u, 1e-6)?, mostly(u, 0.1)?).location(mostly(u, 1e-10)?);
     let start = numbers(u, n)?;
-    let _ = settings.run(&mut system, &start, mostly(u, 0.1)?).map(|branch| (branch.to_string(), branch.to_csv()));
+    let _ = settings.run(&mut system, &start, mostly(u, 0.1)?).map(|branch| (branch.to_string(), branch.to_table().to_csv()));
     let direction = DVector::from_vec(numbers(u, n + 1)?);
     let start = Emanating { state: DVector::from_vec(numbers(u, n)?), parameter: number(u)?, direction };
     let _ = settings.run_from(&mut system, &start).map_err(|error| error.to_string());
