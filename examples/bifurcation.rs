@@ -1,240 +1,294 @@
-//! How fixed points of training are born: branches of the reduced ODE over the strength of the background, followed from
-//! the uninformative state through its pitchforks and on from each branch, with stability and bifurcations; and where in
-//! the plane of augmentation noise a feature can be learned from an uninformative start.
+//! Which fixed points does training have, and where are they born? The branches of the reduced ODE over the strength η of the background,
+//! with their stability and their bifurcations.
 //!
-//! ```text
-//! cargo run --release --features parallel --example bifurcation
-//! ```
+//! Two features of unequal second moments compete for one neuron. The uninformative state is followed first, then every branch that leaves
+//! at a pitchfork, then what leaves from those.
+//!
+//!     cargo run --release --example bifurcation -- --help
 
-mod picture;
+mod support;
 
-use std::error::Error;
-
-use contrastive_dynamics::limit::Parameter;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, ModelError, Tanh};
-use contrastive_dynamics::ode::ReducedOde;
+use clap::Parser;
+use contrastive_dynamics::prelude::*;
 use contrastive_dynamics::stability::{
-    Bifurcation, BifurcationKind, Branch, Continuation, CurveError, OdeCurve, ParameterFamily, PhaseDiagram,
+    Bifurcation, BifurcationKind, Branch, Continuation, CriticalError, CurveError, OdeCurve, ParameterFamily,
     critical_value, uninformative_points,
 };
-use contrastive_dynamics::state::OrderParameters;
-use plotters::prelude::*;
+use support::picture::{BLUE, INK, Mark, Pen, Plot, RED, Scale, Sign, key, write};
+use support::{Out, Outcome, table};
 
-/// The range of η.
-const RANGE: [f64; 2] = [0.7, 2.2];
+/// Which fixed points does training have, and where are they born? Follows the branches of the reduced ODE over the strength of the
+/// background.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The second moments of the two hidden variables: a two-point and a three-point law.
+    #[arg(long, num_args = 2, default_values_t = [2.25, 1.8], value_names = ["TWO_POINT", "THREE_POINT"])]
+    second_moments: Vec<f64>,
+    /// How often the three-point variable is not zero.
+    #[arg(long, default_value_t = 0.5)]
+    activity: f64,
+    /// The variance of the augmentation noise.
+    #[arg(long, default_value_t = 0.3)]
+    variance: f64,
+    /// The correlation of the augmentation noise between the views.
+    #[arg(long, default_value_t = -0.5, allow_negative_numbers = true)]
+    correlation: f64,
+    /// The learning rate.
+    #[arg(long, default_value_t = 0.3)]
+    learning_rate: f64,
+    /// The weight decay.
+    #[arg(long, default_value_t = 0.5)]
+    weight_decay: f64,
+    /// The lowest strength of the background: its standard deviation η.
+    #[arg(long, default_value_t = 0.7)]
+    low: f64,
+    /// The highest one, where the uninformative state is followed from.
+    #[arg(long, default_value_t = 2.2)]
+    high: f64,
+    /// The longest step along a branch.
+    #[arg(long, default_value_t = 0.02)]
+    step: f64,
+    #[command(flatten)]
+    out: Out,
+}
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+/// Overlaps below this are none.
+const NONE: f64 = 1e-6;
+/// Fixed points that are nearer to each other than this, in every entry, are the same.
+const SAME: f64 = 1e-5;
+
+fn main() -> std::process::ExitCode {
+    support::told(example())
+}
+
+fn example() -> Outcome {
+    let arguments = Arguments::parse();
+    let model = model(&arguments)?;
+    let ode = ReducedOde::new(&model)?;
+    let found = Diagram::follow(&ode, &arguments)?;
+    println!("Fixed points over the strength eta of the background: {} branches.", found.lines.len());
+    println!("Mirror images, with signs of features or of the neuron changed, are left out.\n");
+    found.print();
+    for feature in 0..2 {
+        found.conclude(&ode, feature, (arguments.low, arguments.high))?;
+    }
+    found.draw(&arguments)
+}
+
 type Trained = Model<f64, Tanh, Independent, GaussianNoise>;
 
-/// Two features of unequal second moments.
-fn model(noise: GaussianNoise) -> Result<Trained, ModelError> {
-    let hidden = Independent::new([Law::two_point(2.25)?, Law::three_point(1.8, 0.5)?])?;
-    Model::builder().nonlinearity(Tanh).hidden(hidden).noise(noise).learning_rate(0.3).weight_decay(0.5).build()
+fn model(arguments: &Arguments) -> Result<Trained, ModelError> {
+    let moments = &arguments.second_moments;
+    let laws = [Law::two_point(moments[0])?, Law::three_point(moments[1], arguments.activity)?];
+    Model::builder()
+        .nonlinearity(Tanh)
+        .hidden(Independent::new(laws)?)
+        .noise(GaussianNoise::correlated(arguments.variance, arguments.correlation)?)
+        .learning_rate(arguments.learning_rate)
+        .weight_decay(arguments.weight_decay)
+        .build()
 }
 
-fn main() -> Outcome<()> {
-    let model = model(GaussianNoise::correlated(0.3, -0.5)?)?;
-    let ode = ReducedOde::new(&model)?;
-    let (branches, events) = follow_all(&ode)?;
-    println!("{} branches; bifurcations:", branches.len());
-    for (kind, event) in &events {
-        println!("  eta = {:.8} +- {:.0e}: {kind}", event.parameter, event.parameter_error);
-    }
-    for mode in 0..2 {
-        let family = ParameterFamily::new(&ode, Parameter::BackgroundStd);
-        let critical = critical_value(&family, mode, (RANGE[0], RANGE[1]), 1e-9)?;
-        println!("feature {mode}: the growth rate changes sign at eta = {:.8}", critical.parameter);
-    }
-    draw_branches(&branches, &events)?;
+/// η, and the absolute cosine similarity with either feature.
+type Point = (f64, [f64; 2]);
 
-    let (variances, correlations) = (spaced(0.05, 3.0, 60), spaced(-1.0, 1.0, 41));
-    let diagram = PhaseDiagram::of_models(&variances, &correlations, model_at);
-    draw_learnability(&diagram)?;
-    let cells = diagram.first.len() * diagram.second.len();
-    for mode in 0..2 {
-        let grows = |&(i, j): &(usize, usize)| diagram.growth(i, j, mode).is_some_and(|rate| rate > 0.0);
-        let all = (0..diagram.first.len()).flat_map(|i| (0..diagram.second.len()).map(move |j| (i, j)));
-        println!("feature {mode} is learnable in {} of {cells} cells", all.filter(grows).count());
-    }
-    Ok(())
+fn point(parameter: f64, state: &OrderParameters) -> Point {
+    (parameter, [0, 1].map(|l| state.cosine_similarity(l, 0).unwrap_or(f64::NAN).abs()))
 }
 
-fn model_at(variance: f64, correlation: f64) -> Result<Trained, ModelError> {
-    model(GaussianNoise::correlated(variance, correlation)?)
-}
-
-fn spaced(low: f64, high: f64, count: usize) -> Vec<f64> {
-    (0..count).map(|k| low + (high - low) * k as f64 / (count - 1) as f64).collect()
-}
-
-/// A point of a picture: η, and the cosine similarity with either feature.
-type Shown = (f64, [f64; 2]);
-
-/// A branch as it is drawn, with the stability of every point.
+/// A branch with its bifurcations as vertices.
 struct Line {
-    points: Vec<Shown>,
+    vertices: Vec<Point>,
+    /// Of the segment after each vertex but the last.
     stable: Vec<bool>,
 }
 
-type Event = (String, Bifurcation);
-
-/// Every branch that can be reached from the uninformative state by switching, mirror images left out.
-fn follow_all(ode: &ReducedOde<'_>) -> Outcome<(Vec<Line>, Vec<Event>)> {
-    let start = ode.with_parameter(Parameter::BackgroundStd, RANGE[1])?;
-    let r = uninformative_points(&start, 1e-3, 20.0)?.first().ok_or("no uninformative state")?.r;
-    let mut curve = OdeCurve::new(&start, Parameter::BackgroundStd)?;
-    let plan = Continuation::new(RANGE[0], RANGE[1]).steps(1e-9, 0.02).downwards();
-    let first = curve.coordinates(&OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[r])?);
-    let mut waiting = vec![plan.run(&mut curve, &first, RANGE[1])?];
-    let (mut lines, mut events): (Vec<Line>, Vec<Event>) = (Vec::new(), Vec::new());
-    while let Some(branch) = waiting.pop() {
-        lines.push(line(&curve, &branch));
-        for event in &branch.bifurcations {
-            let seen = |other: &Event| {
-                let far =
-                    other.1.state.iter().zip(&event.state).fold(0.0, |d: f64, (x, y)| d.max((x.abs() - y.abs()).abs()));
-                far < 1e-5 && (other.1.parameter - event.parameter).abs() < 1e-6
-            };
-            if events.iter().any(seen) {
-                continue;
-            }
-            events.push((event.kind.to_string(), event.clone()));
-            // Nothing branches off at a fold.
-            if !matches!(event.kind, BifurcationKind::BranchPoint { .. }) {
-                continue;
-            }
-            for way in plan.switch(&mut curve, event)? {
-                // Signs of features and of the neuron are symmetries: one image of each is enough.
-                if curve.state(way.direction.as_slice()).q().iter().any(|&q| q < -1e-6) {
-                    continue;
-                }
-                let side = plan.run_from(&mut curve, &way)?;
-                if !lines.iter().any(|known| same(known, &line(&curve, &side))) {
-                    waiting.push(side);
-                }
+impl Line {
+    fn new(curve: &OdeCurve<'_>, branch: &Branch<f64, CurveError>) -> Self {
+        let (mut vertices, mut stable) = (Vec::new(), Vec::new());
+        for (k, at) in branch.points.iter().enumerate() {
+            vertices.push(point(at.parameter, &curve.state(at.state.as_slice())));
+            stable.push(at.is_stable());
+            let Some(next) = branch.points.get(k + 1) else { continue };
+            for event in branch.bifurcations.iter().filter(|event| event.after == k) {
+                vertices.push(point(event.parameter, &curve.state(event.state.as_slice())));
+                stable.push(next.is_stable());
             }
         }
+        Self { vertices, stable }
     }
-    Ok((lines, events))
-}
 
-/// Whether two branches end at the same point.
-fn same(x: &Line, y: &Line) -> bool {
-    let (Some(x), Some(y)) = (x.points.last(), y.points.last()) else { return false };
-    (x.0 - y.0).abs() < 1e-6 && (x.1[0] - y.1[0]).abs() < 1e-4 && (x.1[1] - y.1[1]).abs() < 1e-4
-}
+    fn ends_with(&self, other: &Self) -> bool {
+        let (Some(x), Some(y)) = (self.vertices.last(), other.vertices.last()) else { return false };
+        (x.0 - y.0).abs() < SAME && (x.1[0] - y.1[0]).abs() < 1e-4 && (x.1[1] - y.1[1]).abs() < 1e-4
+    }
 
-fn line(curve: &OdeCurve<'_>, branch: &Branch<f64, CurveError>) -> Line {
-    let shown = |parameter: f64, x: &[f64]| {
-        let state = curve.state(x);
-        (parameter, [0, 1].map(|l| state.cosine_similarity(l, 0).unwrap_or(f64::NAN).abs()))
-    };
-    Line {
-        points: branch.points.iter().map(|point| shown(point.parameter, point.state.as_slice())).collect(),
-        stable: branch.points.iter().map(contrastive_dynamics::stability::BranchState::is_stable).collect(),
+    /// The stretches of one stability.
+    fn stretches(&self, stable: bool) -> impl Iterator<Item = &[Point]> {
+        let mut start = 0;
+        let parts = self.stable.chunk_by(|a, b| a == b).map(move |part| {
+            start += part.len();
+            (part[0], &self.vertices[start - part.len()..self.vertices.len().min(start + 1)])
+        });
+        parts.filter(move |part| part.0 == stable).map(|part| part.1)
     }
 }
 
-const STABLE: RGBColor = RGBColor(0, 90, 181);
-const UNSTABLE: RGBColor = RGBColor(220, 50, 32);
-
-fn draw_branches(branches: &[Line], events: &[Event]) -> Outcome<()> {
-    picture::write("bifurcation.svg", (960, 460), |root| {
-        for (feature, area) in root.split_evenly((1, 2)).iter().enumerate() {
-            let mut chart = ChartBuilder::on(area)
-                .caption(format!("fixed points: feature {}", feature + 1), ("sans-serif", 18))
-                .margin(12)
-                .x_label_area_size(44)
-                .y_label_area_size(52)
-                .build_cartesian_2d(RANGE[0]..RANGE[1], -0.03..1.0)?;
-            chart
-                .configure_mesh()
-                .x_desc("background strength")
-                .y_desc("cosine similarity")
-                .label_style(("sans-serif", 13))
-                .axis_desc_style(("sans-serif", 15))
-                .light_line_style(WHITE)
-                .bold_line_style(BLACK.mix(0.08))
-                .draw()?;
-            for branch in branches {
-                for (pair, stable) in branch.points.windows(2).zip(&branch.stable) {
-                    let ends = pair.iter().map(|point| (point.0, point.1[feature]));
-                    let style = if *stable { STABLE.stroke_width(3) } else { UNSTABLE.stroke_width(1) };
-                    chart.draw_series(LineSeries::new(ends, style))?;
-                }
-            }
-            for (_, event) in events {
-                let (q, r) = (event.state[feature], event.state[2]);
-                let place = (event.parameter, (q / r.sqrt()).abs());
-                chart.draw_series([Circle::new(place, 5, BLACK.stroke_width(2))])?;
-            }
-            if feature == 0 {
-                chart
-                    .draw_series(LineSeries::new([], STABLE.stroke_width(3)))?
-                    .label("stable")
-                    .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], STABLE.stroke_width(3)));
-                chart
-                    .draw_series(LineSeries::new([], UNSTABLE.stroke_width(1)))?
-                    .label("unstable")
-                    .legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], UNSTABLE.stroke_width(1)));
-                chart
-                    .draw_series([] as [Circle<(f64, f64), i32>; 0])?
-                    .label("bifurcation")
-                    .legend(|(x, y)| Circle::new((x + 12, y), 5, BLACK.stroke_width(2)));
-                chart
-                    .configure_series_labels()
-                    .position(SeriesLabelPosition::MiddleLeft)
-                    .background_style(WHITE.mix(0.9))
-                    .border_style(BLACK.mix(0.3))
-                    .label_font(("sans-serif", 13))
-                    .draw()?;
-            }
-        }
-        Ok(())
-    })
+/// A bifurcation, and which overlaps are there or leave from it.
+struct Event {
+    what: String,
+    bifurcation: Bifurcation,
+    at: Point,
+    concerns: [bool; 2],
 }
 
-fn draw_learnability(diagram: &PhaseDiagram) -> Outcome<()> {
-    picture::write("learnability.svg", (700, 500), |root| {
-        let (variances, correlations) = (&diagram.first, &diagram.second);
-        let half = |x: &[f64]| 0.5 * (x[1] - x[0]);
-        let (dx, dy) = (half(variances), half(correlations));
-        let mut chart = ChartBuilder::on(root)
-            .caption("Learnable from an uninformative start", ("sans-serif", 20))
-            .margin(12)
-            .x_label_area_size(46)
-            .y_label_area_size(56)
-            .build_cartesian_2d(0.05 - dx..3.0 + dx, -1.0 - dy..1.0 + dy)?;
-        chart
-            .configure_mesh()
-            .x_desc("variance of isotropic augmentation noise")
-            .y_desc("its correlation between views")
-            .disable_mesh()
-            .label_style(("sans-serif", 14))
-            .axis_desc_style(("sans-serif", 16))
-            .draw()?;
-        let colors = [RGBColor(235, 235, 235), RGBColor(150, 190, 230), STABLE];
-        for (i, &variance) in variances.iter().enumerate() {
-            for (j, &correlation) in correlations.iter().enumerate() {
-                let grows = |mode: usize| diagram.growth(i, j, mode).map(|rate| usize::from(rate > 0.0));
-                let Some(learnable) = grows(0).and_then(|first| Some(first + grows(1)?)) else { continue };
-                let corners = [(variance - dx, correlation - dy), (variance + dx, correlation + dy)];
-                chart.draw_series([Rectangle::new(corners, colors[learnable].filled())])?;
+impl Event {
+    fn is_at(&self, other: &Bifurcation) -> bool {
+        let apart = |(x, y): (&f64, &f64)| (x.abs() - y.abs()).abs();
+        let states = self.bifurcation.state.iter().zip(&other.state).map(apart);
+        states.chain([(self.bifurcation.parameter - other.parameter).abs()]).all(|distance| distance < SAME)
+    }
+}
+
+/// Every branch that can be reached from the uninformative state.
+struct Diagram {
+    lines: Vec<Line>,
+    events: Vec<Event>,
+}
+
+impl Diagram {
+    fn follow(ode: &ReducedOde<'_>, arguments: &Arguments) -> Outcome<Self> {
+        let start = ode.with_parameter(Parameter::BackgroundStd, arguments.high)?;
+        let r = uninformative_points(&start, 1e-3, 20.0)?.first().ok_or("no uninformative state")?.r;
+        let mut curve = OdeCurve::new(&start, Parameter::BackgroundStd)?;
+        let plan = Continuation::new(arguments.low, arguments.high).steps(1e-9, arguments.step).downwards();
+        let first = curve.coordinates(&OrderParameters::from_rows(2, 1, &[0.0, 0.0], &[r])?);
+        let mut waiting = vec![plan.run(&mut curve, &first, arguments.high)?];
+        let mut found = Self { lines: Vec::new(), events: Vec::new() };
+        while let Some(branch) = waiting.pop() {
+            found.lines.push(Line::new(&curve, &branch));
+            for bifurcation in &branch.bifurcations {
+                waiting.extend(found.visit(&mut curve, &plan, bifurcation)?);
             }
         }
-        for (label, color) in ["no feature", "feature 1", "both features"].into_iter().zip(colors) {
-            chart
-                .draw_series([] as [Circle<(f64, f64), i32>; 0])?
-                .label(label)
-                .legend(move |(x, y)| Rectangle::new([(x + 4, y - 6), (x + 20, y + 6)], color.filled()));
+        Ok(found)
+    }
+
+    /// Notes a bifurcation, and follows the branches that leave there.
+    fn visit(
+        &mut self,
+        curve: &mut OdeCurve<'_>,
+        plan: &Continuation,
+        bifurcation: &Bifurcation,
+    ) -> Outcome<Vec<Branch<f64, CurveError>>> {
+        if self.events.iter().any(|event| event.is_at(bifurcation)) {
+            return Ok(Vec::new());
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 14))
-            .draw()?;
+        // Nothing branches off at a fold.
+        let ways = match bifurcation.kind {
+            BifurcationKind::BranchPoint { .. } => plan.switch(curve, bifurcation)?,
+            _ => Vec::new(),
+        };
+        let state = curve.state(bifurcation.state.as_slice());
+        let moved = |l: usize| ways.iter().any(|way| curve.state(way.state.as_slice()).q()[(l, 0)].abs() > NONE);
+        self.events.push(Event {
+            what: bifurcation.kind.to_string(),
+            bifurcation: bifurcation.clone(),
+            at: point(bifurcation.parameter, &state),
+            concerns: [0, 1].map(|l| state.q()[(l, 0)].abs() > NONE || moved(l)),
+        });
+        let mut branches = Vec::new();
+        for way in ways {
+            // Signs of features and of the neuron are symmetries: one image of each is enough.
+            if curve.state(way.direction.as_slice()).q().iter().any(|&q| q < -NONE) {
+                continue;
+            }
+            let branch = plan.run_from(curve, &way)?;
+            let line = Line::new(curve, &branch);
+            if !self.lines.iter().any(|known| known.ends_with(&line)) {
+                branches.push(branch);
+            }
+        }
+        Ok(branches)
+    }
+
+    fn print(&self) {
+        let mut rows = table(["bifurcation", "feature", "eta", "error", "|cos[0]|", "|cos[1]|"]);
+        for Event { what, bifurcation, at: (eta, cosines), concerns } in &self.events {
+            let features: Vec<String> = (0..2).filter(|&l| concerns[l]).map(|l| l.to_string()).collect();
+            let [first, second] = cosines.map(|cosine| format!("{cosine:.4}"));
+            let (eta, error) = (format!("{eta:.8}"), format!("{:.0e}", bifurcation.parameter_error));
+            rows.add_row([what.clone(), features.join(", "), eta, error, first, second]);
+        }
+        println!("{rows}\n");
+    }
+
+    /// The highest η at which a stable fixed point has learned a feature.
+    fn last_stable(&self, feature: usize) -> Option<f64> {
+        let learned = |line: &Line| -> Vec<f64> {
+            let stable = line.stretches(true).flatten();
+            stable.filter(|(_, cosines)| cosines[feature] > NONE).map(|(eta, _)| *eta).collect()
+        };
+        self.lines.iter().flat_map(learned).reduce(f64::max)
+    }
+
+    /// Says where a feature leaves the uninformative state, and where it is kept.
+    fn conclude(&self, ode: &ReducedOde<'_>, feature: usize, (low, high): (f64, f64)) -> Outcome {
+        let family = ParameterFamily::new(ode, Parameter::BackgroundStd);
+        let critical = match critical_value(&family, feature, (low, high), 1e-9) {
+            Ok(critical) => critical,
+            Err(CriticalError::NotBracketed { low: end, .. }) => {
+                let is = if end.rate > 0.0 { "grows" } else { "does not grow" };
+                println!("Feature {feature} {is} out of the uninformative state over the whole range of eta.");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (side, eta) = (if critical.bracket.0.rate > 0.0 { "below" } else { "above" }, critical.parameter);
+        print!("Feature {feature} grows out of the uninformative state {side} eta = {eta:.8}");
+        match self.last_stable(feature) {
+            None => println!("; no fixed point that has learned it is stable."),
+            Some(last) if side == "below" && last > eta + 1e-3 => println!(
+                ".\nA fixed point that has learned it is stable up to eta = {last:.4}: in between the feature is kept once it is \
+                 learned, but not found from there."
+            ),
+            Some(last) => println!("; a fixed point that has learned it is stable up to eta = {last:.4}."),
+        }
         Ok(())
-    })
+    }
+
+    fn draw(&self, arguments: &Arguments) -> Outcome {
+        let pens = [(true, Pen::new(BLUE).width(3.0)), (false, Pen::new(RED).width(1.4).dashed(&[6, 4]))];
+        write(&arguments.out, "bifurcation", (960, 460), |_, root| {
+            let entries = [
+                ("stable fixed point", Sign::Line(pens[0].1)),
+                ("unstable", Sign::Line(pens[1].1)),
+                ("bifurcation", Sign::Mark(Mark::Ring, INK)),
+            ];
+            let rest = key(root, &entries)?;
+            for (feature, area) in rest.split_evenly((1, 2)).iter().enumerate() {
+                let title = format!("Fixed points without and with feature {feature}");
+                let x =
+                    Scale::linear("strength η of the background (standard deviation)", arguments.low..arguments.high);
+                let x = x.ticks(8);
+                let y =
+                    Scale::linear(format!("cosine similarity with feature {feature}, |cos[{feature}]|"), -0.04..1.02);
+                let mut plot = Plot::new(area, &title, x, y)?;
+                for (stable, pen) in pens {
+                    for stretch in self.lines.iter().flat_map(|line| line.stretches(stable)) {
+                        plot.line(stretch.iter().map(|point| shown(point, feature)), pen)?;
+                    }
+                }
+                let here = self.events.iter().filter(|event| event.concerns[feature]);
+                plot.marks(here.map(|event| (event.at.0, event.at.1[feature])), Mark::Ring, INK, 4.5)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A point on the panel of a feature: none where only the other one is learned.
+fn shown((eta, cosines): &Point, feature: usize) -> (f64, f64) {
+    let other_alone = cosines[feature] <= NONE && cosines[1 - feature] > NONE;
+    (*eta, if other_alone { f64::NAN } else { cosines[feature] })
 }

@@ -1,35 +1,89 @@
-//! Computes limit quantities for every case of a file and prints them as one JSON object, to be checked against another
-//! program:
+//! What does the limit say of every case in a file? Prints it as one JSON object, to be checked against another program.
 //!
-//! `cargo run --release --features serde --example limit_table -- KIND FILE`
+//! Three kinds of things can be asked: the coefficients of the reduced ODE at a state, the trajectory from a start, or the fixed points
+//! without overlaps. `--help` explains the file; tests/data has files of each kind. What is wrong with a file is said by a message that
+//! names the case and the field, and by exit code 2.
 //!
-//! KIND is `coefficients` (A, B, Lambda, dQ, dR at Q, R), `trajectory` (a row of state per time: Q row by row, then the
-//! upper triangle of R) or `uninformative` (every fixed point Q = 0 with 0.02 < R < 20, and the growth rate of every
-//! feature there). FILE is in the format that tests/support/case_file.rs describes. A file that is wrong gets a message
-//! that names the case and the field, and exit code 2.
+//!     cargo run --release --features serde --example limit_table -- --help
 
-use std::error::Error;
-use std::io::{ErrorKind, Write};
+mod support;
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use contrastive_dynamics::integrate::Output;
+use clap::{Parser, ValueEnum};
 use contrastive_dynamics::nalgebra::DMatrix;
-use contrastive_dynamics::ode::ReducedOde;
+use contrastive_dynamics::prelude::*;
 use contrastive_dynamics::stability::uninformative_points;
 use serde_json::{Value, json};
+use support::Outcome;
 
 #[path = "../tests/support/case_file.rs"]
 mod case_file;
 
 use case_file::{Case, NoData, StateData, TrajectoryData, read_cases};
 
+/// What does the limit say of every case in a file? Prints it as one JSON object, to be checked against another program.
+#[derive(Debug, Parser)]
+#[command(after_help = "--help explains the format of the file.", after_long_help = FORMAT)]
+struct Arguments {
+    /// What is computed for every case.
+    kind: Kind,
+    /// The file of cases, in JSON.
+    file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    /// A, B, Lambda and the rates dQ, dR of the reduced ODE at a state, and an estimate of the error.
+    Coefficients,
+    /// The state at given times from a start: Q row by row, then the upper triangle of R.
+    Trajectory,
+    /// Every fixed point without overlaps with 0.02 < R < 20, and the growth rate of every feature there; one neuron.
+    Uninformative,
+}
+
+/// How a file is written.
+const FORMAT: &str = r#"The file is one JSON object:
+
+    {"cases": [{
+        "name": "one",
+        "parameters": {
+            "sigma": "tanh",
+            "hidden": [{"kind": "rademacher", "scale": 1.5}],
+            "Kf": [[0.3, -0.15], [-0.15, 0.3]], "Kb": [[0.3, -0.15], [-0.15, 0.3]],
+            "tau": 0.3, "gamma": 0.5, "lambda": 0, "eta": 1, "batch": 1
+        },
+        "Q": [[0.4]], "R": [[0.8]]
+    }]}
+
+Parameters:
+    sigma            the nonlinearity: "tanh", "erf" (erf(h/sqrt 2)) or "identity"
+    hidden           one law for each feature; "kind" is "rademacher", "ternary", "gaussian" or "uniform",
+                     "scale" its standard deviation, and "q", of a ternary law alone, the probability not to be 0
+    Kf, Kb           2 x 2 covariances of the noise over the two views, along the features and in the background
+    tau, gamma       learning rate and weight decay
+    lambda           strength of the penalty on correlated outputs
+    eta              standard deviation of the background
+    batch            batch size
+
+Beside the parameters a case has, as lists of rows,
+    coefficients     "Q" (features x neurons) and "R" (neurons x neurons), the state
+    trajectory       "Q0" and "R0", the start, and "times", a list that increases
+    uninformative    nothing
+
+Answers of another program may stand in the same file; they are not read."#;
+
 /// A matrix as a list of rows.
 fn rows(matrix: &DMatrix<f64>) -> Value {
     matrix.row_iter().map(|row| row.iter().copied().collect::<Vec<f64>>()).collect::<Vec<_>>().into()
 }
 
-fn coefficients(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
-    let evaluate = |case: &Case<StateData>| -> Result<Value, Box<dyn Error>> {
+/// Coefficients at the state of every case.
+fn coefficients(text: &str) -> Outcome<Vec<Value>> {
+    let evaluate = |case: &Case<StateData>| -> Outcome<Value> {
         let state = case.state(&case.data.q, &case.data.r, "Q and R")?;
         let model = case.model(state.n_neurons())?;
         let ode = ReducedOde::new(&model)?;
@@ -46,7 +100,8 @@ fn coefficients(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     read_cases::<StateData>(text)?.iter().map(evaluate).collect()
 }
 
-fn trajectories(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
+/// The solution from the start of every case.
+fn trajectories(text: &str) -> Outcome<Vec<Value>> {
     let mut out = Vec::new();
     for case in read_cases::<TrajectoryData>(text)? {
         let start = case.state(&case.data.q0, &case.data.r0, "Q0 and R0")?;
@@ -62,7 +117,8 @@ fn trajectories(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     Ok(out)
 }
 
-fn uninformative(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
+/// The fixed points without overlaps of every case.
+fn uninformative(text: &str) -> Outcome<Vec<Value>> {
     let mut out = Vec::new();
     for case in read_cases::<NoData>(text)? {
         let model = case.model(1)?;
@@ -75,31 +131,28 @@ fn uninformative(text: &str) -> Result<Vec<Value>, Box<dyn Error>> {
     Ok(out)
 }
 
-fn run() -> Result<Value, Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [kind, file] = arguments.as_slice() else {
-        return Err("usage: limit_table coefficients|trajectory|uninformative FILE".into());
-    };
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
-    let cases = match kind.as_str() {
-        "coefficients" => coefficients(&text)?,
-        "trajectory" => trajectories(&text)?,
-        "uninformative" => uninformative(&text)?,
-        other => return Err(format!("unknown kind {other}: coefficients, trajectory or uninformative").into()),
+/// The answers to every case of the file, as one JSON object.
+fn answer(arguments: &Arguments) -> Outcome<Value> {
+    let text = fs::read_to_string(&arguments.file).map_err(|e| format!("{}: {e}", arguments.file.display()))?;
+    let cases = match arguments.kind {
+        Kind::Coefficients => coefficients(&text)?,
+        Kind::Trajectory => trajectories(&text)?,
+        Kind::Uninformative => uninformative(&text)?,
     };
     Ok(json!({ "cases": cases }))
 }
 
+/// Prints it; whoever reads may have seen enough before the end.
+fn print(answer: &Value) -> Outcome {
+    match writeln!(io::stdout(), "{answer:#}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("standard output: {error}").into()),
+        _ => Ok(()),
+    }
+}
+
 fn main() -> ExitCode {
-    match run() {
-        Ok(answer) => match writeln!(std::io::stdout(), "{answer:#}") {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                eprintln!("limit_table: standard output: {error}");
-                ExitCode::from(2)
-            }
-            _ => ExitCode::SUCCESS,
-        },
+    match answer(&Arguments::parse()).and_then(|answer| print(&answer)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("limit_table: {error}");
             ExitCode::from(2)

@@ -1,224 +1,333 @@
-//! A hundred features of falling strength and one neuron: which of them can be learned, and which is.
+//! Which of a hundred features can one neuron learn, and which does it learn?
 //!
-//! `cargo run --release --example many_features` prints tables and writes the picture docs/many_features.svg. It takes most of a
-//! minute.
+//! The features have falling strength. Nodes of a hundred two-point variables would be 2¹⁰⁰; the limit takes them by the characteristic
+//! function of their sum. The projected chain at large N, from overlaps of the order of N^(−1/2) like those of random weights, follows the
+//! ODE from the same start, but that its noise moves the escape a little. Which feature wins from there is settled by strength and by luck:
+//! the share of each feature over many random starts tells how.
 //!
-//! Nodes of a hundred two-point variables would be 2¹⁰⁰; the limit takes them by the characteristic function of their sum. The
-//! projected chain at N = 10⁵, from overlaps of the order of N^(−1/2) like those of random weights, follows the ODE from the same
-//! start, but that its noise moves the escape a little. Which feature wins from there is settled by strength and by luck: over many random starts, the share of each feature.
+//!     cargo run --release --features parallel --example many_features -- --help
 
-mod interrupt;
-mod picture;
+mod support;
 
-use std::error::Error;
+use std::ops::ControlFlow;
 
-use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Spec, Tanh};
-use contrastive_dynamics::ode::ReducedOde;
+use clap::Parser;
 use contrastive_dynamics::parallel::Cancel;
-use contrastive_dynamics::sgd::{ProjectedChain, Simulator};
+use contrastive_dynamics::prelude::*;
 use contrastive_dynamics::stability::uninformative_points;
-use contrastive_dynamics::start::Start;
-use contrastive_dynamics::state::{OrderParameters, Trajectory};
-use plotters::prelude::*;
+use support::interrupt::{ended, flag};
+use support::picture::{Area, BLUE, INK, Mark, PENS, Pen, Plot, RED, Scale, Sign, key, write};
+use support::{Out, Outcome, progress, table};
 
-const FEATURES: usize = 100;
-const DIMENSION: usize = 100_000;
-/// E[c_l²] of the strongest feature, and the ratio of one to the next.
-const STRONGEST: f64 = 2.5;
-const RATIO: f64 = 0.985;
-const END: f64 = 40.0;
-/// Random starts of the ODE.
-const STARTS: u64 = 200;
-
-fn strength(l: usize) -> f64 {
-    STRONGEST * RATIO.powi(i32::try_from(l).unwrap_or(i32::MAX))
+/// Which of many features can one neuron learn, and which does it learn? Growth rates, one run, and the winners of many random starts.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The number of features.
+    #[arg(long, default_value_t = 100)]
+    features: usize,
+    /// The second moment E[c²] of the strongest feature.
+    #[arg(long, default_value_t = 2.5)]
+    strongest: f64,
+    /// The second moment of a feature, divided by that of the next stronger one.
+    #[arg(long, default_value_t = 0.985)]
+    ratio: f64,
+    /// The learning rate.
+    #[arg(long, default_value_t = 0.3)]
+    learning_rate: f64,
+    /// The dimension N of weights and features.
+    #[arg(long, default_value_t = 100_000)]
+    dimension: usize,
+    /// The end of the run, in time t = steps/N. Winners are looked at after four times as long.
+    #[arg(long, default_value_t = 40.0)]
+    end: f64,
+    /// How many random starts of the ODE.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    starts: u64,
+    /// The seed of the run.
+    #[arg(long, default_value_t = 3)]
+    seed: u64,
+    #[command(flatten)]
+    out: Out,
 }
 
-/// The cosine similarity of the weight with every feature.
-fn cosines(state: &OrderParameters) -> Vec<f64> {
-    (0..FEATURES).map(|l| state.cosine_similarity(l, 0).unwrap_or(0.0).abs()).collect()
+/// The cosine similarity from which on a feature counts as learned.
+const LEARNED: f64 = 0.9;
+/// Times at which the run is looked at, and rows of its table.
+const TIMES: u32 = 80;
+const ROWS: usize = 4;
+/// Features that have a column of the table, and a colour of the picture.
+const SHOWN: usize = 5;
+
+/// What was found.
+struct Found {
+    /// E[c²] of every feature.
+    moments: Vec<f64>,
+    /// The rate at which a small overlap with every feature grows.
+    growth: Vec<f64>,
+    /// One run of SGD, and the ODE from its start.
+    simulated: Vec<(f64, OrderParameters)>,
+    theory: Trajectory,
+    /// The share of random starts from which every feature wins.
+    shares: Vec<f64>,
 }
 
-fn largest(values: &[f64]) -> usize {
-    (0..values.len()).fold(0, |best, l| if values[l] > values[best] { l } else { best })
+fn main() -> std::process::ExitCode {
+    support::told(example())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let laws: Result<Vec<Law>, _> = (0..FEATURES).map(|l| Law::two_point(strength(l))).collect();
+fn example() -> Outcome {
+    let arguments = Arguments::parse();
+    let moments: Vec<f64> =
+        (0..).map(|l| arguments.strongest * arguments.ratio.powi(l)).take(arguments.features).collect();
+    let laws: Result<Vec<Law>, ModelError> = moments.iter().map(|&moment| Law::two_point(moment)).collect();
     let model = Model::builder()
         .nonlinearity(Tanh)
         .hidden(Independent::new(laws?)?)
         .noise(GaussianNoise::correlated(0.3, -0.5)?)
-        .learning_rate(0.3)
+        .learning_rate(arguments.learning_rate)
         .weight_decay(0.5)
         .build()?;
     let ode = ReducedOde::new(&model)?;
-    println!(
-        "{FEATURES} two-point features, second moments {STRONGEST} to {:.3}; one neuron, tanh\n",
-        strength(FEATURES - 1)
-    );
+    let points = uninformative_points(&ode, 0.02, 20.0)?;
+    let growth = points.first().ok_or("there is no state at rest without overlaps")?.growth_rates.clone();
+    tell_growth(&moments, &growth);
 
-    let uninformative = uninformative_points(&ode, 0.02, 20.0)?;
-    let growth = &uninformative.first().ok_or("no uninformative state")?.growth_rates;
-    let learnable = growth.iter().filter(|rate| **rate > 0.0).count();
-    println!("learnable from a start without overlaps: {learnable}, those of second moment above {:.4}", {
-        let weakest = growth.iter().rposition(|rate| *rate > 0.0).ok_or("nothing is learnable")?;
-        strength(weakest)
-    });
+    let cancel = flag()?;
+    let simulated = simulate(&model, &arguments, &cancel)?;
+    let (_, start) = simulated.first().ok_or("ended before the run began")?;
+    let times = simulated.iter().map(|(t, _)| *t).collect();
+    let theory = ode.solver().output(Output::Times(times)).solve(start, arguments.end)?;
+    tell_run(&arguments, &simulated, &theory);
 
-    let cancel = interrupt::flag()?;
-    let (theory, simulated) = one_run(&model, &ode, &cancel)?;
-    println!("\none run, N = {DIMENSION}: the four largest overlaps at some times, simulated and by the ODE");
-    let mut worst: f64 = 0.0;
-    for (k, (t, predicted)) in theory.iter().enumerate() {
-        let Some((_, state)) = simulated.get(k) else { break };
-        worst = worst.max((state.to_packed() - predicted.to_packed()).amax());
-        if k % 20 == 0 {
-            let seen = cosines(state);
-            let mut order: Vec<usize> = (0..FEATURES).collect();
-            order.sort_by(|&a, &b| seen[b].total_cmp(&seen[a]));
-            print!("t = {t:>4.1} ");
-            for l in &order[..4] {
-                print!("  [{l:>2}] {:.4} {:.4}", seen[*l], cosines(predicted)[*l]);
-            }
-            println!();
-        }
-    }
-    println!(
-        "largest difference of an overlap or of R: {worst:.4} = {:.2} N^(-1/2)",
-        worst * (DIMENSION as f64).sqrt()
-    );
-
-    let shares = shares(&model, &ode, &cancel)?;
-    if interrupt::ended(&cancel) {
+    let shares = shares(&model, &ode, &arguments, &cancel)?;
+    if ended(&cancel) {
         return Ok(());
     }
-    println!("\nwon from {STARTS} random starts (share; cosine similarity at the end above 0.9)");
-    for (l, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-        print!("  [{l}] {share:.3}");
+    tell_shares(&arguments, &shares);
+    draw(&arguments, &Found { moments, growth, simulated, theory, shares })
+}
+
+/// The projected chain from random weights.
+fn simulate<M>(model: &M, arguments: &Arguments, cancel: &Cancel) -> Outcome<Vec<(f64, OrderParameters)>>
+where
+    M: Spec<Scalar = f64, Regularizer: LinearRegularizer<f64>>,
+{
+    let mut chain = ProjectedChain::builder(model, arguments.dimension).build_seeded(arguments.seed)?;
+    let bar = progress(TIMES as usize + 1, &format!("SGD at N = {}", arguments.dimension))?;
+    let mut simulated = Vec::new();
+    for k in (0..=TIMES).take_while(|_| !cancel.is_cancelled()) {
+        let t = arguments.end * f64::from(k) / f64::from(TIMES);
+        let reached = chain.run(t, &Output::Stop)?;
+        simulated.extend(reached.last().map(|(t, state)| (t, state.clone())));
+        bar.inc(1);
     }
-    println!("\n  in all {:.3}", shares.iter().sum::<f64>());
-    draw(growth, &theory, &simulated, &shares)?;
+    bar.finish_and_clear();
+    Ok(simulated)
+}
+
+/// The share of random starts from which each feature wins.
+fn shares<M>(model: &M, ode: &ReducedOde<'_>, arguments: &Arguments, cancel: &Cancel) -> Outcome<Vec<f64>>
+where
+    M: Spec<Scalar = f64, Regularizer: LinearRegularizer<f64>>,
+{
+    type Failed = Box<dyn std::error::Error + Send + Sync>;
+    let winner = |seed: u64| -> Result<Option<usize>, Failed> {
+        let chain = ProjectedChain::builder(model, arguments.dimension).build_seeded(seed)?;
+        let solver = ode.solver().output(Output::Stop);
+        let run = solver.solve(&chain.order_parameters(), 4.0 * arguments.end)?;
+        let (_, state) = run.last().ok_or("a run without an end")?;
+        Ok(ranked(&cosines(state)).first().copied().filter(|&l| cosines(state)[l] > LEARNED))
+    };
+    let bar = progress(usize::try_from(arguments.starts)?, "random starts")?;
+    let mut shares = vec![0.0; arguments.features];
+    let mut failed = None;
+    let all = Ensemble::new(arguments.starts, 0).cancelled_by(cancel);
+    all.for_each(
+        |replicate| winner(replicate.index),
+        |_, result| {
+            bar.inc(1);
+            match result {
+                Ok(Some(l)) => shares[l] += 1.0 / arguments.starts as f64,
+                Ok(None) => {}
+                Err(_) if cancel.is_cancelled() => return ControlFlow::Break(()),
+                Err(failure) => {
+                    failed = Some(failure);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        },
+    );
+    bar.finish_and_clear();
+    failed.map_or(Ok(shares), |failure| Err(failure.to_string().into()))
+}
+
+/// The size of the cosine similarity of the neuron with every feature.
+fn cosines(state: &OrderParameters) -> Vec<f64> {
+    (0..state.n_features()).map(|l| state.cosine_similarity(l, 0).unwrap_or(0.0).abs()).collect()
+}
+
+/// Indices by their values, the largest first.
+fn ranked(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order
+}
+
+/// The features that come nearest to the neuron in the course of a run, the nearest first.
+fn nearest(run: &Trajectory) -> Vec<usize> {
+    let mut most = Vec::new();
+    for (_, state) in run.iter() {
+        let now = cosines(state);
+        most.resize(now.len(), 0.0_f64);
+        most.iter_mut().zip(now).for_each(|(most, now)| *most = most.max(now));
+    }
+    ranked(&most)
+}
+
+/// Which features can be learned.
+fn tell_growth(moments: &[f64], growth: &[f64]) {
+    let (count, weakest, strongest) = (moments.len(), moments[moments.len() - 1], moments[0]);
+    println!("{count} two-point features, E[c²] from {strongest:.3} down to {weakest:.3}, one neuron, tanh.");
+    let learnable = growth.iter().filter(|rate| **rate > 0.0).count();
+    let least = (0..count).filter(|&l| growth[l] > 0.0).map(|l| moments[l]).fold(f64::INFINITY, f64::min);
+    match learnable {
+        0 => println!("No overlap grows out of a start without overlaps: nothing can be learned from there."),
+        all if all == count => println!("Every overlap grows out of a start without overlaps: all can be learned."),
+        some => println!(
+            "Out of a start without overlaps {some} of the overlaps grow: those features with E[c²] of {least:.4} and more."
+        ),
+    }
+}
+
+/// One run of SGD against the ODE.
+fn tell_run(arguments: &Arguments, simulated: &[(f64, OrderParameters)], theory: &Trajectory) {
+    println!("\nOne run from random weights, N = {}. Size of the cosine similarity with", arguments.dimension);
+    println!("the features that come nearest: SGD, and the limit.\n");
+    let shown: Vec<usize> = nearest(theory).into_iter().take(SHOWN).collect();
+    let heads = shown.iter().flat_map(|l| [format!("[{l}] SGD"), "limit".to_owned()]);
+    let mut rows = table(["t".to_owned()].into_iter().chain(heads));
+    for ((t, seen), (_, limit)) in simulated.iter().zip(theory.iter()).step_by(TIMES as usize / ROWS) {
+        let pairs = shown.iter().flat_map(|&l| [cosines(seen)[l], cosines(limit)[l]]);
+        rows.add_row([format!("{t:.1}")].into_iter().chain(pairs.map(|x| format!("{x:.4}"))));
+    }
+    println!("{rows}\n");
+
+    let off = |((_, seen), (_, limit)): (&(f64, OrderParameters), (f64, &OrderParameters))| {
+        (seen.to_packed() - limit.to_packed()).amax()
+    };
+    let worst = simulated.iter().zip(theory.iter()).map(off).fold(0.0, f64::max);
+    let scaled = worst * (arguments.dimension as f64).sqrt();
+    println!("No order parameter of the run is ever further from the limit than {worst:.4} = {scaled:.2} N^(-1/2).");
+    let (Some((t, seen)), Some((_, limit))) = (simulated.last(), theory.last()) else { return };
+    let (winner, expected) = (ranked(&cosines(seen))[0], ranked(&cosines(limit))[0]);
+    let cosine = cosines(seen)[winner];
+    let verdict = if cosine > LEARNED { "has been learned" } else { "is ahead, but has not been learned yet" };
+    print!("At t = {t} feature {winner} {verdict}, with a cosine similarity of {cosine:.4}; ");
+    println!("{}", if winner == expected { "the limit says the same." } else { "in the limit it is another." });
+}
+
+/// Which features win, and how often.
+fn tell_shares(arguments: &Arguments, shares: &[f64]) {
+    let winners: Vec<usize> = ranked(shares).into_iter().filter(|&l| shares[l] > 0.0).collect();
+    let time = 4.0 * arguments.end;
+    println!(
+        "\nThe ODE from {} random starts: the feature whose cosine similarity is above {LEARNED}",
+        arguments.starts
+    );
+    println!("at t = {time}, and the share of starts.\n");
+    let mut rows = table(["feature", "share"]);
+    for &l in winners.iter().take(10) {
+        rows.add_row([format!("{l}"), format!("{:.3}", shares[l])]);
+    }
+    println!("{rows}\n");
+    let Some((&first, last)) = winners.first().zip(winners.iter().max()) else {
+        println!("No start has led to a feature by then.");
+        return;
+    };
+    let [most, all] = [shares[first], shares.iter().sum()].map(|share: f64| 100.0 * share);
+    match winners.len() {
+        1 => println!("Only feature {first} ever wins,"),
+        some => println!(
+            "{some} features win from some start, the weakest is feature {last}. Feature {first} wins most often,"
+        ),
+    }
+    println!("from {most:.1} % of the starts. Some feature has been learned by then from {all:.1} % of them.");
+}
+
+fn draw(arguments: &Arguments, found: &Found) -> Outcome {
+    write(&arguments.out, "many_features", (960, 800), |_, root| {
+        let (above, below) = root.split_vertically(root.dim_in_pixel().1.cast_signed() * 11 / 20);
+        draw_run(&above, arguments, found)?;
+        let signs = [
+            ("growth rate above 0: can be learned", Sign::Mark(Mark::Disk, BLUE)),
+            ("below 0: cannot", Sign::Mark(Mark::Ring, RED)),
+            ("share of the starts", Sign::Both(Pen::new(INK).width(1.4), Mark::Square)),
+        ];
+        let below = key(&below, &signs)?;
+        let (left, right) = below.split_horizontally(below.dim_in_pixel().0.cast_signed() / 2);
+        draw_growth(&left, found)?;
+        draw_shares(&right, arguments, found)
+    })
+}
+
+const MARKS: [Mark; SHOWN] = [Mark::Disk, Mark::Square, Mark::Ring, Mark::Half, Mark::Cross];
+const OTHERS: Pen = Pen::new(support::picture::GREY).width(0.5);
+
+/// Cosine similarities over time: the few that become largest in colours, the others below them.
+fn draw_run(area: &Area<'_>, arguments: &Arguments, found: &Found) -> Outcome {
+    let Found { moments, simulated, theory, .. } = found;
+    let order = nearest(theory);
+    let (shown, others) = order.split_at(order.len().min(SHOWN));
+    let curves: Vec<(usize, Pen, Mark)> =
+        shown.iter().zip(PENS).zip(MARKS).map(|((&l, pen), mark)| (l, pen, mark)).collect();
+    let entry = |&(l, pen, mark): &(usize, Pen, Mark)| {
+        (format!("feature {l}, E[c²] = {:.2}", moments[l]), Sign::Both(pen, mark))
+    };
+    let mut entries: Vec<(String, Sign)> = curves.iter().map(entry).collect();
+    entries.push(("other features".to_owned(), Sign::Line(OTHERS)));
+    let rest = key(area, &entries)?;
+
+    let title = format!("One run from random weights: SGD at N = {} (marks), the limit (lines)", arguments.dimension);
+    let x = Scale::linear("time t = steps / N", 0.0..arguments.end);
+    let mut plot = Plot::new(&rest, &title, x, Scale::linear("|cosine similarity|", 0.0..1.02))?;
+    let line = |l: usize| theory.iter().map(move |(t, state)| (t, cosines(state)[l]));
+    for &l in others {
+        plot.line(line(l), OTHERS)?;
+    }
+    for (l, pen, mark) in curves {
+        plot.line(line(l), pen)?;
+        plot.marks(simulated.iter().step_by(2).map(|(t, state)| (*t, cosines(state)[l])), mark, pen.color, 3.2)?;
+    }
     Ok(())
 }
 
-type Run = (Trajectory<f64>, Vec<(f64, OrderParameters)>);
-
-/// The projected chain from random weights, and the ODE from its start.
-fn one_run<M>(model: &M, ode: &ReducedOde<'_>, cancel: &Cancel) -> Result<Run, Box<dyn Error>>
-where
-    M: Spec<Scalar = f64, Regularizer: contrastive_dynamics::model::LinearRegularizer<f64>>,
-{
-    let times: Vec<f64> = (0..=80).map(|k| END * f64::from(k) / 80.0).collect();
-    let mut chain = ProjectedChain::builder(model, DIMENSION).start(Start::uninformative()).build_seeded(3)?;
-    let start = chain.order_parameters();
-    let mut simulated = Vec::new();
-    for &t in times.iter().take_while(|_| !cancel.is_cancelled()) {
-        let reached = chain.run(t, &Output::Stop)?;
-        simulated.extend(reached.last().map(|(t, state)| (t, state.clone())));
-    }
-    let theory = ode.solver().output(Output::Times(times)).solve(&start, END)?;
-    Ok((theory, simulated))
+/// The axis of second moments.
+fn moment_axis(moments: &[f64]) -> Scale {
+    Scale::around("second moment E[c²] of the feature", moments.iter().flat_map(|x| [0.97 * x, 1.02 * x]))
 }
 
-/// How often each feature wins.
-fn shares<M>(model: &M, ode: &ReducedOde<'_>, cancel: &Cancel) -> Result<Vec<f64>, Box<dyn Error>>
-where
-    M: Spec<Scalar = f64, Regularizer: contrastive_dynamics::model::LinearRegularizer<f64>>,
-{
-    let mut wins = vec![0.0; FEATURES];
-    for seed in (0..STARTS).take_while(|_| !cancel.is_cancelled()) {
-        let chain = ProjectedChain::builder(model, DIMENSION).start(Start::uninformative()).build_seeded(seed)?;
-        let end = ode.solver().output(Output::Stop).solve(&chain.order_parameters(), 4.0 * END)?;
-        let seen = cosines(end.last().ok_or("no end")?.1);
-        let winner = largest(&seen);
-        if seen[winner] > 0.9 {
-            wins[winner] += 1.0 / STARTS as f64;
-        }
-    }
-    Ok(wins)
+fn draw_growth(area: &Area<'_>, Found { moments, growth, .. }: &Found) -> Outcome {
+    let y = Scale::around("growth rate of a small overlap", growth.iter().copied().chain([0.0]));
+    let mut plot = Plot::new(area, "Growth out of a start without overlaps", moment_axis(moments), y)?;
+    let ends = [moments[moments.len() - 1], moments[0]];
+    plot.line(ends.map(|x| (x, 0.0)), Pen::new(INK).width(1.0).dashed(&[4, 4]))?;
+    let points = |grows: bool| {
+        let these = moments.iter().zip(growth).filter(move |(_, rate)| (**rate > 0.0) == grows);
+        these.map(|(&moment, &rate)| (moment, rate))
+    };
+    plot.marks(points(false), Mark::Ring, RED, 2.4)?;
+    plot.marks(points(true), Mark::Disk, BLUE, 2.6)
 }
 
-fn draw(
-    growth: &[f64],
-    theory: &Trajectory<f64>,
-    simulated: &[(f64, OrderParameters)],
-    shares: &[f64],
-) -> Result<(), Box<dyn Error>> {
-    picture::write("many_features.svg", (960, 760), |root| {
-        let (above, below) = root.split_vertically(400);
-        let (left, right) = below.split_horizontally(480);
-        let (blue, red) = (RGBColor(0, 90, 181), RGBColor(220, 50, 32));
-        // The features with the largest overlaps of the run.
-        let most: Vec<f64> =
-            (0..FEATURES).map(|l| theory.iter().map(|(_, state)| cosines(state)[l]).fold(0.0, f64::max)).collect();
-        let mut order: Vec<usize> = (0..FEATURES).collect();
-        order.sort_by(|&a, &b| most[b].total_cmp(&most[a]));
-
-        let mut chart = ChartBuilder::on(&above)
-            .caption("one run from random weights: ODE (lines) and SGD at N = 10⁵ (dots)", ("sans-serif", 19))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(60)
-            .build_cartesian_2d(0.0..END, 0.0..1.05)?;
-        chart.configure_mesh().x_desc("t").y_desc("cosine similarity").light_line_style(WHITE).draw()?;
-        // The grey ones first, so that they lie below.
-        for (rank, &l) in order.iter().enumerate().skip(8).chain(order.iter().enumerate().take(8)) {
-            let color = if rank < 8 { Palette99::pick(rank).to_rgba() } else { RGBColor(190, 190, 190).to_rgba() };
-            let line = theory.iter().map(|(t, state)| (t, cosines(state)[l]));
-            let width = if rank < 8 { 2 } else { 1 };
-            let series = chart.draw_series(LineSeries::new(line, color.stroke_width(width)))?;
-            if rank < 8 {
-                series
-                    .label(format!("feature {l}, second moment {:.2}", strength(l)))
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
-                let dots = simulated.iter().step_by(2).map(|(t, state)| (*t, cosines(state)[l]));
-                chart.draw_series(dots.map(|at| Circle::new(at, 3, color.filled())))?;
-            }
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::MiddleRight)
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 14))
-            .draw()?;
-
-        let weakest = strength(FEATURES - 1);
-        let (low, high) = growth.iter().fold((0.0_f64, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
-        let mut chart = ChartBuilder::on(&left)
-            .caption("growth rate out of the uninformative state", ("sans-serif", 17))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(60)
-            .build_cartesian_2d(0.9 * weakest..1.02 * STRONGEST, 1.1 * low..1.1 * high)?;
-        chart
-            .configure_mesh()
-            .x_desc("second moment")
-            .y_desc("μ")
-            .y_label_formatter(&|y| format!("{:.2}", (y * 1e6).round() / 1e6 + 0.0))
-            .light_line_style(WHITE)
-            .draw()?;
-        let zero = [(0.9 * weakest, 0.0), (1.02 * STRONGEST, 0.0)];
-        chart.draw_series(DashedLineSeries::new(zero, 5, 4, BLACK.mix(0.7).stroke_width(1)))?;
-        let points = growth.iter().enumerate().map(|(l, &rate)| {
-            Circle::new((strength(l), rate), 3, if rate > 0.0 { blue.filled() } else { red.filled() })
-        });
-        chart.draw_series(points)?;
-
-        let top = 1.15 * shares.iter().copied().fold(0.0, f64::max);
-        let mut chart = ChartBuilder::on(&right)
-            .caption("share of random starts that each feature wins", ("sans-serif", 17))
-            .margin(12)
-            .x_label_area_size(40)
-            .y_label_area_size(60)
-            .build_cartesian_2d(0.9 * weakest..1.02 * STRONGEST, 0.0..top)?;
-        chart.configure_mesh().x_desc("second moment").y_desc("share").light_line_style(WHITE).draw()?;
-        for (l, &share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-            chart.draw_series([PathElement::new([(strength(l), 0.0), (strength(l), share)], blue.stroke_width(2))])?;
-            chart.draw_series([Circle::new((strength(l), share), 3, blue.filled())])?;
-        }
-        Ok(())
-    })
+fn draw_shares(area: &Area<'_>, arguments: &Arguments, Found { moments, shares, .. }: &Found) -> Outcome {
+    let title = format!("Winners from {} random starts", arguments.starts);
+    let top = shares.iter().copied().fold(0.0, f64::max).max(0.01);
+    let y = Scale::linear("share of the starts that it wins", 0.0..1.1 * top);
+    let mut plot = Plot::new(area, &title, moment_axis(moments), y)?;
+    for (&moment, &share) in moments.iter().zip(shares).filter(|(_, share)| **share > 0.0) {
+        plot.line([(moment, 0.0), (moment, share)], Pen::new(INK).width(1.4))?;
+        plot.marks([(moment, share)], Mark::Square, INK, 2.4)?;
+    }
+    Ok(())
 }

@@ -1,27 +1,44 @@
-//! The main job: one model, simulated by online SGD at N = 2000 and predicted by its reduced ODE, side by side, with the error bars that
-//! belong to that N, and whether the deviation of the run is chance.
-//!
-//! `cargo run --release --example quickstart` prints a table and writes the picture docs/quickstart.svg.
+//! Does the limit predict a run of SGD? One model, simulated at finite dimension N and predicted by its reduced ODE, with the error
+//! bars that belong to that N, and whether the deviation of the run is chance.
 //!
 //! Two features with the same second moment and different fourth moments compete for one neuron.
+//!
+//!     cargo run --release --example quickstart -- --help
 
-mod picture;
+mod support;
 
-use std::error::Error;
-
+use clap::Parser;
 use contrastive_dynamics::fluctuation::{FluctuationPath, Fluctuations};
-use contrastive_dynamics::integrate::Output;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
-use contrastive_dynamics::ode::ReducedOde;
-use contrastive_dynamics::sgd::{DirectSgd, Simulator};
-use contrastive_dynamics::state::OrderParameters;
-use indicatif::{ProgressBar, ProgressStyle};
-use plotters::prelude::*;
+use contrastive_dynamics::prelude::*;
+use support::picture::{BLUE, INK, Mark, Pen, Plot, RED, Scale, Sign, key, write};
+use support::{Out, Outcome, progress, table};
 
-const DIMENSION: usize = 2000;
-const END: f64 = 16.0;
+/// Does the limit predict a run of SGD? Simulates one model at dimension N and compares with its reduced ODE.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The dimension N of weights and features.
+    #[arg(long, default_value_t = 2000)]
+    dimension: usize,
+    /// The seed of the run.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// The end, in time t = steps/N.
+    #[arg(long, default_value_t = 16.0)]
+    end: f64,
+    #[command(flatten)]
+    out: Out,
+}
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Rows of the table, and points between two of them.
+const ROWS: u32 = 8;
+const BETWEEN: u32 = 8;
+
+fn main() -> std::process::ExitCode {
+    support::told(example())
+}
+
+fn example() -> Outcome {
+    let Arguments { dimension, seed, end, out } = Arguments::parse();
     let model = Model::builder()
         .nonlinearity(Tanh)
         .hidden(Independent::new([Law::two_point(2.25)?, Law::three_point(2.25, 0.5)?])?)
@@ -31,16 +48,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let start = OrderParameters::from_rows(2, 1, &[0.35, 0.2], &[1.0])?;
 
-    let times: Vec<f64> = (0..=64).map(|k| 0.25 * f64::from(k)).collect();
+    let count = ROWS * BETWEEN;
+    let times: Vec<f64> = (0..=count).map(|k| end * f64::from(k) / f64::from(count)).collect();
     let ode = ReducedOde::new(&model)?;
     let fluctuations = Fluctuations::new(&ode);
-    let path = fluctuations.solver().corrections(true).output(Output::Times(times.clone())).solve(&start, END)?;
-    let theory = path.trajectory();
+    let path = fluctuations.solver().corrections(true).output(Output::Times(times.clone())).solve(&start, end)?;
 
-    let mut sgd = DirectSgd::builder(&model, DIMENSION).start(&start).build_seeded(7)?;
-    // Drawn on a terminal only.
-    let progress = ProgressBar::new(times.len() as u64)
-        .with_style(ProgressStyle::with_template("SGD at N = 2000 {bar:40} {percent}%")?);
+    let mut sgd = DirectSgd::builder(&model, dimension).start(&start).build_seeded(seed)?;
+    let bar = progress(times.len(), &format!("SGD at N = {dimension}"))?;
     let (mut simulated, mut states) = (Vec::new(), Vec::new());
     for &t in &times {
         let reached = sgd.run(t, &Output::Stop)?;
@@ -48,97 +63,73 @@ fn main() -> Result<(), Box<dyn Error>> {
             simulated.push(t);
             states.push(state.clone());
         }
-        progress.inc(1);
+        bar.inc(1);
     }
-    progress.finish_and_clear();
+    bar.finish_and_clear();
+    tell(&path, &simulated, &states, dimension)?;
+    draw(&out, &path, &simulated, &states, dimension)
+}
 
-    println!(
-        "two features, one neuron, tanh; N = {DIMENSION}, t = steps/N; Q overlap, R squared norm, cos = Q/sqrt(R)"
-    );
-    println!("s: simulated, p: predicted by the ODE; diff: largest difference of Q1, Q2, R in the row\n");
-    println!(
-        "{:>5}  {:>8} {:>8}  {:>8} {:>8}  {:>8} {:>8}  {:>8} {:>8}  {:>8} {:>8}  {:>8}",
-        "t", "Q1 s", "Q1 p", "Q2 s", "Q2 p", "R s", "R p", "cos1 s", "cos1 p", "cos2 s", "cos2 p", "diff"
-    );
-    let mut worst: f64 = 0.0;
-    for (k, (t, limit)) in theory.iter().enumerate() {
-        let state = &states[k];
-        let difference = (state.to_packed() - limit.to_packed()).amax();
-        worst = worst.max(difference);
-        if k % 8 != 0 {
-            continue;
+/// The table, and what it says.
+fn tell(path: &FluctuationPath, times: &[f64], states: &[OrderParameters], dimension: usize) -> Outcome {
+    println!("Two features, one neuron, tanh, N = {dimension}. Overlaps Q with both features and squared norm R:");
+    println!("one run of SGD, and the limit.\n");
+    let mut rows = table(["t", "Q[0] SGD", "limit", "Q[1] SGD", "limit", "R SGD", "limit", "cos[0] SGD", "limit"]);
+    for (k, (t, limit)) in path.trajectory().iter().enumerate().step_by(BETWEEN as usize) {
+        let mut row = vec![format!("{t:.1}")];
+        for (seen, expected) in states[k].to_packed().iter().zip(limit.to_packed().iter()) {
+            row.extend([format!("{seen:.4}"), format!("{expected:.4}")]);
         }
-        print!("{t:>5.1}");
-        for (s, p) in state.to_packed().iter().zip(limit.to_packed().iter()) {
-            print!("  {s:>8.4} {p:>8.4}");
-        }
-        for feature in 0..2 {
-            let cosine = |state: &OrderParameters| state.cosine_similarity(feature, 0).unwrap_or(f64::NAN);
-            print!("  {:>8.4} {:>8.4}", cosine(state), cosine(limit));
-        }
-        println!("  {difference:>8.4}");
+        let cosine = |state: &OrderParameters| state.cosine_similarity(0, 0).map_or("-".into(), |x| format!("{x:.4}"));
+        row.extend([cosine(&states[k]), cosine(limit)]);
+        rows.add_row(row);
     }
-    let expected = 1.0 / (DIMENSION as f64).sqrt();
-    println!("\nlargest difference {worst:.4}, in units of N^(-1/2): {:.2}", worst / expected);
-    for (entry, name) in ["Q1", "Q2", "R"].into_iter().enumerate() {
-        let band = path.band(DIMENSION, |state| state.to_packed()[entry])?;
-        if let (Some(end), Some(state)) = (band.last(), states.last()) {
-            let off = (state.to_packed()[entry] - end.mean) / end.standard_deviation;
-            println!(
-                "{name} at t = {END}: predicted {:.4} +- {:.4}, the run is {off:+.1} standard deviations off",
-                end.mean, end.standard_deviation
-            );
-        }
-    }
-    let comparison = path.compare_states(DIMENSION, &simulated, &states)?;
-    println!("the whole run against the limit and its fluctuations: {comparison}");
+    println!("{rows}\n");
 
-    draw(&simulated, &states, &path)?;
+    let comparison = path.compare_states(dimension, times, states)?;
+    let band = path.band(dimension, |state| state.to_packed()[0])?;
+    if let (Some(last), Some(state)) = (band.last(), states.last()) {
+        let off = (state.to_packed()[0] - last.mean) / last.standard_deviation;
+        println!(
+            "At t = {} the limit predicts Q[0] = {:.4} +- {:.4} at this N; the run is {off:+.1} standard deviations off.",
+            last.time, last.mean, last.standard_deviation
+        );
+    }
+    println!("The whole run against the limit and its fluctuations: {comparison}");
+    if let Some((_, limit)) = path.trajectory().last() {
+        let first = limit.cosine_similarity(0, 0).unwrap_or(0.0).abs();
+        let second = limit.cosine_similarity(1, 0).unwrap_or(0.0).abs();
+        let learned = usize::from(second > first);
+        println!("The neuron turns to feature {learned}, though both have the same second moment.");
+    }
     Ok(())
 }
 
-/// Simulation as points, theory as lines, two standard deviations around them shaded.
-fn draw(times: &[f64], states: &[OrderParameters], path: &FluctuationPath) -> Result<(), Box<dyn Error>> {
-    picture::write("quickstart.svg", (900, 520), |root| {
-        let mut chart = ChartBuilder::on(root)
-            .caption(
-                "Online SGD at N = 2000 (points), its limit (lines) and two standard deviations (bands)",
-                ("sans-serif", 22),
-            )
-            .margin(14)
-            .x_label_area_size(44)
-            .y_label_area_size(56)
-            .build_cartesian_2d(0.0..END, -0.1..1.15)?;
-        chart
-            .configure_mesh()
-            .x_desc("time t = steps / N")
-            .y_desc("order parameter")
-            .label_style(("sans-serif", 15))
-            .axis_desc_style(("sans-serif", 17))
-            .light_line_style(WHITE)
-            .draw()?;
-        let labels = ["Q1: overlap, kurtosis 1", "Q2: overlap, kurtosis 2", "R: squared norm / N"];
-        let colors = [RGBColor(0, 90, 181), RGBColor(220, 50, 32), RGBColor(60, 60, 60)];
-        for (entry, (label, color)) in labels.into_iter().zip(colors).enumerate() {
-            let band = path.band(DIMENSION, |state| state.to_packed()[entry])?;
-            let edge = |side: f64| band.iter().map(move |at| (at.time, at.mean + side * at.standard_deviation));
-            let outline: Vec<(f64, f64)> = edge(2.0).chain(edge(-2.0).rev()).collect();
-            chart.draw_series([Polygon::new(outline, color.mix(0.2).filled())])?;
-            let line = path.trajectory().iter().map(|(t, state)| (t, state.to_packed()[entry]));
-            chart
-                .draw_series(LineSeries::new(line, color.stroke_width(2)))?
-                .label(label)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(2)));
+/// Simulation as points, the limit as lines, two standard deviations around them shaded.
+fn draw(out: &Out, path: &FluctuationPath, times: &[f64], states: &[OrderParameters], dimension: usize) -> Outcome {
+    let curves = [
+        ("Q[0]: overlap with feature 0, kurtosis 1", Pen::new(BLUE), Mark::Disk),
+        ("Q[1]: overlap with feature 1, kurtosis 2", Pen::new(RED).dashed(&[9, 4]), Mark::Square),
+        ("R: squared norm / N", Pen::new(INK).dashed(&[3, 3]), Mark::Ring),
+    ];
+    write(out, "quickstart", (900, 520), |_, root| {
+        let entries = curves.map(|(label, pen, mark)| (label.to_owned(), Sign::Both(pen, mark)));
+        let rest = key(root, &entries)?;
+        let title =
+            format!("Online SGD at N = {dimension} (marks), its limit (lines), two standard deviations (bands)");
+        let end = times.last().copied().unwrap_or(1.0);
+        let (x, y) = (Scale::linear("time t = steps / N", 0.0..end), Scale::linear("order parameter", -0.1..1.1));
+        let mut plot = Plot::new(&rest, &title, x, y)?;
+        for (entry, (_, pen, mark)) in curves.into_iter().enumerate() {
+            let band = path.band(dimension, |state| state.to_packed()[entry])?;
+            let edges = band
+                .iter()
+                .map(|at| (at.time, at.mean - 2.0 * at.standard_deviation, at.mean + 2.0 * at.standard_deviation));
+            plot.band(edges, pen.color, 0.2)?;
+            plot.line(path.trajectory().iter().map(|(t, state)| (t, state.to_packed()[entry])), pen)?;
             let points = times.iter().zip(states).map(|(&t, state)| (t, state.to_packed()[entry]));
-            chart.draw_series(points.map(|point| Circle::new(point, 3, color.filled())))?;
+            plot.marks(points, mark, pen.color, 2.8)?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::MiddleRight)
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 15))
-            .draw()?;
         Ok(())
     })
 }

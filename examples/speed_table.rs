@@ -1,36 +1,48 @@
-//! How much faster than the baseline "naive" each simulator is: medians of ratios over interleaved rounds.
+//! How much faster than the baseline "naive" is each simulator? Medians of ratios over interleaved rounds.
 //!
-//! Criterion runs one id after the other, and a machine drifts in between. Here every round times all contenders in
-//! turn, and only ratios inside a round are kept. With `--features parallel` the last lines compare two threads with one.
+//! Criterion runs one id after the other, and a machine drifts in between. Here every round times all contenders in turn, and only ratios
+//! inside a round are kept. With the feature `parallel` the last line compares two threads with one.
 //!
-//! ```text
-//! cargo run --release --example speed_table [rounds, 9 unless told]
-//! ```
+//!     cargo run --release [--features parallel] --example speed_table -- --help
+
+mod support;
 
 #[path = "../benches/naive/mod.rs"]
 mod naive;
 
-use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use contrastive_dynamics::Scalar;
-use contrastive_dynamics::model::{GaussianNoise, Independent, Law, Model, Tanh};
+use clap::Parser;
+use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use contrastive_dynamics::nalgebra::DMatrix;
+use contrastive_dynamics::prelude::*;
 use contrastive_dynamics::rand::{SeedableRng, rngs::SmallRng};
 use contrastive_dynamics::random::{FillNormal, LaneRng, PerDraw};
-use contrastive_dynamics::sgd::{CompressedSgd, DirectSgd, ProjectedChain, Simulator};
-use contrastive_dynamics::start::Features;
-use contrastive_dynamics::state::OrderParameters;
+use indicatif::ProgressBar;
 use naive::Naive;
+use support::{Outcome, progress, table};
+
+/// How much faster than the baseline "naive" is each simulator? Medians of ratios over rounds that time all contenders in turn.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Rounds in which every contender has a turn; a first one warms up.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long a turn is, in milliseconds.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..))]
+    turn: u64,
+    /// Prints the table as Markdown.
+    #[arg(long)]
+    markdown: bool,
+}
 
 /// (N, m, B).
 const CASES: [(usize, usize, usize); 5] = [(1000, 1, 1), (1000, 2, 1), (1000, 1, 16), (1000, 2, 16), (10_000, 2, 16)];
 
-/// One turn of a contender.
-const TURN: Duration = Duration::from_millis(40);
+/// How many comparisons there are.
+const COMPARISONS: usize = CASES.len() + 3 + cfg!(feature = "parallel") as usize;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
 type TableModel = Model<f64, Tanh, Independent, GaussianNoise>;
 
 /// A contender: what one call does, and how many units of work that is.
@@ -46,7 +58,7 @@ impl<'a> Contender<'a> {
     }
 
     /// Units of work in a second, over one turn.
-    fn rate(&mut self) -> f64 {
+    fn rate(&mut self, turn: Duration) -> f64 {
         let (start, mut calls, mut block) = (Instant::now(), 0_u64, 1);
         loop {
             for _ in 0..block {
@@ -54,33 +66,57 @@ impl<'a> Contender<'a> {
             }
             calls += block;
             let elapsed = start.elapsed();
-            if elapsed >= TURN {
+            if elapsed >= turn {
                 return calls as f64 * self.units / elapsed.as_secs_f64();
             }
             // Some fifty looks at the clock in a turn.
-            if elapsed < TURN / 50 * u32::try_from(calls / block).unwrap_or(u32::MAX) {
+            if elapsed < turn / 50 * u32::try_from(calls / block).unwrap_or(u32::MAX) {
                 block *= 2;
             }
         }
     }
 }
 
-/// Prints median, smallest and largest ratio of every contender to the first.
-fn compare(what: &str, rounds: usize, mut contenders: Vec<Contender<'_>>) {
-    let mut ratios = vec![Vec::new(); contenders.len()];
-    for round in 0..=rounds {
-        let rates: Vec<f64> = contenders.iter_mut().map(Contender::rate).collect();
-        // The first round warms up.
-        if round > 0 {
-            for (ratios, rate) in ratios.iter_mut().zip(&rates) {
-                ratios.push(rate / rates[0]);
+/// The table, as it grows.
+struct Comparisons {
+    rounds: u32,
+    turn: Duration,
+    table: Table,
+    bar: ProgressBar,
+    slowest: Option<(f64, String)>,
+    fastest: Option<(f64, String)>,
+}
+
+impl Comparisons {
+    /// Adds median, smallest and largest ratio of every contender to the first.
+    fn compare(&mut self, what: &str, mut contenders: Vec<Contender<'_>>) {
+        let mut ratios = vec![Vec::new(); contenders.len()];
+        for round in 0..=self.rounds {
+            let rates: Vec<f64> = contenders.iter_mut().map(|contender| contender.rate(self.turn)).collect();
+            // The first round warms up.
+            if round > 0 {
+                for (ratios, rate) in ratios.iter_mut().zip(&rates) {
+                    ratios.push(rate / rates[0]);
+                }
             }
         }
+        for (contender, ratios) in contenders.iter().zip(&mut ratios).skip(1) {
+            ratios.sort_unstable_by(f64::total_cmp);
+            let (low, median, high) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
+            self.table.add_row([what, &contender.name, &short(median), &short(low), &short(high)]);
+            self.note(median, format!("{} against {what}", contender.name));
+        }
+        self.bar.inc(1);
     }
-    for (contender, ratios) in contenders.iter().zip(&mut ratios).skip(1) {
-        ratios.sort_unstable_by(f64::total_cmp);
-        let (low, median, high) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
-        println!("| {what} | {} | {} | {} | {} |", contender.name, short(median), short(low), short(high));
+
+    /// Keeps the extremes.
+    fn note(&mut self, median: f64, name: String) {
+        if self.slowest.as_ref().is_none_or(|least| median < least.0) {
+            self.slowest = Some((median, name.clone()));
+        }
+        if self.fastest.as_ref().is_none_or(|most| median > most.0) {
+            self.fastest = Some((median, name));
+        }
     }
 }
 
@@ -109,7 +145,7 @@ fn step(simulator: &mut impl Simulator<Scalar = f64>) {
     assert!(simulator.step().is_ok(), "diverged");
 }
 
-fn simulators(rounds: usize) -> Outcome<()> {
+fn simulators(all: &mut Comparisons) -> Outcome {
     for (n, m, batch) in CASES {
         let model = model(m, batch)?;
         let mut naive = Naive::new(n, m, batch, 1);
@@ -130,7 +166,7 @@ fn simulators(rounds: usize) -> Outcome<()> {
             Contender::new("projected", 1.0, || step(&mut projected)),
             Contender::new("projected_lanes", 32.0, || lanes.step()),
         ];
-        compare(&format!("step of naive SGD, N = {n}, m = {m}, B = {batch}"), rounds, contenders);
+        all.compare(&format!("step of naive SGD, N = {n}, m = {m}, B = {batch}"), contenders);
     }
     let model = model(1, 1)?;
     let start = OrderParameters::from_rows(1, 1, &[0.4], &[1.0])?;
@@ -140,11 +176,11 @@ fn simulators(rounds: usize) -> Outcome<()> {
         Contender::new("N = 1000", 1.0, || step(&mut small)),
         Contender::new("projected at N = 1 000 000", 1.0, || step(&mut large)),
     ];
-    compare("step of the projected chain at N = 1000, m = 1, B = 1", rounds, contenders);
+    all.compare("step of the projected chain at N = 1000, m = 1, B = 1", contenders);
     Ok(())
 }
 
-fn normals<T: Scalar>(precision: &str, rounds: usize) {
+fn normals<T: Scalar>(precision: &str, all: &mut Comparisons) {
     const COUNT: usize = 1_000_000;
     let (mut first, mut second) = (vec![T::zero(); COUNT], vec![T::zero(); COUNT]);
     let mut draws = PerDraw(SmallRng::seed_from_u64(1));
@@ -153,14 +189,12 @@ fn normals<T: Scalar>(precision: &str, rounds: usize) {
         Contender::new("rand_distr", 1.0, || draws.fill_normal(black_box(&mut first))),
         Contender::new("fill", 1.0, || lanes.fill_normal(black_box(&mut second))),
     ];
-    compare(&format!("{COUNT} normals of rand_distr, {precision}"), rounds, contenders);
+    all.compare(&format!("{COUNT} normals of rand_distr, {precision}"), contenders);
 }
 
 /// Replicates over threads: 1024 of the projected chain, a hundred steps each.
 #[cfg(feature = "parallel")]
-fn threads(rounds: usize) -> Outcome<()> {
-    use contrastive_dynamics::ensemble::Ensemble;
-    use contrastive_dynamics::integrate::Output;
+fn threads(all: &mut Comparisons) -> Outcome {
     let model = model(1, 16)?;
     let chain = ProjectedChain::builder(&model, 1000);
     let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build());
@@ -173,22 +207,43 @@ fn threads(rounds: usize) -> Outcome<()> {
             assert!(pool.install(run).is_ok());
         }));
     }
-    compare("ensemble of projected chains on 1 thread", rounds, contenders);
+    all.compare("ensemble of projected chains on 1 thread", contenders);
     Ok(())
 }
 
 #[cfg(not(feature = "parallel"))]
 #[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
-fn threads(_rounds: usize) -> Outcome<()> {
+fn threads(_: &mut Comparisons) -> Outcome {
     Ok(())
 }
 
-fn main() -> Outcome<()> {
-    let rounds = std::env::args().nth(1).map_or(Ok(9), |rounds| rounds.parse())?;
-    println!("| baseline | contender | times faster: median | smallest | largest |");
-    println!("|---|---|---|---|---|");
-    normals::<f64>("f64", rounds);
-    normals::<f32>("f32", rounds);
-    simulators(rounds)?;
-    threads(rounds)
+fn main() -> std::process::ExitCode {
+    support::told(example())
+}
+
+fn example() -> Outcome {
+    let arguments = Arguments::parse();
+    let mut all = Comparisons {
+        rounds: arguments.rounds,
+        turn: Duration::from_millis(arguments.turn),
+        table: table(["baseline", "contender", "times faster: median", "smallest", "largest"]),
+        bar: progress(COMPARISONS, "comparisons")?,
+        slowest: None,
+        fastest: None,
+    };
+    normals::<f64>("f64", &mut all);
+    normals::<f32>("f32", &mut all);
+    simulators(&mut all)?;
+    threads(&mut all)?;
+    all.bar.finish_and_clear();
+    if arguments.markdown {
+        all.table.load_preset(ASCII_MARKDOWN);
+    }
+    println!("{}\n", all.table);
+    for (extreme, name) in [("largest", all.fastest), ("smallest", all.slowest)] {
+        if let Some((ratio, name)) = name {
+            println!("The {extreme} median is {}, of {name}.", short(ratio));
+        }
+    }
+    Ok(())
 }
