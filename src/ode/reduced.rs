@@ -43,6 +43,9 @@ use crate::state::{OrderParameters, pack, packed_len};
 /// assert!((end.q()[(0, 0)] - 0.924_075_529).abs() < 1e-7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// From here: where it ends ([`FixedPointFinder`](crate::stability::FixedPointFinder), [`steady_state`](crate::stability::steady_state)), how that moves
+/// with a parameter ([`OdeCurve`](crate::stability::OdeCurve)), and how sure it is at finite N ([`Fluctuations`](crate::fluctuation::Fluctuations)).
 #[derive(Debug, Clone)]
 #[doc(alias = "mean field")]
 #[doc(alias = "order parameter flow")]

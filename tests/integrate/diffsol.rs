@@ -130,6 +130,18 @@ fn slow_growth_beside_fast_decay_is_where_it_pays() {
     assert!(3 * few.accepted_steps < many.accepted_steps, "{few:?} {many:?}");
 }
 
+/// No unknowns.
+struct Nothing;
+impl System for Nothing {
+    type Error = String;
+    fn dimension(&self) -> usize {
+        0
+    }
+    fn rates(&mut self, _t: f64, _y: &[f64], _rates: &mut [f64]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// A system that fails is asked for shorter steps, and its error is told where these fail, too.
 #[test]
 fn what_a_system_says_is_passed_on() {
@@ -154,6 +166,8 @@ fn what_a_system_says_is_passed_on() {
     let mut solution = Integration::new(Wall(1.0, &asked), method, 0.0, vec![0.0]);
     let error = Run::of(&mut solution).to(10.0).unwrap_err();
     assert!(asked.get() > 1 && error.to_string().contains("behind the wall"), "{error}");
+    let mut solution = Integration::new(Nothing, method, 0.0, Vec::new());
+    assert_eq!(Run::of(&mut solution).to(2.0).unwrap().last().unwrap(), (2.0, &Vec::new()));
     let mut short = Step::new(0.0, vec![0.0, 1.0], vec![1.0]);
     let refused = method.step(&mut Wall(1e6, &asked), &mut short, 0.5);
     assert!(matches!(refused, Err(StepError::Length { dimension: 1, length: 2 })));

@@ -349,7 +349,7 @@ fn shared(scene: &str, executor: &MpiExecutor, folder: &Path) -> bool {
                 let inner: Vec<u64> = executor.map(0..k % 50, &|j| j * j);
                 inner.iter().sum::<u64>()
             };
-            assert_eq!(executor.map(0..500, &inner), Serial.map(0..500, &|k| (0..k % 50).map(|j| j * j).sum()));
+            assert_eq!(executor.map(0..500, &inner), Serial.map(0..500, &|k| (0..k % 50).map(|j| j * j).sum::<u64>()));
         }
         _ => return false,
     }
