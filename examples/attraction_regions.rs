@@ -21,9 +21,8 @@ use contrastive_dynamics::stability::{
     uninformative_points,
 };
 use contrastive_dynamics::state::OrderParametersError;
-use plotters::style::RGBColor;
 use support::interrupt::{ended, flag};
-use support::picture::{Area, BLUE, Canvas, GREEN, GREY, INK, Mark, Pen, Plot, RED, Scale, Sign, key, write};
+use support::picture::{Area, BLUE, Canvas, GREEN, GREY, INK, Mark, Pen, Plot, RED, RGBColor, Scale, Sign, key, write};
 use support::{Out, Outcome, progress, table};
 
 /// Which of two equally learnable features is learned? Attraction regions, and selection probabilities against kurtosis.

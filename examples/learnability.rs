@@ -18,8 +18,9 @@ use contrastive_dynamics::prelude::*;
 use contrastive_dynamics::stability::{
     CriticalError, ModelFamily, OdeFamily, ParameterFamily, PhaseDiagram, attracting_learnability, critical_value,
 };
-use plotters::style::RGBColor;
-use support::picture::{Area, BLUE, Canvas, GREY, INK, Mark, ORANGE, Pen, Plot, RED, SKY, Scale, Sign, key, write};
+use support::picture::{
+    Area, BLUE, Canvas, GREY, INK, Mark, ORANGE, Pen, Plot, RED, RGBColor, SKY, Scale, Sign, key, write,
+};
 use support::{Out, Outcome, progress, table};
 
 /// Which features can be learned from an uninformative start? Compares laws of one second moment, and maps two features over the plane of

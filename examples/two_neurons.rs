@@ -19,9 +19,10 @@ use contrastive_dynamics::stability::{
     AttractionRegions, BranchState, Continuation, FixedPointFinder, Grid, OdeCurve, Outcome as Fate,
 };
 use contrastive_dynamics::state::OrderParametersError;
-use plotters::style::RGBColor;
 use support::interrupt::{ended, flag};
-use support::picture::{Area, BLUE, Canvas, GREY, INK, Mark, ORANGE, Pen, Plot, RED, SKY, Scale, Sign, key, write};
+use support::picture::{
+    Area, BLUE, Canvas, GREY, INK, Mark, ORANGE, Pen, Plot, RED, RGBColor, SKY, Scale, Sign, key, write,
+};
 use support::{Out, Outcome, progress, table};
 
 /// Do two neurons share two features out, or do both take the same one? Depends on the penalty and on the start.

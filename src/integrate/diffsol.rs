@@ -1,6 +1,7 @@
 //! Stiff methods of the crate `diffsol`, behind the trait of this one.
 //!
-//! Covers one step. Not here: the methods themselves (see <https://docs.rs/diffsol>).
+//! Covers one step. Not here: the methods themselves (see <https://docs.rs/diffsol>). Sources: J. B. Jørgensen, M. R. Kristensen,
+//! P. G. Thomsen, arXiv 1803.01613 (ESDIRK); M. E. Hosea, L. F. Shampine, Appl. Numer. Math. 20 (1996) 21 (TR-BDF2).
 
 use std::cell::{Cell, RefCell};
 
@@ -14,8 +15,8 @@ use super::{Integrator, IntegratorError, SLIVER, Step, StepError, System, positi
 ///
 /// Its steps are as long as the accuracy allows, where those of an explicit method such as
 /// [`DormandPrince`](super::DormandPrince) are bound by the fastest rate, even where nothing moves any more. So it pays at low accuracy over
-/// long times with a large learning rate times weight decay, τγ, beside slow growth; docs/performance.md has measured ratios. A step costs a
-/// [Jacobian](System::jacobian) and some ten right-hand sides. In `Work::right_hand_sides` both are counted, one each. Between the ends of
+/// long times with a large learning rate times weight decay, τγ, beside slow growth; docs/performance.md has measured ratios. A step costs
+/// [Jacobians](System::jacobian) and the right-hand sides of Newton's method. In `Work::right_hand_sides` both are counted, one each. Between the ends of
 /// steps the state is interpolated by cubics. In double precision.
 ///
 /// ```

@@ -1,5 +1,5 @@
-//! Stepping of ordinary differential equations: the traits [`System`] and [`Integrator`], the explicit methods, output
-//! times and work counters.
+//! Stepping of ordinary differential equations: the traits [`System`] and [`Integrator`], the explicit methods, with the feature
+//! `diffsol` stiff ones, output times and work counters.
 //!
 //! Covers single steps. Not here: the loop that records, observes and stops (see [`Run`](crate::state::Run)), and what is
 //! integrated (see [`crate::ode`]).
