@@ -3,9 +3,11 @@
 
 use super::averages::two_fields::{COVARIANCE, SQUARES};
 use super::averages::whole_batches::BatchSignal;
+use super::fields::factor::Factor;
+use super::numbers::Numbers;
 use super::problem::Limit;
 use super::signals::{Couplings, NoiseTerms};
-use super::work::{Frozen, PairNodes, Work};
+use super::work::{FieldPair, Frozen, PairAverages, PairNodes, Work};
 use crate::Scalar;
 use crate::model::GradientPath;
 use crate::numerics::dual::Number;
@@ -16,6 +18,23 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         self.assemble_drift(limit, frozen);
         self.assemble_diffusion(limit, frozen);
         self.add_batches(limit, frozen);
+    }
+
+    /// The signals of a pair of fields that move the neuron of view `view`, by number, and their coefficients in the error.
+    pub(super) fn signal_terms(
+        &self,
+        limit: &Limit<'_, T>,
+        frozen: &Frozen<'_, T>,
+        pair: usize,
+        view: usize,
+    ) -> [Option<(usize, N)>; 2] {
+        let numbers = (&self.numbers, N::one() / self.numbers.batch);
+        signal_terms((limit, frozen), &frozen.field_pairs[pair], &self.field_pairs[pair], numbers, view)
+    }
+
+    /// What stands beside the averages with z of a pair of fields, for a variable of that covariance with both.
+    pub(super) fn regress(&self, nodes: &PairNodes<T>, pair: usize, covariance: [N; 2]) -> [N; 2] {
+        regress(nodes, &self.pair_factors[pair], covariance)
     }
 
     /// A and B from the averages over field_pairs.
@@ -31,36 +50,20 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
             for view in 0..views {
                 // Index 1 of the field_pair's averages belongs to neuron i in view 1, index 2 to neuron j in view 2.
                 let neuron = if view == 0 { field_pair.i } else { field_pair.j };
-                let own_entry = field_pair.i == field_pair.j;
-                let terms = if own_entry && !limit.loss.diagonal_moves() {
-                    [Some((view, N::constant(limit.loss.diagonal()))), None]
-                } else {
-                    let at = field_pair.i * m + field_pair.j;
-                    let (offset, slope) = (frozen.offsets[at], frozen.slopes[at]);
-                    let strength = if own_entry { N::one() } else { numbers.penalty_strength };
-                    let rest = ((N::one() - inverse) * averages.sums[COVARIANCE]).times(slope);
-                    let own = (strength * inverse).times(slope);
-                    [Some((view, strength * (N::constant(offset) + rest))), Some((2 + view, own))]
-                };
+                let terms = signal_terms((limit, frozen), field_pair, averages, (numbers, inverse), view);
                 for (f, coefficient) in terms.into_iter().flatten() {
                     let scale = -(numbers.learning_rate * coefficient);
                     let with_z = [averages.sums[3 * f + 1], averages.sums[3 * f + 2]];
                     let with_hidden = &averages.with_hidden[f * p..(f + 1) * p];
-                    let mut g = [N::zero(); 2];
-                    // By Stein's lemma a covariance stands beside a derivative by a field.
-                    let slopes = matches!(field_pair.nodes, PairNodes::Views);
-                    let regress = |covariance: [N; 2], g: &mut [N; 2]| {
-                        if slopes { *g = covariance } else { factor.regress(&covariance, g) }
-                    };
                     for l in 0..p {
                         let covariance = fields.map(|field| moments.feature_covariance(state, (view, l), field));
-                        regress(covariance, &mut g);
+                        let g = regress(&field_pair.nodes, factor, covariance);
                         out.a[l * m + neuron] +=
                             scale * (with_hidden[l] * numbers.scales[l] + g[0] * with_z[0] + g[1] * with_z[1]);
                     }
                     for j in 0..m {
                         let covariance = fields.map(|field| moments.field_covariance((view, j), field));
-                        regress(covariance, &mut g);
+                        let g = regress(&field_pair.nodes, factor, covariance);
                         let mean = (0..p).fold(N::zero(), |sum, l| sum + moments.scaled[l * m + j] * with_hidden[l]);
                         out.b[j * m + neuron] += scale * (mean + g[0] * with_z[0] + g[1] * with_z[1]);
                     }
@@ -153,4 +156,33 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
             }
         }
     }
+}
+
+fn signal_terms<T: Scalar, N: Number<T>>(
+    (limit, frozen): (&Limit<'_, T>, &Frozen<'_, T>),
+    pair: &FieldPair<T>,
+    averages: &PairAverages<N>,
+    (numbers, inverse): (&Numbers<N>, N),
+    view: usize,
+) -> [Option<(usize, N)>; 2] {
+    let own_entry = pair.i == pair.j;
+    if own_entry && !limit.loss.diagonal_moves() {
+        return [Some((view, N::constant(limit.loss.diagonal()))), None];
+    }
+    let at = pair.i * limit.settings.n_neurons + pair.j;
+    let (offset, slope) = (frozen.offsets[at], frozen.slopes[at]);
+    let strength = if own_entry { N::one() } else { numbers.penalty_strength };
+    let rest = ((N::one() - inverse) * averages.sums[COVARIANCE]).times(slope);
+    let own = (strength * inverse).times(slope);
+    [Some((view, strength * (N::constant(offset) + rest))), Some((2 + view, own))]
+}
+
+fn regress<T: Scalar, N: Number<T>>(nodes: &PairNodes<T>, factor: &Factor<T, N>, covariance: [N; 2]) -> [N; 2] {
+    if matches!(nodes, PairNodes::Views) {
+        // By Stein's lemma a covariance stands beside a derivative by a field.
+        return covariance;
+    }
+    let mut g = [N::zero(); 2];
+    factor.regress(&covariance, &mut g);
+    g
 }

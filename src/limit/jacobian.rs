@@ -8,7 +8,7 @@ use super::averages::forms::Form;
 use super::averages::four_fields::QuadGradient;
 use super::averages::independent_views::{EntryMotion, PairSlopes};
 use super::averages::pair_motion::{PairMotion, SIGNALS};
-use super::averages::sum_gradient;
+use super::averages::sum_gradient::{self, Extent};
 use super::averages::table::NodeTable;
 use super::averages::two_fields_gradient::PlaneGradient;
 use super::error::LimitError;
@@ -25,19 +25,19 @@ use crate::numerics::lanes::Lanes;
 use crate::state::OrderParameters;
 
 /// How the averages of a rule move.
-struct Gradients<T> {
+pub(super) struct Gradients<T> {
     /// For each field_pair.
-    field_pairs: Vec<PairGradient<T>>,
+    pub(super) field_pairs: Vec<PairGradient<T>>,
     /// Over forms: for each of them, how its averages move.
     forms: Vec<Vec<FormMotion<T>>>,
     /// Over nodes: for each entry of Λ that moves, the entry, and its gradient for each quadruple.
     entries: Vec<(usize, Vec<QuadMotion<T>>)>,
     /// Given what the views have in common: for each entry of Λ that moves.
-    view_entries: Vec<(usize, EntryMotion<T>)>,
+    pub(super) view_entries: Vec<(usize, EntryMotion<T>)>,
 }
 
 /// How the averages of a pair of fields move.
-enum PairGradient<T> {
+pub(super) enum PairGradient<T> {
     /// By a closed form.
     Closed,
     Motion(Box<PairMotion<T>>),
@@ -75,26 +75,33 @@ impl<T: Scalar> Rule<T> {
         self.work.state.copy_from(state.q(), state.r());
         self.update_for(limit, true);
         self.average(limit);
-        let gradients = self.gradients(limit);
-        for (chunk, directions) in directions.chunks(DIRECTIONS).enumerate() {
+        let overlap =
+            |direction: &Direction| if let Direction::Overlap(l, i) = *direction { Some((l, i)) } else { None };
+        let overlaps: Vec<(usize, usize)> = directions.iter().map_while(overlap).collect();
+        let by_levers = self.has_levers(limit, overlaps.len());
+        let gradients = self.gradients(limit, !by_levers);
+        let mut first = 0;
+        if by_levers {
+            self.visit_overlaps(limit, &gradients, &overlaps, visit)?;
+            first = overlaps.len();
+        }
+        for (chunk, directions) in directions[first..].chunks(DIRECTIONS).enumerate() {
             let mut work = self.lifted(limit, directions)?;
             work.update(limit, &self.field_pairs, self.four_fields.quadruples(), &self.hidden);
             self.check_smooth(&work)?;
             self.lift_planes(limit, &gradients, &mut work);
             self.lift_products(&gradients, &mut work);
-            let frozen = Frozen {
-                field_pairs: &self.field_pairs,
-                terms: self.terms.as_ref(),
-                offsets: &self.offsets,
-                slopes: &self.slopes,
-                batches: self.batches.as_ref(),
-            };
-            work.assemble(limit, &frozen);
+            work.assemble(limit, &self.frozen());
             self.add_quads(&gradients, &mut work);
             add_view_entries(&gradients, &mut work);
-            visit(chunk * DIRECTIONS, work.moving());
+            visit(first + chunk * DIRECTIONS, work.moving());
         }
         Ok(())
+    }
+
+    pub(super) fn frozen(&self) -> Frozen<'_, T> {
+        let Self { field_pairs, terms, offsets, slopes, batches, .. } = self;
+        Frozen { field_pairs, terms: terms.as_ref(), offsets, slopes, batches: batches.as_ref() }
     }
 
     fn by_parts(&self) -> bool {
@@ -114,7 +121,7 @@ impl<T: Scalar> Rule<T> {
             PairNodes::Kinked(nodes) => nodes.at(mean, rows),
             PairNodes::Panels(nodes) => nodes.at(mean, rows),
             PairNodes::Form(form) => return form.gradient(mean, rows, limit.sigma),
-            PairNodes::Sum(form) => return sum_gradient::motion(form, rows, limit.sigma, false).plane,
+            PairNodes::Sum(form) => return sum_gradient::motion(form, rows, limit.sigma, Extent::Fields).plane,
             PairNodes::Closed(_) | PairNodes::Views => {
                 empty = NodeTable::empty(2);
                 &empty
@@ -137,13 +144,15 @@ impl<T: Scalar> Rule<T> {
         gradient
     }
 
-    fn gradients(&mut self, limit: &Limit<'_, T>) -> Gradients<T> {
+    /// `pairs`: E[c_l c_l' ·] as well, where it is not known from the nodes of the hidden law.
+    fn gradients(&mut self, limit: &Limit<'_, T>, pairs: bool) -> Gradients<T> {
         let hidden: Vec<Vec<T>> = if self.sum_nodes.is_some() || self.views.is_some() {
             Vec::new()
         } else {
             (0..self.groups.count()).map(|group| self.second_moments(group)).collect()
         };
-        let field_pairs = (0..self.field_pairs.len()).map(|index| self.pair_motion(limit, index, &hidden)).collect();
+        let field_pairs =
+            (0..self.field_pairs.len()).map(|index| self.pair_motion(limit, index, &hidden, pairs)).collect();
         Gradients {
             field_pairs,
             forms: self.form_motions(limit),
@@ -168,16 +177,18 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// How the averages of a pair move; `hidden` are the second moments of each group, where they are not nodes of the sum.
-    fn pair_motion(&mut self, limit: &Limit<'_, T>, index: usize, hidden: &[Vec<T>]) -> PairGradient<T> {
+    fn pair_motion(&mut self, limit: &Limit<'_, T>, index: usize, hidden: &[Vec<T>], pairs: bool) -> PairGradient<T> {
         let rows = self.work.rows(index);
         let pair = &mut self.field_pairs[index];
         if let Some(views) = &mut self.views {
-            return PairGradient::Views(Box::new(views.pair_slopes((pair.i, pair.j), limit.settings.n_features)));
+            let slopes = views.pair_slopes((pair.i, pair.j), limit.settings.n_features, pairs);
+            return PairGradient::Views(Box::new(slopes));
         }
         match &mut pair.nodes {
             PairNodes::Closed(_) => return PairGradient::Closed,
             PairNodes::Sum(form) => {
-                return PairGradient::Motion(Box::new(sum_gradient::motion(form, rows, limit.sigma, true)));
+                let extent = if pairs { Extent::Pairs } else { Extent::Means };
+                return PairGradient::Motion(Box::new(sum_gradient::motion(form, rows, limit.sigma, extent)));
             }
             _ => {}
         }
@@ -300,7 +311,11 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// A work space whose state and parameters move along the directions.
-    fn lifted(&self, limit: &Limit<'_, T>, directions: &[Direction]) -> Result<Work<T, Dual<T>>, LimitError<T>> {
+    pub(super) fn lifted(
+        &self,
+        limit: &Limit<'_, T>,
+        directions: &[Direction],
+    ) -> Result<Work<T, Dual<T>>, LimitError<T>> {
         let mut work: Work<T, Dual<T>> = self.work.with_numbers(limit, self.batches.as_ref());
         let m = limit.settings.n_neurons;
         work.state.q = self.work.state.q.iter().map(|&x| Dual::constant(x)).collect();
@@ -319,7 +334,7 @@ impl<T: Scalar> Rule<T> {
     }
 
     /// Refuses where the factors, or the averages by parts, do not follow the directions.
-    fn check_smooth(&self, work: &Work<T, Dual<T>>) -> Result<(), LimitError<T>> {
+    pub(super) fn check_smooth(&self, work: &Work<T, Dual<T>>) -> Result<(), LimitError<T>> {
         let mut smooth = work.batch.as_ref().is_none_or(|(factor, _)| factor.is_smooth());
         let by_factor = self.field_pairs.iter().zip(&work.pair_factors);
         for (field_pair, factor) in by_factor.filter(|(pair, _)| !matches!(pair.nodes, PairNodes::Views)) {
@@ -359,7 +374,7 @@ impl<T: Scalar> Rule<T> {
             })
     }
 
-    fn lift_planes(&self, limit: &Limit<'_, T>, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
+    pub(super) fn lift_planes(&self, limit: &Limit<'_, T>, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
         let m = limit.settings.n_neurons;
         for (index, field_pair) in self.field_pairs.iter().enumerate() {
             if let PairNodes::Closed(form) = field_pair.nodes {
@@ -396,7 +411,7 @@ impl<T: Scalar> Rule<T> {
 
     /// Products over forms and closed forms as they move; those over nodes as constants, since how Λ moves with them comes from
     /// the gradients of its entries.
-    fn lift_products(&self, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
+    pub(super) fn lift_products(&self, gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
         let Some(terms) = &self.terms else { return };
         match &self.four_fields {
             FourFields::Closed => work.fill_closed_products(terms.products()),
@@ -440,7 +455,7 @@ impl<T: Scalar> Rule<T> {
 }
 
 /// Adds to Λ how its entries move, given what the views have in common.
-fn add_view_entries<T: Scalar>(gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
+pub(super) fn add_view_entries<T: Scalar>(gradients: &Gradients<T>, work: &mut Work<T, Dual<T>>) {
     for (entry, motion) in &gradients.view_entries {
         let mut total = Lanes::zero();
         for (neuron, c) in &motion.means {

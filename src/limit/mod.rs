@@ -43,6 +43,7 @@ mod loss_terms;
 mod moment_list;
 mod moving_limit;
 mod numbers;
+mod overlap_jacobian;
 mod parameter;
 mod parameters;
 mod placements;

@@ -3,7 +3,7 @@
 use nalgebra::DMatrix;
 
 use super::averages::closed;
-use super::averages::sum_gradient;
+use super::averages::sum_gradient::{self, Extent};
 use super::averages::two_fields::COVARIANCE;
 use super::problem::Limit;
 use super::rule::Rule;
@@ -29,7 +29,7 @@ impl<T: Scalar> Rule<T> {
             }
             let rows = self.work.rows(0);
             if let PairNodes::Sum(form) = &mut self.field_pairs[0].nodes {
-                let gradient = sum_gradient::motion(form, rows, limit.sigma, false);
+                let gradient = sum_gradient::motion(form, rows, limit.sigma, Extent::Fields);
                 slopes = [0, 1].map(|f| gradient.plane.mean(f).map(|x| diagonal * x));
             }
             for group in 0..self.groups.count() {

@@ -186,7 +186,22 @@ impl<T: Scalar, N: Number<T>> Work<T, N> {
         quadruples: &[Quadruple<T>],
         hidden: &HiddenQuadrature<T>,
     ) {
+        self.update_moments(hidden);
+        self.update_factors(limit, field_pairs, quadruples);
+    }
+
+    /// Refits moments to the state.
+    pub(super) fn update_moments(&mut self, hidden: &HiddenQuadrature<T>) {
         self.moments.update(&self.numbers, &self.state, &hidden.gaussian);
+    }
+
+    /// Refits factors to the moments.
+    pub(super) fn update_factors(
+        &mut self,
+        limit: &Limit<'_, T>,
+        field_pairs: &[FieldPair<T>],
+        quadruples: &[Quadruple<T>],
+    ) {
         for (field_pair, factor) in field_pairs.iter().zip(&mut self.pair_factors) {
             self.moments.covariance(&[(0, field_pair.i), (1, field_pair.j)], &mut self.covariance[..4]);
             factor.update(&self.covariance[..4]);

@@ -16,28 +16,48 @@ pub(crate) fn multiply<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize,
     let lanes = width / LANES;
     let (b, out) = (groups(b), groups_mut(out));
     let rows = out.len() / lanes;
-    if rows < ROWS {
-        for row in 0..rows {
-            panel::<T, 1>(&a[row * stride..], stride, b, (inner, lanes), &mut out[row * lanes..]);
+    for row in panels(rows) {
+        let (a, out) = (&a[row * stride..], &mut out[row * lanes..]);
+        if rows < ROWS {
+            panel::<T, 1>(a, stride, b, (inner, lanes), 0, out);
+        } else {
+            panel::<T, ROWS>(a, stride, b, (inner, lanes), 0, out);
         }
-        return;
-    }
-    // The last rows may be computed twice: that is faster than one by one.
-    for row in (0..rows).step_by(ROWS).map(|row| row.min(rows - ROWS)) {
-        panel::<T, ROWS>(&a[row * stride..], stride, b, (inner, lanes), &mut out[row * lanes..]);
     }
 }
 
-/// R rows of a product.
+/// The same of a product that is symmetric: on and above the diagonal, and more or less below it.
+#[inline(always)]
+pub(crate) fn multiply_upper<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
+    let lanes = width / LANES;
+    let (b, out) = (groups(b), groups_mut(out));
+    let rows = out.len() / lanes;
+    for row in panels(rows) {
+        let (a, out) = (&a[row * stride..], &mut out[row * lanes..]);
+        if rows < ROWS {
+            panel::<T, 1>(a, stride, b, (inner, lanes), 0, out);
+        } else {
+            panel::<T, ROWS>(a, stride, b, (inner, lanes), row / LANES, out);
+        }
+    }
+}
+
+/// The first rows of the panels: the last one may hold rows of that before it, which is faster than rows one by one.
+fn panels(rows: usize) -> impl Iterator<Item = usize> {
+    let (step, last) = if rows < ROWS { (1, rows) } else { (ROWS, rows - ROWS) };
+    (0..rows).step_by(step).map(move |row| row.min(last))
+}
+
+/// R rows of a product, from group number `column` of the columns on.
 #[inline(always)]
 fn panel<T: Scalar, const R: usize>(
     a: &[T],
     stride: usize,
     b: &[[T; LANES]],
     (inner, lanes): (usize, usize),
+    mut column: usize,
     out: &mut [[T; LANES]],
 ) {
-    let mut column = 0;
     while column < lanes {
         match lanes - column {
             1 => tile::<T, R, 1>(a, stride, b, (inner, lanes), column, out),
@@ -87,7 +107,7 @@ mod tests {
     #[test]
     fn products_agree_with_plain_loops_at_every_shape() {
         for (rows, inner, lanes) in
-            [(1, 1, 1), (2, 3, 1), (4, 5, 2), (5, 7, 3), (9, 8, 4), (6, 4, 5), (7, 2, 6), (13, 9, 7)]
+            [(1, 1, 1), (2, 3, 1), (4, 5, 2), (5, 7, 3), (9, 8, 4), (6, 4, 5), (7, 2, 6), (13, 9, 7), (30, 3, 4)]
         {
             let (stride, width) = (inner + 2, lanes * LANES);
             let entry = |seed: usize| move |k: usize| ((k * 37 + seed * 11) % 19) as f64 - 9.0;
@@ -100,6 +120,12 @@ mod tests {
                 let sum: f64 = (0..inner).map(|k| a[row * stride + k] * b[k * width + column]).sum();
                 // Small integers: every sum is exact.
                 assert_eq!(*x, sum, "({row}, {column})");
+            }
+            let mut upper = vec![f64::NAN; rows * width];
+            multiply_upper(&a, stride, &b, inner, width, &mut upper);
+            for row in 0..rows.min(width) {
+                let above = row * width + row..(row + 1) * width;
+                assert_eq!(upper[above.clone()], out[above], "row {row}");
             }
         }
     }

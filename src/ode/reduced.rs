@@ -265,6 +265,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     }
 
     /// The right-hand side from coefficients at their state (theory §5); Q row by row, and R.
+    #[inline(always)]
     pub(super) fn assemble<N: Number<T>>(&self, at: &Moving<'_, N>, decay: N, rates_q: &mut [N], rates_r: &mut [N]) {
         let m = self.limit.n_neurons();
         let Moving { coefficients: Assembled { a, b, lambda, .. }, q, r } = at;
@@ -281,6 +282,7 @@ impl<'a, T: Compiled> ReducedOde<'a, T> {
     }
 
     /// The rates of weights that a constraint holds, from those of free ones.
+    #[inline(always)]
     pub(crate) fn project<N: Number<T>>(&self, (q, r): (&[N], &[N]), rates_q: &mut [N], rates_r: &mut [N]) {
         let (p, m) = (self.limit.n_features(), self.limit.n_neurons());
         if self.constraint.fixes_covariance() && m > 1 {

@@ -7,7 +7,8 @@ use nalgebra::DMatrix;
 use crate::Scalar;
 use crate::limit::{Compiled, Direction, Limit, LimitError, Parameter, Rule};
 use crate::model::Quantity;
-use crate::numerics::dual::{Dual, Number};
+use crate::numerics::dual::{DIRECTIONS, Dual, Number};
+use crate::numerics::lanes::dispatch;
 use crate::ode::{Rates, ReducedOde};
 use crate::state::{OrderParameters, packed_len};
 
@@ -81,7 +82,7 @@ impl<T: Compiled> ReducedOde<'_, T> {
         let entries = packed_len(limit.n_features(), limit.n_neurons());
         let (rates, slopes) = self.slopes(limit, rule, state, directions)?;
         let by_parameter = slopes.columns(entries, directions.len() - entries).into_owned();
-        Ok(Sensitivities { rates, by_state: slopes.columns(0, entries).into_owned(), by_parameter })
+        Ok(Sensitivities { rates, by_state: slopes.resize_horizontally(entries, T::zero()), by_parameter })
     }
 
     /// The right-hand side, and its derivative along each of some directions: columns of packed rates.
@@ -99,6 +100,7 @@ impl<T: Compiled> ReducedOde<'_, T> {
             .iter()
             .map(|direction| if let Direction::Parameter(parameter) = direction { Some(*parameter) } else { None })
             .collect();
+        let (mut q, mut r) = (vec![Dual::zero(); p * m], vec![Dual::zero(); m * m]);
         rule.differentiate(limit, state, directions, &mut |first, moving| {
             let mut decay = Dual::constant(self.decay());
             for (slope, parameter) in decay.slopes.0.iter_mut().zip(&varied[first..]) {
@@ -108,16 +110,19 @@ impl<T: Compiled> ReducedOde<'_, T> {
                     _ => T::zero(),
                 };
             }
-            let (mut q, mut r) = (vec![Dual::zero(); p * m], vec![Dual::zero(); m * m]);
-            self.assemble(&moving, decay, &mut q, &mut r);
-            let triangle = (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
-            for (row, rate) in q.iter().copied().chain(triangle.map(|at| r[at])).enumerate() {
-                for (k, &slope) in rate.slopes.0.iter().enumerate().take(directions.len() - first) {
-                    slopes[(row, first + k)] = slope;
-                }
+            dispatch(
+                #[inline(always)]
+                || self.assemble(&moving, decay, &mut q, &mut r),
+            );
+            let triangle = || (0..m).flat_map(|i| (i..m).map(move |j| i * m + j));
+            for k in 0..DIRECTIONS.min(directions.len() - first) {
+                let rates = q.iter().chain(triangle().map(|at| &r[at])).map(|rate| rate.slopes.0[k]);
+                slopes.column_mut(first + k).iter_mut().zip(rates).for_each(|(slope, rate)| *slope = rate);
             }
-            (0..p * m).for_each(|at| rates.q[(at / m, at % m)] = q[at].value);
-            (0..m * m).for_each(|at| rates.r[(at / m, at % m)] = r[at].value);
+            if first == 0 {
+                (0..p * m).for_each(|at| rates.q[(at / m, at % m)] = q[at].value);
+                (0..m * m).for_each(|at| rates.r[(at / m, at % m)] = r[at].value);
+            }
         })?;
         Ok((rates, slopes))
     }

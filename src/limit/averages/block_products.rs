@@ -1,14 +1,16 @@
 //! Products of the characteristic functions of independent blocks of hidden variables, with moments under them.
 //!
-//! Prefix and suffix products give that of all but one block, or two, in whose places moments stand: no division by a
-//! characteristic function, which may vanish. Not here: at what wave vectors (see `sum_law`, `sum_nodes`).
+//! Prefix and suffix products give that of all but one block, in whose place moments stand: no division by a characteristic
+//! function, which may vanish. Of two blocks there are too many for that, and what vanishes is replaced by what is as good as
+//! nothing. Not here: at what wave vectors (see `sum_law`, `sum_nodes`).
 
 use std::ops::Range;
 
 use crate::Scalar;
 use crate::model::{CharacteristicRows, HiddenLaw};
 use crate::numerics::kernels::dot;
-use crate::numerics::lanes::dispatch;
+use crate::numerics::lanes::{LANES, dispatch};
+use crate::numerics::products::{multiply, multiply_upper};
 
 /// Complex functions of the wave number, one row each: real and imaginary parts apart.
 #[derive(Debug, Clone)]
@@ -64,9 +66,12 @@ impl<T: Scalar> Spectra<T> {
 
     /// Row `row` becomes the product of two others, of this or another table.
     fn set_product(&mut self, row: usize, x: [&[T]; 2], y: [&[T]; 2]) {
-        multiply(x, y, self.row_mut(row));
+        multiply_each(x, y, self.row_mut(row));
     }
 }
+
+/// Of fewer functions their averages with c are scalar products one by one.
+const FEW_FUNCTIONS: usize = 6;
 
 fn real_dot<T: Scalar>([a, b]: [&[T]; 2], [c, d]: [&[T]; 2]) -> T {
     dispatch(
@@ -76,7 +81,7 @@ fn real_dot<T: Scalar>([a, b]: [&[T]; 2], [c, d]: [&[T]; 2]) -> T {
 }
 
 /// Complex products, number by number.
-fn multiply<T: Scalar>([a, b]: [&[T]; 2], [c, d]: [&[T]; 2], [re, im]: [&mut [T]; 2]) {
+fn multiply_each<T: Scalar>([a, b]: [&[T]; 2], [c, d]: [&[T]; 2], [re, im]: [&mut [T]; 2]) {
     let n = re.len();
     let (a, b, c, d, im) = (&a[..n], &b[..n], &c[..n], &d[..n], &mut im[..n]);
     dispatch(
@@ -243,6 +248,9 @@ impl<T: Scalar> BlockProducts<T> {
     /// E[c_l ·] of each function, given by their transforms: function number r at r·p + l.
     pub(super) fn with_hidden(&mut self, functions: &[[&[T]; 2]], out: &mut [T]) {
         let p = self.firsts.rows();
+        if functions.len() >= FEW_FUNCTIONS {
+            return self.with_hidden_at_once(functions, out);
+        }
         self.each_first(&mut |l, term| {
             for (r, function) in functions.iter().enumerate() {
                 out[r * p + l] = real_dot(term, *function);
@@ -250,18 +258,46 @@ impl<T: Scalar> BlockProducts<T> {
         });
     }
 
-    /// E[c_l c_l' ·] of each function, p x p row by row.
-    pub(super) fn with_pairs(&mut self, functions: &[[&[T]; 2]], out: &mut [Vec<T>]) {
-        let Self { blocks, values, firsts, seconds, before, after, common, rests, run, term, .. } = self;
-        let (p, count) = (firsts.rows(), common.count);
-        let mut tails: Vec<Spectra<T>> = functions.iter().map(|_| Spectra::new(p, count)).collect();
-        for (b, range) in blocks.iter().enumerate() {
-            for l in range.clone() {
-                term.set_product(0, after.row(b), firsts.row(l));
-                for (tail, function) in tails.iter_mut().zip(functions) {
-                    tail.set_product(l, term.row(0), *function);
-                }
+    /// The same of many functions: as a product of matrices.
+    fn with_hidden_at_once(&mut self, functions: &[[&[T]; 2]], out: &mut [T]) {
+        let (p, count) = (self.firsts.rows(), self.common.count);
+        let mut products = Spectra::new(p, count);
+        self.each_first(&mut |l, product| products.copy_row(l, product));
+        let width = functions.len().next_multiple_of(LANES);
+        // Re xy = Re x Re y − Im x Im y.
+        let sum = |part: &[T], sign: T, which: usize, out: &mut [T]| {
+            if part.iter().all(|x| *x == T::zero()) {
+                return;
             }
+            let mut columns = vec![T::zero(); count * width];
+            for (r, function) in functions.iter().enumerate() {
+                let column = columns.iter_mut().skip(r).step_by(width);
+                column.zip(function[which]).for_each(|(to, &x)| *to = sign * x);
+            }
+            let mut sums = vec![T::zero(); p * width];
+            dispatch(
+                #[inline(always)]
+                || multiply(part, count, &columns, count, width, &mut sums),
+            );
+            for (l, sums) in sums.chunks_exact(width).enumerate() {
+                out.iter_mut().skip(l).step_by(p).zip(sums).for_each(|(out, &sum)| *out += sum);
+            }
+        };
+        out[..functions.len() * p].fill(T::zero());
+        sum(&products.re, T::one(), 0, out);
+        sum(&products.im, -T::one(), 1, out);
+    }
+
+    /// E[c_l c_l' ·] of each function, p x p row by row.
+    ///
+    /// Of two blocks it is the product of everything, times the ratio of E[c_l exp(ikμ)] to E[exp(ikμ)] of one block and of the
+    /// other: a product of matrices, p x n and n x p for n wave vectors.
+    pub(super) fn with_pairs(&mut self, functions: &[[&[T]; 2]], out: &mut [Vec<T>]) {
+        let Self { blocks, values, firsts, seconds, common, rests, term, .. } = self;
+        let p = firsts.rows();
+        let mut ratios = Ratios::new(blocks, values, firsts, common.row(0));
+        for (function, out) in functions.iter().zip(&mut *out) {
+            ratios.pairs(*function, out);
         }
         let mut pair = 0;
         for (b, range) in blocks.iter().enumerate() {
@@ -273,18 +309,89 @@ impl<T: Scalar> BlockProducts<T> {
                         out[l * p + j] = term.real_dot(0, *function);
                     }
                 }
-                term.set_product(0, before.row(b), firsts.row(l));
-                run.set_product(0, term.row(0), common.row(0));
-                for (c, others) in blocks.iter().enumerate().skip(b + 1) {
-                    for j in others.clone() {
-                        for (out, tail) in out.iter_mut().zip(&tails) {
-                            let value = run.real_dot(0, tail.row(j));
-                            out[l * p + j] = value;
-                            out[j * p + l] = value;
-                        }
-                    }
-                    term.copy_row(0, run.row(0));
-                    run.set_product(0, term.row(0), values.row(c));
+            }
+        }
+    }
+}
+
+/// The product of all blocks, and the ratios of E[c_l exp(ikμ)] to E[exp(ikμ)] of the block of c_l.
+struct Ratios<T> {
+    whole: Spectra<T>,
+    /// A row for each variable, and whether its real parts and its imaginary ones are not all zero.
+    rows: Spectra<T>,
+    used: [bool; 2],
+    /// The parts that are used, a row for each wave vector, padded to that width.
+    columns: Vec<T>,
+    width: usize,
+    /// Scratch: the ratios times a function, and the product.
+    scaled: Vec<T>,
+    product: Vec<T>,
+}
+
+impl<T: Scalar> Ratios<T> {
+    fn new(blocks: &[Range<usize>], values: &Spectra<T>, firsts: &Spectra<T>, common: [&[T]; 2]) -> Self {
+        let (p, count) = (firsts.rows(), values.count);
+        // What is below counts as that: it is lost beside the rounding of the product, which is divided by the very same number.
+        let least = T::EPSILON * T::EPSILON;
+        let (mut whole, mut rows) = (Spectra::new(1, count), Spectra::new(p, count));
+        let (mut value, mut inverse, mut run) =
+            (Spectra::new(1, count), Spectra::new(1, count), Spectra::new(1, count));
+        run.copy_row(0, common);
+        for (b, range) in blocks.iter().enumerate() {
+            let [re, im] = values.row(b);
+            for n in 0..count {
+                let (x, y) = (re[n], im[n]);
+                let (x, y) = if x * x + y * y < least * least { (least, T::zero()) } else { (x, y) };
+                let size = (x * x + y * y).recip();
+                (value.re[n], value.im[n]) = (x, y);
+                (inverse.re[n], inverse.im[n]) = (x * size, -y * size);
+            }
+            whole.set_product(0, run.row(0), value.row(0));
+            std::mem::swap(&mut whole, &mut run);
+            for l in range.clone() {
+                rows.set_product(l, firsts.row(l), inverse.row(0));
+            }
+        }
+        let used = [&rows.re, &rows.im].map(|part| part.iter().any(|x| *x != T::zero()));
+        let width = p.next_multiple_of(LANES);
+        let mut columns = Vec::new();
+        for (part, _) in [&rows.re, &rows.im].into_iter().zip(used).filter(|(_, used)| *used) {
+            for n in 0..count {
+                columns.extend(part[n..].iter().step_by(count).copied());
+                columns.resize(columns.len().next_multiple_of(LANES), T::zero());
+            }
+        }
+        Self { whole: run, rows, used, columns, width, scaled: Vec::new(), product: vec![T::zero(); p * width] }
+    }
+
+    /// E[c_l c_l' ·] of a function, p x p row by row: right where both are of different blocks.
+    fn pairs(&mut self, function: [&[T]; 2], out: &mut [T]) {
+        let Self { whole, rows, used, columns, width, scaled, product } = self;
+        let (p, count, width) = (rows.rows(), rows.count, *width);
+        let (mut weighted, mut row) = (Spectra::new(1, count), Spectra::new(1, count));
+        weighted.set_product(0, whole.row(0), function);
+        scaled.clear();
+        for l in 0..p {
+            row.set_product(0, rows.row(l), weighted.row(0));
+            // Re xy = Re x Re y − Im x Im y.
+            if used[0] {
+                scaled.extend_from_slice(&row.re);
+            }
+            if used[1] {
+                scaled.extend(row.im.iter().map(|&x| -x));
+            }
+        }
+        let inner = scaled.len() / p;
+        dispatch(
+            #[inline(always)]
+            || multiply_upper(scaled, inner, columns, inner, width, product),
+        );
+        // In squares, which stay in the cache.
+        for first in (0..p).step_by(LANES) {
+            for l in 0..p {
+                let end = (first + LANES).min(p);
+                for j in first..end {
+                    out[l * p + j] = if l <= j { product[l * width + j] } else { product[j * width + l] };
                 }
             }
         }

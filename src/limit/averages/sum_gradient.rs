@@ -9,16 +9,43 @@ use crate::limit::averages::two_fields::SQUARES;
 use crate::limit::averages::two_fields_gradient::PlaneGradient;
 use crate::model::Nonlinearity;
 
-/// With the fields as in the last update of the form, by z where h − μ = F z, F = `rows`; without `with_hidden` only along the
-/// factor.
+/// With what averages move.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::limit) enum Extent {
+    /// With the fields around the sum alone.
+    Fields,
+    /// With the coefficients of the sum as well, but for E[c_l c_l' ·].
+    Means,
+    /// With all of them.
+    Pairs,
+}
+
+/// With the fields as in the last update of the form, by z where h − μ = F z, F = `rows`.
 pub(in crate::limit) fn motion<T: Scalar>(
     form: &mut SumForm<T>,
     rows: [[T; 2]; 2],
     sigma: &dyn Nonlinearity<T>,
-    with_hidden: bool,
+    extent: Extent,
 ) -> PairMotion<T> {
     form.differentiate(sigma);
-    Motions::new(form, rows).motion(with_hidden)
+    Motions::new(form, rows).motion(extent)
+}
+
+/// E[c_l c_l' ·], p x p, of (∂₁ + ∂₂)(w₁ a₁ + w₂ a₂), after [`motion`].
+pub(in crate::limit) fn weighted_pairs<T: Scalar>(form: &mut SumForm<T>, weights: [T; 2]) -> Vec<T> {
+    let SumForm { law, transforms, .. } = form;
+    let sum = |part: usize| -> Vec<T> {
+        // Of ∂₁a₁, ∂₂a₁ = ∂₁a₂ and ∂₂a₂.
+        let [a, b, c] = [0, 3, 6].map(|row| &transforms[row][part]);
+        let terms = a.iter().zip(b).zip(c);
+        terms.map(|((&a, &b), &c)| weights[0] * (a + b) + weights[1] * (b + c)).collect()
+    };
+    let (re, im) = (sum(0), sum(1));
+    let p = law.features();
+    let mut pairs = [vec![T::zero(); p * p]];
+    law.with_pairs(&[[&re, &im]], &mut pairs);
+    let [pairs] = pairs;
+    pairs
 }
 
 /// From transforms of functions of u to how the averages move.
@@ -74,7 +101,7 @@ impl<'a, T: Scalar> Motions<'a, T> {
         [one, z1, z2, product(0, 0), product(0, 1), product(1, 1)]
     }
 
-    fn motion(self, with_hidden: bool) -> PairMotion<T> {
+    fn motion(self, extent: Extent) -> PairMotion<T> {
         let slopes = [self.second(0), self.second(3), self.second(6)];
         let square = |f: usize, v: usize| self.first(9 + 4 * f + 2 * v);
         let none = [T::zero(); 6];
@@ -86,7 +113,7 @@ impl<'a, T: Scalar> Motions<'a, T> {
         let Self { form, turn, noisy, .. } = self;
         let SumForm { law, transforms, .. } = form;
         let mut motion = PairMotion::of_plane(plane);
-        if !with_hidden {
+        if extent == Extent::Fields {
             return motion;
         }
         let p = law.features();
@@ -118,6 +145,9 @@ impl<'a, T: Scalar> Motions<'a, T> {
         }
         for f in 0..3 {
             motion.means[SQUARES + f][0] = sum(with_hidden[9 + 2 * f], with_hidden[10 + 2 * f]);
+        }
+        if extent == Extent::Means {
+            return motion;
         }
         let both: Vec<[Vec<T>; 2]> =
             (0..2).map(|f| [0, 1].map(|part| sum(&transforms[3 * f][part], &transforms[3 * (f + 1)][part]))).collect();

@@ -6,6 +6,7 @@ use nalgebra::DMatrix;
 use crate::Scalar;
 use crate::limit::numbers::Numbers;
 use crate::numerics::dual::Number;
+use crate::numerics::lanes::Lanes;
 
 /// A state as numbers: Q, p x m, and R, m x m, row by row.
 #[derive(Debug, Clone)]
@@ -122,6 +123,22 @@ impl<N> StateMoments<N> {
                     self.shared[at] = shared;
                 }
             }
+        }
+    }
+
+    /// Lets entry (i, j) of QᵀQ, and with it (j, i), move along a direction; R stays.
+    pub(in crate::limit) fn vary_overlap<T: Scalar>(&mut self, (i, j): (usize, usize), direction: usize)
+    where
+        N: Number<T>,
+    {
+        let mut slopes = Lanes::zero();
+        slopes.0[direction] = T::one();
+        let moving = N::with_slopes(T::zero(), slopes);
+        let m = self.neurons;
+        for at in if i == j { 0..1 } else { 0..2 } {
+            let at = if at == 0 { i * m + j } else { j * m + i };
+            self.overlap[at] += moving;
+            self.background[at] -= moving;
         }
     }
 

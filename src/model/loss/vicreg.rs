@@ -14,6 +14,7 @@ use crate::model::ModelError;
 /// ```
 /// use contrastive_dynamics::prelude::*;
 /// let loss = VicReg::new(1.0, 2.0, 3.0)?.target(1.5)?;
+/// assert_eq!((loss.weights(), loss.target_deviation(), loss.variance_offset()), ([1.0, 2.0, 3.0], 1.5, 1e-4));
 /// // Both views alike, two samples of variance 2: only the hinge is left.
 /// let outputs = Outputs::new(&[1.0, -1.0, 1.0, -1.0], 1, 2).ok_or("length")?;
 /// assert!((loss.value(outputs) - 2.0 * 2.0 * (1.5 - 2.0001f64.sqrt())).abs() < 1e-12);
@@ -40,7 +41,22 @@ impl<T: Scalar> VicReg<T> {
         Ok(loss)
     }
 
+    /// The weights λ of invariance, μ of variance and ν of covariance.
+    pub fn weights(&self) -> [T; 3] {
+        [self.invariance, self.variance, self.covariance]
+    }
+
     /// The standard deviation γ below which the hinge acts.
+    pub fn target_deviation(&self) -> T {
+        self.target
+    }
+
+    /// ε, which is added to variances under the root.
+    pub fn variance_offset(&self) -> T {
+        self.epsilon
+    }
+
+    /// Sets the standard deviation γ below which the hinge acts.
     ///
     /// # Errors
     /// [`ModelError::LossParameter`] unless 0 < γ < ∞.
@@ -50,7 +66,7 @@ impl<T: Scalar> VicReg<T> {
         Ok(loss)
     }
 
-    /// What is added to variances under the root, ε.
+    /// Sets ε, which is added to variances under the root.
     ///
     /// # Errors
     /// [`ModelError::LossParameter`] unless 0 < ε < ∞.

@@ -184,6 +184,11 @@ impl<T: Scalar> LatticeLaw<T> {
         fourier.to_points(tensors.each_ref().map(Vec::as_slice), &mut buffers.fourier, out);
     }
 
+    /// The number of wave vectors.
+    pub(super) fn waves(&self) -> usize {
+        self.counts.len()
+    }
+
     /// The length of a tensor over the lattice.
     pub(super) fn size(&self) -> usize {
         self.fourier.sizes().0

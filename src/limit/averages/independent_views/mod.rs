@@ -23,7 +23,7 @@ pub(in crate::limit) use self::pair_slopes::PairSlopes;
 use self::axis::Axis;
 use self::choice::{Choice, MOST_WAVES, is_covariance, matrix, needs};
 use self::entries::{BlockSlopes, add_means};
-use self::law::LatticeLaw;
+use self::law::{LatticeLaw, parts};
 use self::pairs::{FieldFunctions, PairBuffers, exchanged, pair_averages};
 use self::products::{Block, BlockBuffers};
 use self::profile::Profile;
@@ -37,6 +37,7 @@ use crate::limit::hidden::Hidden;
 use crate::limit::signals::{NoiseTerms, Product, Signal, four_fields};
 use crate::model::{Nonlinearity, Parity, Smoothness};
 use crate::numerics::fourier::FourierBuffers;
+use crate::numerics::kernels::add_scaled;
 
 /// The most points of the lattice of some neurons together; and of two, on which many functions are kept.
 const MOST_POINTS: f64 = 4e5;
@@ -293,7 +294,7 @@ impl<T: Scalar> IndependentViews<T> {
     }
 
     /// How they move, after an update with derivatives.
-    pub(in crate::limit) fn pair_slopes(&mut self, (i, j): (usize, usize), p: usize) -> PairSlopes<T> {
+    pub(in crate::limit) fn pair_slopes(&mut self, (i, j): (usize, usize), p: usize, pairs: bool) -> PairSlopes<T> {
         if self.exchangeable
             && i > j
             && let Some(known) = self.slopes.iter().find(|known| known.0 == (j, i))
@@ -302,11 +303,31 @@ impl<T: Scalar> IndependentViews<T> {
         }
         let law = self.pair_laws[i * self.neurons + j];
         let functions = [&self.fields[0][i], &self.fields[self.view(1)][j]];
-        let slopes = PairSlopes::new(&mut self.laws[law], functions, i > j, p);
+        let slopes = PairSlopes::new(&mut self.laws[law], functions, i > j, (p, pairs));
         if self.exchangeable && i < j {
             self.slopes.push(((i, j), slopes.clone()));
         }
         slopes
+    }
+
+    /// E[c_l c_l' ·], p x p, of sums of functions of neurons i and j, as sums of waves with weights.
+    pub(in crate::limit) fn weighted_pairs(
+        &mut self,
+        (i, j): (usize, usize),
+        sums: &[Vec<([&[T]; 2], T)>],
+    ) -> Vec<Vec<T>> {
+        let law = &mut self.laws[self.pair_laws[i * self.neurons + j]];
+        let sums: Vec<[Vec<T>; 2]> = sums
+            .iter()
+            .map(|sum| {
+                let mut total = [vec![T::zero(); law.waves()], vec![T::zero(); law.waves()]];
+                for (parts, weight) in sum {
+                    total.iter_mut().zip(parts).for_each(|(total, part)| add_scaled(*weight, part, total));
+                }
+                total
+            })
+            .collect();
+        law.with_pairs(&sums.iter().map(parts).collect::<Vec<_>>())
     }
 
     /// The averages of all products, by number.

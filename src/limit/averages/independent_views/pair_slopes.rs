@@ -29,8 +29,9 @@ struct SignalSlopes<T> {
     /// The same with c_l: of length p.
     hidden_first: [Vec<T>; 2],
     hidden_second: [Vec<T>; 3],
-    /// E[c_l c_l' ∂_v f]: p x p.
+    /// E[c_l c_l' ∂_v f]: p x p, or empty; and ∂_v f as waves.
     pairs: [Vec<T>; 2],
+    waves: [Waves<T>; 2],
 }
 
 impl<T: Scalar> SignalSlopes<T> {
@@ -42,6 +43,7 @@ impl<T: Scalar> SignalSlopes<T> {
         out.hidden_first.reverse();
         out.hidden_second.reverse();
         out.pairs.reverse();
+        out.waves.reverse();
         out
     }
 }
@@ -54,20 +56,29 @@ struct Derivatives<T> {
 }
 
 impl<T: Scalar> PairSlopes<T> {
-    /// Of fields of which the profiles have derivatives; `turned`: the law has the neurons in the other order.
-    pub(super) fn new(law: &mut LatticeLaw<T>, functions: [&FieldFunctions<T>; 2], turned: bool, p: usize) -> Self {
+    /// Of fields of which the profiles have derivatives; `turned`: the law has the neurons in the other order; `pairs`: E[c_l c_l' ·] as well.
+    pub(super) fn new(
+        law: &mut LatticeLaw<T>,
+        functions: [&FieldFunctions<T>; 2],
+        turned: bool,
+        (p, pairs): (usize, bool),
+    ) -> Self {
         let one = law.neurons.len() == 1;
         let derivatives = if one { one_neuron(law, functions) } else { two_neurons(law, functions, turned) };
         // ∂₁∂₂ of y Y is ∂₂ of a₁.
         let covariance = (!one).then(|| law.average(&derivatives[0].first[1]));
+        let all: Vec<[&[T]; 2]> =
+            derivatives.iter().flat_map(|of| of.first.iter().chain(&of.second)).map(parts).collect();
+        let mut with_hidden = vec![T::zero(); all.len() * p];
+        law.with_hidden(&all, &mut with_hidden);
+        let mut with_hidden = with_hidden.chunks_exact(5 * p);
         let signals = derivatives.into_iter().map(|Derivatives { first, second, third }| {
             let averages = |waves: &[Waves<T>]| -> Vec<T> { waves.iter().map(|waves| law.average(waves)).collect() };
             let (a, b) = (averages(&first), averages(&second));
-            let mut with_hidden = vec![T::zero(); 5 * p];
-            let all: Vec<[&[T]; 2]> = first.iter().chain(&second).map(parts).collect();
-            law.with_hidden(&all, &mut with_hidden);
+            let with_hidden = with_hidden.next().unwrap_or_default();
             let hidden = |n: usize| with_hidden[n * p..(n + 1) * p].to_vec();
-            let mut pairs = law.with_pairs(&first.each_ref().map(parts)).into_iter();
+            let pairs = if pairs { law.with_pairs(&first.each_ref().map(parts)) } else { Vec::new() };
+            let mut pairs = pairs.into_iter();
             SignalSlopes {
                 first: [a[0], a[1]],
                 second: [b[0], b[1], b[2]],
@@ -75,6 +86,7 @@ impl<T: Scalar> PairSlopes<T> {
                 hidden_first: [hidden(0), hidden(1)],
                 hidden_second: [hidden(2), hidden(3), hidden(4)],
                 pairs: std::array::from_fn(|_| pairs.next().unwrap_or_default()),
+                waves: first,
             }
         });
         Self { signals: signals.collect(), covariance }
@@ -86,6 +98,27 @@ impl<T: Scalar> PairSlopes<T> {
         // a₁ and a₂ change places, and b₁ and b₂.
         signals.chunks_exact_mut(2).for_each(|both| both.swap(0, 1));
         Self { signals, covariance: self.covariance }
+    }
+
+    /// Whether E[y Y] is there.
+    pub(in crate::limit) fn has_covariance(&self) -> bool {
+        self.covariance.is_some()
+    }
+
+    /// E[c_l ∂_v ·] of average number k, as numbered in [`SUMS`], but for E[y Y]; nothing where there is none.
+    pub(in crate::limit) fn means(&self, k: usize, v: usize) -> &[T] {
+        let Some(signal) = self.signals.get(k / 3) else { return &[] };
+        match k % 3 {
+            0 => &signal.hidden_first[v],
+            // ∂_v of ∂₁f, and of ∂₂f.
+            1 => &signal.hidden_second[v],
+            _ => &signal.hidden_second[1 + v],
+        }
+    }
+
+    /// ∂_v of signal f as a sum of waves.
+    pub(in crate::limit) fn first(&self, f: usize, v: usize) -> [&[T]; 2] {
+        parts(&self.signals[f].waves[v])
     }
 
     /// Adds to the averages how they move with the coefficients of the sums that the two neurons see, p of each, and with the
@@ -115,10 +148,10 @@ impl<T: Scalar> PairSlopes<T> {
             sums[3 * f + 1].slopes += price([d111, d112, d122]) + along(0, h11) + along(1, h12);
             sums[3 * f + 2].slopes += price([d112, d122, d222]) + along(0, h12) + along(1, h22);
             for l in 0..p {
-                let row = l * p..(l + 1) * p;
+                let row = |x: &[T]| if x.is_empty() { 0..0 } else { l * p..(l + 1) * p };
                 let [first, second] = &signal.pairs;
                 with_hidden[f * p + l].slopes +=
-                    price([h11[l], h12[l], h22[l]]) + along(0, &first[row.clone()]) + along(1, &second[row]);
+                    price([h11[l], h12[l], h22[l]]) + along(0, &first[row(first)]) + along(1, &second[row(second)]);
             }
         }
         if let (Some(both), [a1, a2, ..]) = (self.covariance, &self.signals[..]) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use nalgebra::{Complex, DMatrix};
+use nalgebra::Complex;
 
 use crate::Scalar;
 use crate::model::check::hidden::SCRAMBLE;
@@ -59,7 +59,7 @@ pub(super) fn characteristic<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: 
             return worst;
         }
     }
-    let worst = blocks.iter().enumerate().find_map(|(b, range)| rows(law, b, &second, range.clone()));
+    let worst = blocks.iter().enumerate().find_map(|(b, range)| rows(law, b, range.clone(), size.sqrt()));
     if worst.is_some() || !rules.reliable {
         return worst;
     }
@@ -80,15 +80,14 @@ pub(super) fn characteristic<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: 
     })
 }
 
-/// Compares what block `b` gives at several wave vectors at once with what it gives at each.
+/// Compares what block `b` gives at several wave vectors at once with what it gives at each, for variables of that size.
 fn rows<T: Scalar>(
     law: &dyn HiddenDistribution<T>,
     b: usize,
-    second: &DMatrix<T>,
     range: Range<usize>,
+    size: f64,
 ) -> Option<Disagreement> {
     let (d, count) = (range.len(), WAVES);
-    let size = second.amax().as_f64().max(f64::MIN_POSITIVE).sqrt();
     let k: Vec<T> = range.map(|l| T::lit(0.7 * normal_quantile(uniform(1, l, SCRAMBLE)) / size)).collect();
     let mut room = [1, d, d * d].map(|rows| [vec![T::zero(); rows * count], vec![T::zero(); rows * count]]);
     let [value, first, moments] = room.each_mut().map(|part| part.each_mut().map(Vec::as_mut_slice));
