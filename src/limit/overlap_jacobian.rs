@@ -101,7 +101,9 @@ impl<T: Scalar> Rule<T> {
             }
             overlaps.iter().enumerate().for_each(|(k, &(l, i))| q[l * m + i].slopes.0[k] = T::one());
             visit(chunk * DIRECTIONS, Moving { coefficients: &coefficients, q: &q, r: &r });
-            overlaps.iter().for_each(|&(l, i)| q[l * m + i].slopes = Lanes::zero());
+            for &(l, i) in overlaps {
+                q[l * m + i].slopes = Lanes::zero();
+            }
         }
         Ok(())
     }

@@ -81,12 +81,7 @@ pub(super) fn characteristic<T: Scalar>(law: &dyn HiddenDistribution<T>, rules: 
 }
 
 /// Compares what block `b` gives at several wave vectors at once with what it gives at each, for variables of that size.
-fn rows<T: Scalar>(
-    law: &dyn HiddenDistribution<T>,
-    b: usize,
-    range: Range<usize>,
-    size: f64,
-) -> Option<Disagreement> {
+fn rows<T: Scalar>(law: &dyn HiddenDistribution<T>, b: usize, range: Range<usize>, size: f64) -> Option<Disagreement> {
     let (d, count) = (range.len(), WAVES);
     let k: Vec<T> = range.map(|l| T::lit(0.7 * normal_quantile(uniform(1, l, SCRAMBLE)) / size)).collect();
     let mut room = [1, d, d * d].map(|rows| [vec![T::zero(); rows * count], vec![T::zero(); rows * count]]);
