@@ -397,3 +397,62 @@ impl<T: Scalar> Ratios<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Independent, JointCharacteristic, Law};
+    use nalgebra::Complex;
+
+    /// Against products of all factors but two, at wave numbers where none, one, two or three characteristic functions vanish.
+    #[test]
+    fn pairs_are_products_of_all_other_factors_where_factors_vanish_too() {
+        let zero = |n: f64| {
+            // ½ + ½ cos(kc) vanishes at kc = π, for a step of 1 at wave number n.
+            let value = std::f64::consts::PI / n;
+            Law::three_point(0.5 * value * value, 0.5).unwrap()
+        };
+        let laws = [zero(2.0), zero(3.0), Law::laplace(0.7).unwrap(), zero(3.0), zero(2.0), zero(2.0), zero(1.5)];
+        let (p, count) = (laws.len(), 7);
+        let law = Independent::new(laws).unwrap();
+        let mut products = BlockProducts::<f64>::new(&law, count).unwrap();
+        let ones = vec![1.0; p];
+        assert!(products.fill(&ones, &mut |b, _, rows| HiddenLaw::characteristics(&law, b, &[1.0], rows)));
+        let weight = |n: usize| Complex::new(0.9_f64.powf(n as f64), 0.1 * n as f64);
+        products.weigh(&mut (0..count).map(|n| (weight(n).re, weight(n).im)));
+        let function = |r: usize, n: usize| Complex::new((1.3 * n as f64 + r as f64).cos(), (0.7 * n as f64).sin());
+        let parts: Vec<[Vec<f64>; 2]> = (0..2)
+            .map(|r| [(0..count).map(|n| function(r, n).re).collect(), (0..count).map(|n| function(r, n).im).collect()])
+            .collect();
+        let functions: Vec<[&[f64]; 2]> = parts.iter().map(|[re, im]| [&re[..], &im[..]]).collect();
+        let mut pairs = vec![vec![0.0; p * p]; 2];
+        products.with_pairs(&functions, &mut pairs);
+        let mut vanished = 0;
+        for (l, j) in (0..p).flat_map(|l| (0..p).map(move |j| (l, j))) {
+            let mut wanted = [Complex::new(0.0, 0.0); 2];
+            for n in 0..count {
+                let mut product = weight(n);
+                for b in 0..p {
+                    let mut factor = JointCharacteristic::new();
+                    assert!(HiddenLaw::characteristic(&law, b, &[n as f64], &mut factor));
+                    vanished += usize::from(factor.value.norm() < 1e-15);
+                    product *= match (b == l, b == j) {
+                        (true, true) => factor.second[0],
+                        (false, false) => factor.value,
+                        _ => factor.first[0],
+                    };
+                }
+                (0..2).for_each(|r| wanted[r] += product * function(r, n));
+            }
+            for r in 0..2 {
+                assert!(
+                    (pairs[r][l * p + j] - wanted[r].re).abs() < 1e-14,
+                    "({l}, {j}): {} {}",
+                    pairs[r][l * p + j],
+                    wanted[r]
+                );
+            }
+        }
+        assert!(vanished > 0, "some factors vanish");
+    }
+}
