@@ -2,7 +2,7 @@
 //!
 //! Ids are `stability/fixed_points/p/m` (with tanh and two-point features, collapsed and uninformative states included),
 //! `stability/neurons/m` (the same for one feature, with the quadratic penalty and coefficients to 1e-4, for
-//! ratios to one neuron), `stability/spectrum/n` (a matrix of simple eigenvalues) and `stability/branch/200`: two hundred points
+//! ratios to one neuron), `stability/newton/tolerance` (Newton's method from twelve states of two neurons), `stability/spectrum/n` (a matrix of simple eigenvalues) and `stability/branch/200`: two hundred points
 //! with eigenvalues of the informed state of one of two features along
 //! the learning rate.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to report")]
@@ -14,6 +14,7 @@ use contrastive_dynamics::limit::Parameter;
 use contrastive_dynamics::nalgebra::DMatrix;
 use contrastive_dynamics::ode::ReducedOde;
 use contrastive_dynamics::stability::{Continuation, FixedPointFinder, OdeCurve, attracting_learnability, spectrum};
+use contrastive_dynamics::state::OrderParameters;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 #[path = "../tests/support/models.rs"]
@@ -39,6 +40,20 @@ fn stability(c: &mut Criterion) {
         let ode = ReducedOde::new(&model).unwrap().coefficient_tolerance(1e-4).unwrap();
         group.bench_function(BenchmarkId::new("neurons", m), |b| {
             b.iter(|| FixedPointFinder::new(black_box(&ode)).find().unwrap());
+        });
+    }
+    let two = models::equal_features(1).n_neurons(2).batch_size(4).penalty_strength(0.7).build().unwrap();
+    for tolerance in [1e-4, 1e-7] {
+        let ode = ReducedOde::new(&two).unwrap().coefficient_tolerance(tolerance).unwrap();
+        let finder = FixedPointFinder::new(&ode);
+        let starts = (0..12).map(|k| {
+            let x = |n: u32| (f64::from(7 * k + 3 * n) * 0.77).sin();
+            let (size, between) = (0.9 + 0.1 * x(2), 0.2 * x(3));
+            OrderParameters::from_rows(1, 2, &[0.4 * x(0), 0.4 * x(1)], &[size, between, between, size]).unwrap()
+        });
+        let starts: Vec<OrderParameters> = starts.collect();
+        group.bench_function(BenchmarkId::new("newton", format!("{tolerance:e}")), |b| {
+            b.iter(|| starts.iter().map(|start| finder.polish(black_box(start)).unwrap()).collect::<Vec<_>>());
         });
     }
     for n in [10, 100] {
