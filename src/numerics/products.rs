@@ -13,31 +13,34 @@ const ROWS: usize = 4;
 /// of the lane width. To be called within a [`dispatch`](crate::numerics::lanes::dispatch).
 #[inline(always)]
 pub(crate) fn multiply<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
-    let lanes = width / LANES;
-    let (b, out) = (groups(b), groups_mut(out));
-    let rows = out.len() / lanes;
-    for row in panels(rows) {
-        let (a, out) = (&a[row * stride..], &mut out[row * lanes..]);
-        if rows < ROWS {
-            panel::<T, 1>(a, stride, b, (inner, lanes), 0, out);
-        } else {
-            panel::<T, ROWS>(a, stride, b, (inner, lanes), 0, out);
-        }
-    }
+    multiply_from(a, stride, b, (inner, width), |_| 0, out);
 }
 
 /// The same of a product that is symmetric: on and above the diagonal, and more or less below it.
 #[inline(always)]
 pub(crate) fn multiply_upper<T: Scalar>(a: &[T], stride: usize, b: &[T], inner: usize, width: usize, out: &mut [T]) {
+    multiply_from(a, stride, b, (inner, width), |row| row / LANES, out);
+}
+
+/// The same, of each panel of rows from a group of columns on.
+#[inline(always)]
+fn multiply_from<T: Scalar>(
+    a: &[T],
+    stride: usize,
+    b: &[T],
+    (inner, width): (usize, usize),
+    first: impl Fn(usize) -> usize,
+    out: &mut [T],
+) {
     let lanes = width / LANES;
     let (b, out) = (groups(b), groups_mut(out));
     let rows = out.len() / lanes;
     for row in panels(rows) {
         let (a, out) = (&a[row * stride..], &mut out[row * lanes..]);
         if rows < ROWS {
-            panel::<T, 1>(a, stride, b, (inner, lanes), 0, out);
+            panel::<T, 1>(a, stride, b, (inner, lanes), first(row), out);
         } else {
-            panel::<T, ROWS>(a, stride, b, (inner, lanes), row / LANES, out);
+            panel::<T, ROWS>(a, stride, b, (inner, lanes), first(row), out);
         }
     }
 }
